@@ -1,0 +1,3 @@
+//! sat-mcp: organs and lesions in radiology scans, asked for by name.
+
+pub mod volume;

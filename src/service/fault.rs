@@ -28,6 +28,8 @@ pub enum Code {
     NotFound,
     /// A parameter is wrong.
     InvalidArgument,
+    /// The caller stopped the run.
+    Cancelled,
     /// Our own fault.
     Internal,
 }

@@ -42,6 +42,8 @@ struct Header {
     key: MaskKey,
     mean_probability: Option<f64>,
     windows: u32,
+    /// Hash of what follows, since a flipped bit would be a wrong mask and not an error.
+    blake3: String,
 }
 
 impl MaskKey {
@@ -59,7 +61,12 @@ impl Store {
         if header.key != *key {
             return None;
         }
-        match Mask::decode(grid.clone(), &bytes[end + 1..]) {
+        let runs = &bytes[end + 1..];
+        if blake3::hash(runs).to_hex().as_str() != header.blake3 {
+            tracing::warn!("a kept mask is damaged and will be made again");
+            return None;
+        }
+        match Mask::decode(grid.clone(), runs) {
             Ok(mask) => Some(KeptMask { mask, mean_probability: header.mean_probability, windows: header.windows }),
             Err(error) => {
                 tracing::warn!(%error, "a kept mask is damaged and will be made again");
@@ -74,12 +81,17 @@ impl Store {
         let not_writable = |source| StoreError::NotWritable { path: path.clone(), source };
         let folder = path.parent().unwrap_or(self.root());
         std::fs::create_dir_all(folder).map_err(not_writable)?;
-        let header =
-            Header { key: key.clone(), mean_probability: kept.mean_probability, windows: kept.windows };
+        let runs = kept.mask.encode();
+        let header = Header {
+            key: key.clone(),
+            mean_probability: kept.mean_probability,
+            windows: kept.windows,
+            blake3: blake3::hash(&runs).to_hex().to_string(),
+        };
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(not_writable)?;
         serde_json::to_writer(&mut file, &header).map_err(|error| not_writable(error.into()))?;
         file.write_all(b"\n").map_err(not_writable)?;
-        file.write_all(&kept.mask.encode()).map_err(not_writable)?;
+        file.write_all(&runs).map_err(not_writable)?;
         file.persist(&path).map_err(|error| not_writable(error.error))?;
         Ok(())
     }

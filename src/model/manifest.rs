@@ -189,18 +189,34 @@ impl ModelFolder {
         let toml_path = path.join("model.toml");
         let text = std::fs::read_to_string(&toml_path).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => ModelError::NoManifest { path: path.to_owned() },
-            _ => ModelError::Unreadable { path: toml_path.clone(), source },
+            _ => ModelError::Unreadable {
+                path: toml_path.clone(),
+                source,
+            },
         })?;
-        let manifest: Manifest = toml::from_str(&text)
-            .map_err(|source| ModelError::BadManifest { path: toml_path.clone(), fault: source.to_string() })?;
-        manifest.check().map_err(|fault| ModelError::BadManifest { path: toml_path.clone(), fault })?;
+        let manifest: Manifest = toml::from_str(&text).map_err(|source| ModelError::BadManifest {
+            path: toml_path.clone(),
+            fault: source.to_string(),
+        })?;
+        manifest.check().map_err(|fault| ModelError::BadManifest {
+            path: toml_path.clone(),
+            fault,
+        })?;
         for (file, promised) in &manifest.files {
             let found = hash_file(&path.join(file))?;
             if !found.eq_ignore_ascii_case(promised) {
-                return Err(ModelError::WrongHash { path: path.join(file), promised: promised.clone(), found });
+                return Err(ModelError::WrongHash {
+                    path: path.join(file),
+                    promised: promised.clone(),
+                    found,
+                });
             }
         }
-        Ok(ModelFolder { path: path.to_owned(), sha256: identity(&manifest.files, &text), manifest })
+        Ok(ModelFolder {
+            path: path.to_owned(),
+            sha256: identity(&manifest.files, &text),
+            manifest,
+        })
     }
 
     /// Where it lies.
@@ -227,18 +243,40 @@ impl ModelFolder {
 impl Manifest {
     fn check(&self) -> Result<(), String> {
         if self.format != FORMAT {
-            return Err(format!("format {} is not the format {FORMAT} that this program reads", self.format));
+            return Err(format!(
+                "format {} is not the format {FORMAT} that this program reads",
+                self.format
+            ));
         }
-        for file in [&self.text.graph, &self.text.tokenizer, &self.backbone.graph, &self.decoder.graph] {
+        for file in [
+            &self.text.graph,
+            &self.text.tokenizer,
+            &self.backbone.graph,
+            &self.decoder.graph,
+        ] {
             if !self.files.contains_key(file) {
                 return Err(format!("[files] has no sha256 for {file}"));
             }
         }
-        if let Some(file) = self.files.keys().find(|file| file.contains(['/', '\\']) || file.as_str() == "..") {
-            return Err(format!("[files] names {file}, which is not a plain file name of this folder"));
+        if let Some(file) = self
+            .files
+            .keys()
+            .find(|file| file.contains(['/', '\\']) || file.as_str() == "..")
+        {
+            return Err(format!(
+                "[files] names {file}, which is not a plain file name of this folder"
+            ));
         }
-        if !self.preparation.spacing_mm.iter().all(|mm| mm.is_finite() && (0.1..=20.0).contains(mm)) {
-            return Err(format!("spacing_mm {:?} is not within 0.1 to 20 mm", self.preparation.spacing_mm));
+        if !self
+            .preparation
+            .spacing_mm
+            .iter()
+            .all(|mm| mm.is_finite() && (0.1..=20.0).contains(mm))
+        {
+            return Err(format!(
+                "spacing_mm {:?} is not within 0.1 to 20 mm",
+                self.preparation.spacing_mm
+            ));
         }
         if let Err(fault) = self.preparation.orientation.parse::<crate::volume::AxisCode>() {
             return Err(fault.to_string());
@@ -252,7 +290,10 @@ impl Manifest {
             return Err(format!("ct_window_hu [{low}, {high}] does not rise"));
         }
         if !self.window.size.iter().all(|n| (8..=1024).contains(n)) {
-            return Err(format!("window size {:?} is not within 8 to 1024 voxels", self.window.size));
+            return Err(format!(
+                "window size {:?} is not within 8 to 1024 voxels",
+                self.window.size
+            ));
         }
         if self.classes.is_empty() {
             return Err("no [[classes]]".to_owned());
@@ -262,14 +303,24 @@ impl Manifest {
                 return Err(format!("class {:?} needs a name and at least one modality", class.name));
             }
             if !(class.threshold > 0.0 && class.threshold < 1.0) {
-                return Err(format!("class {:?} has threshold {}, not between 0 and 1", class.name, class.threshold));
+                return Err(format!(
+                    "class {:?} has threshold {}, not between 0 and 1",
+                    class.name, class.threshold
+                ));
             }
         }
-        let mut names: Vec<_> =
-            self.classes.iter().flat_map(|c| c.modalities.iter().map(move |m| (c.name.as_str(), *m))).collect();
+        let mut names: Vec<_> = self
+            .classes
+            .iter()
+            .flat_map(|c| c.modalities.iter().map(move |m| (c.name.as_str(), *m)))
+            .collect();
         names.sort();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(format!("class {:?} is there twice for {}", pair[0].0, pair[0].1.as_str()));
+            return Err(format!(
+                "class {:?} is there twice for {}",
+                pair[0].0,
+                pair[0].1.as_str()
+            ));
         }
         Ok(())
     }
@@ -288,7 +339,10 @@ fn identity(files: &BTreeMap<String, String>, manifest: &str) -> String {
 fn hash_file(path: &Path) -> Result<String, ModelError> {
     let unreadable = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => ModelError::MissingFile { path: path.to_owned() },
-        _ => ModelError::Unreadable { path: path.to_owned(), source },
+        _ => ModelError::Unreadable {
+            path: path.to_owned(),
+            source,
+        },
     };
     let mut file = std::fs::File::open(path).map_err(unreadable)?;
     let mut hasher = Sha256::new();

@@ -53,12 +53,18 @@ enum Features {
 
 impl WindowOutput {
     fn new(features: ort::value::Tensor<f32>, memory: Array2<f32>) -> WindowOutput {
-        WindowOutput { features: Features::Runtime(features), memory }
+        WindowOutput {
+            features: Features::Runtime(features),
+            memory,
+        }
     }
 
     /// Output of a backend that isn't ONNX Runtime.
     pub fn from_parts(features: Vec<f32>, memory: Array2<f32>) -> WindowOutput {
-        WindowOutput { features: Features::Plain(features), memory }
+        WindowOutput {
+            features: Features::Plain(features),
+            memory,
+        }
     }
 
     /// Per-voxel features, `[channel][x][y][z]`.

@@ -47,23 +47,50 @@ impl Network {
 
     fn on(runtime: &Runtime, folder: ModelFolder, provider: Provider, threads: usize) -> Result<Network, ModelError> {
         let manifest = folder.manifest();
-        let tokenizer =
-            Tokenizer::open(&folder.file(&manifest.text.tokenizer), manifest.text.kind, manifest.text.max_length)?;
+        let tokenizer = Tokenizer::open(
+            &folder.file(&manifest.text.tokenizer),
+            manifest.text.kind,
+            manifest.text.max_length,
+        )?;
         // Text is a few tokens, asked once: the CPU answers before another device has its kernels.
-        let text = session(runtime, &folder.file(&manifest.text.graph), Provider::Cpu, threads, false)?;
+        let text = session(
+            runtime,
+            &folder.file(&manifest.text.graph),
+            Provider::Cpu,
+            threads,
+            false,
+        )?;
         let backbone = session(runtime, &folder.file(&manifest.backbone.graph), provider, threads, true)?;
         let decoder = session(runtime, &folder.file(&manifest.decoder.graph), provider, threads, false)?;
 
         let text_file = folder.file(&manifest.text.graph);
-        expect(&text, &text_file, &["input_ids", "attention_mask", "modality"], &["query"])?;
+        expect(
+            &text,
+            &text_file,
+            &["input_ids", "attention_mask", "modality"],
+            &["query"],
+        )?;
         let backbone_file = folder.file(&manifest.backbone.graph);
         expect(&backbone, &backbone_file, &["image"], &["features", "memory"])?;
         let [x, y, z] = manifest.window.size.map(|n| n as i64);
         expect_shape(&backbone, &backbone_file, "image", &[1, 1, x, y, z])?;
-        expect_shape(&backbone, &backbone_file, "features", &[1, manifest.backbone.feature_width as i64, x, y, z])?;
+        expect_shape(
+            &backbone,
+            &backbone_file,
+            "features",
+            &[1, manifest.backbone.feature_width as i64, x, y, z],
+        )?;
         let decoder_file = folder.file(&manifest.decoder.graph);
         expect(&decoder, &decoder_file, &["memory", "query"], &["mask_embedding"])?;
-        Ok(Network { tokenizer, text, backbone, decoder, provider, known: HashMap::new(), folder })
+        Ok(Network {
+            tokenizer,
+            text,
+            backbone,
+            decoder,
+            provider,
+            known: HashMap::new(),
+            folder,
+        })
     }
 
     /// The model's folder and manifest.
@@ -98,19 +125,27 @@ impl Network {
 
 impl Backend for Network {
     fn queries(&mut self, prompts: &[&str], modality: Modality) -> Result<Queries, ModelError> {
-        let mut unknown: Vec<&str> =
-            prompts.iter().copied().filter(|text| !self.known.contains_key(&((*text).to_owned(), modality))).collect();
+        let mut unknown: Vec<&str> = prompts
+            .iter()
+            .copied()
+            .filter(|text| !self.known.contains_key(&((*text).to_owned(), modality)))
+            .collect();
         unknown.sort_unstable();
         unknown.dedup();
         // One prompt at a time: padding would let a neighbour's length touch the last bits of a query.
         for text in unknown {
             let row = self.encode(&[text], modality)?;
-            self.known.insert((text.to_owned(), modality), row.into_raw_vec_and_offset().0);
+            self.known
+                .insert((text.to_owned(), modality), row.into_raw_vec_and_offset().0);
         }
         let width = self.folder.manifest().text.query_width;
-        let rows: Vec<f32> =
-            prompts.iter().flat_map(|text| self.known[&((*text).to_owned(), modality)].iter().copied()).collect();
-        Array2::from_shape_vec((prompts.len(), width), rows).map_err(|error| ModelError::Run { fault: error.to_string() })
+        let rows: Vec<f32> = prompts
+            .iter()
+            .flat_map(|text| self.known[&((*text).to_owned(), modality)].iter().copied())
+            .collect();
+        Array2::from_shape_vec((prompts.len(), width), rows).map_err(|error| ModelError::Run {
+            fault: error.to_string(),
+        })
     }
 
     fn window(&mut self, image: &[f32]) -> Result<WindowOutput, ModelError> {
@@ -123,7 +158,9 @@ impl Backend for Network {
         let features = outputs.remove("features").ok_or_else(|| lacks("features"))?;
         let features = features.downcast::<ort::value::TensorValueType<f32>>().map_err(run)?;
         if features.shape().num_elements() != width * x * y * z {
-            return Err(ModelError::Run { fault: format!("features have the shape {}", features.shape()) });
+            return Err(ModelError::Run {
+                fault: format!("features have the shape {}", features.shape()),
+            });
         }
         Ok(WindowOutput::new(features, memory))
     }
@@ -142,18 +179,23 @@ impl Backend for Network {
 }
 
 fn run(error: impl std::fmt::Display) -> ModelError {
-    ModelError::Run { fault: error.to_string() }
+    ModelError::Run {
+        fault: error.to_string(),
+    }
 }
 
 fn lacks(output: &str) -> ModelError {
-    ModelError::Run { fault: format!("the graph gave no {output}") }
+    ModelError::Run {
+        fault: format!("the graph gave no {output}"),
+    }
 }
 
 fn array2(value: &ort::value::DynValue, width: usize) -> Result<Array2<f32>, ModelError> {
     let (shape, data) = value.try_extract_tensor::<f32>().map_err(run)?;
     let rows = data.len() / width.max(1);
-    Array2::from_shape_vec((rows, width), data.to_vec())
-        .map_err(|_| ModelError::Run { fault: format!("an output of width {width} was expected, not of shape {shape}") })
+    Array2::from_shape_vec((rows, width), data.to_vec()).map_err(|_| ModelError::Run {
+        fault: format!("an output of width {width} was expected, not of shape {shape}"),
+    })
 }
 
 fn session(
@@ -165,9 +207,15 @@ fn session(
 ) -> Result<Session, ModelError> {
     let unavailable = |fault: String| ModelError::Provider { provider, fault };
     if !provider.built_in() {
-        return Err(unavailable(format!("{} was built without it", runtime.library().path.display())));
+        return Err(unavailable(format!(
+            "{} was built without it",
+            runtime.library().path.display()
+        )));
     }
-    let broken = |fault: String| ModelError::BadGraph { path: graph.to_owned(), fault };
+    let broken = |fault: String| ModelError::BadGraph {
+        path: graph.to_owned(),
+        fault,
+    };
     let builder = Session::builder(runtime.environment()).map_err(|error| broken(error.to_string()))?;
     let builder = builder
         .with_intra_threads(threads)
@@ -179,7 +227,9 @@ fn session(
         .map_err(|error| unavailable(error.to_string()))?;
     // Otherwise a node that the provider lacks would run on the CPU unseen.
     if whole && provider != Provider::Cpu {
-        builder = builder.with_disable_cpu_fallback().map_err(|error| unavailable(error.to_string()))?;
+        builder = builder
+            .with_disable_cpu_fallback()
+            .map_err(|error| unavailable(error.to_string()))?;
     }
     builder.commit_from_file(graph).map_err(|error| match provider {
         Provider::Cpu => broken(error.to_string()),
@@ -188,22 +238,42 @@ fn session(
 }
 
 fn expect(session: &Session, graph: &Path, inputs: &[&str], outputs: &[&str]) -> Result<(), ModelError> {
-    for (kind, wanted, there) in [("input", inputs, session.inputs()), ("output", outputs, session.outputs())] {
-        if let Some(name) = wanted.iter().find(|name| !there.iter().any(|outlet| outlet.name() == **name)) {
+    for (kind, wanted, there) in [
+        ("input", inputs, session.inputs()),
+        ("output", outputs, session.outputs()),
+    ] {
+        if let Some(name) = wanted
+            .iter()
+            .find(|name| !there.iter().any(|outlet| outlet.name() == **name))
+        {
             let fault = format!("the graph has no {kind} {name:?}, which sat-mcp expects; export it with tools/");
-            return Err(ModelError::BadGraph { path: graph.to_owned(), fault });
+            return Err(ModelError::BadGraph {
+                path: graph.to_owned(),
+                fault,
+            });
         }
     }
     Ok(())
 }
 
 fn expect_shape(session: &Session, graph: &Path, name: &str, wanted: &[i64]) -> Result<(), ModelError> {
-    let outlet = session.inputs().iter().chain(session.outputs()).find(|outlet| outlet.name() == name);
+    let outlet = session
+        .inputs()
+        .iter()
+        .chain(session.outputs())
+        .find(|outlet| outlet.name() == name);
     if let Some(ValueType::Tensor { shape, .. }) = outlet.map(|outlet| outlet.dtype()) {
-        let fits = shape.len() == wanted.len() && shape.iter().zip(wanted).all(|(there, want)| *there < 0 || there == want);
+        let fits = shape.len() == wanted.len()
+            && shape
+                .iter()
+                .zip(wanted)
+                .all(|(there, want)| *there < 0 || there == want);
         if !fits {
             let fault = format!("{name} has the shape {shape}, model.toml wants {wanted:?}");
-            return Err(ModelError::BadGraph { path: graph.to_owned(), fault });
+            return Err(ModelError::BadGraph {
+                path: graph.to_owned(),
+                fault,
+            });
         }
     }
     Ok(())

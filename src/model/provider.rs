@@ -101,7 +101,9 @@ impl FromStr for ProviderChoice {
         if word.eq_ignore_ascii_case("auto") {
             return Ok(ProviderChoice::Auto);
         }
-        let named = Provider::ALL.into_iter().find(|provider| provider.as_str().eq_ignore_ascii_case(word));
+        let named = Provider::ALL
+            .into_iter()
+            .find(|provider| provider.as_str().eq_ignore_ascii_case(word));
         named
             .map(ProviderChoice::Named)
             .ok_or_else(|| format!("{word:?} is no provider; there are auto, cpu, openvino, cuda and tensorrt"))

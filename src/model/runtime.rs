@@ -46,7 +46,9 @@ impl Runtime {
             environment.set_log_level(ort::logging::LogLevel::Error);
             Ok(Runtime { library, environment })
         });
-        loaded.clone().map_err(|(path, fault)| ModelError::BadRuntime { path, fault })
+        loaded
+            .clone()
+            .map_err(|(path, fault)| ModelError::BadRuntime { path, fault })
     }
 
     /// Which library it is.
@@ -70,7 +72,9 @@ pub fn find(asked: Option<&Path>, executable: Option<&Path>) -> Result<RuntimeLi
     if let Some(path) = asked {
         return match path.is_file() {
             true => Ok(library(path.to_owned(), "asked for by --ort-lib or ORT_DYLIB_PATH")),
-            false => Err(ModelError::NoRuntime { looked: vec![path.display().to_string()] }),
+            false => Err(ModelError::NoRuntime {
+                looked: vec![path.display().to_string()],
+            }),
         };
     }
     let mut looked = Vec::new();
@@ -83,15 +87,24 @@ pub fn find(asked: Option<&Path>, executable: Option<&Path>) -> Result<RuntimeLi
         }
         if let Some(prefix) = folder.parent() {
             looked.push(prefix.join("lib").display().to_string());
-            if let Some(path) = site_packages(prefix).iter().find_map(|site| library_in(&site.join("onnxruntime/capi"))) {
-                return Ok(library(path, "in the Python environment that sat-mcp was installed into"));
+            if let Some(path) = site_packages(prefix)
+                .iter()
+                .find_map(|site| library_in(&site.join("onnxruntime/capi")))
+            {
+                return Ok(library(
+                    path,
+                    "in the Python environment that sat-mcp was installed into",
+                ));
             }
         }
     }
     if let Some(checkout) = executable.as_deref().and_then(checkout_of) {
         let venv = checkout.join(".venv");
         looked.push(venv.display().to_string());
-        if let Some(path) = site_packages(&venv).iter().find_map(|site| library_in(&site.join("onnxruntime/capi"))) {
+        if let Some(path) = site_packages(&venv)
+            .iter()
+            .find_map(|site| library_in(&site.join("onnxruntime/capi")))
+        {
             return Ok(library(path, "in the .venv of the checkout"));
         }
     }
@@ -108,19 +121,28 @@ pub fn checkout_of(executable: &Path) -> Option<PathBuf> {
 }
 
 fn library(path: PathBuf, found_by: &str) -> RuntimeLibrary {
-    let site = path.ancestors().find(|folder| folder.ends_with("site-packages") || folder.ends_with("dist-packages"));
+    let site = path
+        .ancestors()
+        .find(|folder| folder.ends_with("site-packages") || folder.ends_with("dist-packages"));
     let packages = site.map(runtime_packages).unwrap_or_default();
     let from_name = path.file_name().and_then(|name| version_in(&name.to_string_lossy()));
     let from_package = || match packages.as_slice() {
         [one] => one.split_once(' ').map(|(_, version)| version.to_owned()),
         _ => None,
     };
-    RuntimeLibrary { version: from_name.or_else(from_package), found_by: found_by.to_owned(), packages, path }
+    RuntimeLibrary {
+        version: from_name.or_else(from_package),
+        found_by: found_by.to_owned(),
+        packages,
+        path,
+    }
 }
 
 /// `libonnxruntime.so.1.31.0` -> `1.31.0`.
 fn version_in(file_name: &str) -> Option<String> {
-    let digits = file_name.trim_start_matches(|c: char| !c.is_ascii_digit()).trim_end_matches(".dylib");
+    let digits = file_name
+        .trim_start_matches(|c: char| !c.is_ascii_digit())
+        .trim_end_matches(".dylib");
     (digits.matches('.').count() == 2).then(|| digits.to_owned())
 }
 
@@ -129,7 +151,10 @@ fn library_in(folder: &Path) -> Option<PathBuf> {
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
             name == "onnxruntime.dll"
                 || name.starts_with("libonnxruntime.so")
                 || (name.starts_with("libonnxruntime.") && name.ends_with(".dylib"))
@@ -141,8 +166,14 @@ fn library_in(folder: &Path) -> Option<PathBuf> {
 
 fn site_packages(prefix: &Path) -> Vec<PathBuf> {
     let mut found = vec![prefix.join("Lib/site-packages")];
-    let versions = std::fs::read_dir(prefix.join("lib")).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    for version in versions.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python3"))) {
+    let versions = std::fs::read_dir(prefix.join("lib"))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()));
+    for version in versions.filter(|path| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("python3"))
+    }) {
         found.push(version.join("site-packages"));
         found.push(version.join("dist-packages"));
     }
@@ -153,12 +184,21 @@ fn site_packages(prefix: &Path) -> Vec<PathBuf> {
 
 /// `onnxruntime 1.31.0` and the like, for each of its packages in a Python environment.
 fn runtime_packages(site: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(site).into_iter().flatten().filter_map(|entry| entry.ok());
+    let entries = std::fs::read_dir(site)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok());
     let mut found: Vec<String> = entries
         .filter_map(|entry| {
             let name = entry.file_name().to_string_lossy().into_owned();
             let (package, version) = name.strip_suffix(".dist-info")?.split_once('-')?;
-            let ours = ["onnxruntime", "onnxruntime_gpu", "onnxruntime_openvino", "onnxruntime_directml"].contains(&package);
+            let ours = [
+                "onnxruntime",
+                "onnxruntime_gpu",
+                "onnxruntime_openvino",
+                "onnxruntime_directml",
+            ]
+            .contains(&package);
             ours.then(|| format!("{} {version}", package.replace('_', "-")))
         })
         .collect();
@@ -185,7 +225,10 @@ mod tests {
         let python = touch(site.join("onnxruntime/capi/libonnxruntime.so.1.31.0"));
         touch(site.join("onnxruntime_gpu-1.31.0.dist-info/METADATA"));
         let found = find(None, Some(&exe)).unwrap();
-        assert_eq!((&found.path, found.version.as_deref()), (&python.canonicalize().unwrap(), Some("1.31.0")));
+        assert_eq!(
+            (&found.path, found.version.as_deref()),
+            (&python.canonicalize().unwrap(), Some("1.31.0"))
+        );
         assert_eq!(found.packages, ["onnxruntime-gpu 1.31.0"]);
         let beside = touch(dir.path().join("bin/libonnxruntime.so.1.24.2"));
         assert_eq!(find(None, Some(&exe)).unwrap().path, beside.canonicalize().unwrap());
@@ -198,7 +241,10 @@ mod tests {
         let path = touch(site.join("onnxruntime/capi/libonnxruntime.so.1.31.0"));
         touch(site.join("onnxruntime-1.31.0.dist-info/METADATA"));
         touch(site.join("onnxruntime_openvino-1.24.1.dist-info/METADATA"));
-        assert_eq!(find(Some(&path), None).unwrap().packages, ["onnxruntime 1.31.0", "onnxruntime-openvino 1.24.1"]);
+        assert_eq!(
+            find(Some(&path), None).unwrap().packages,
+            ["onnxruntime 1.31.0", "onnxruntime-openvino 1.24.1"]
+        );
     }
 
     #[test]

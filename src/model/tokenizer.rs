@@ -15,7 +15,10 @@ pub struct Tokenizer {
 
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tokenizer").field("kind", &self.kind).field("max_length", &self.max_length).finish()
+        f.debug_struct("Tokenizer")
+            .field("kind", &self.kind)
+            .field("max_length", &self.max_length)
+            .finish()
     }
 }
 
@@ -33,9 +36,14 @@ pub struct Tokens {
 impl Tokenizer {
     /// Reads a Hugging Face `tokenizer.json`, of this or an older format.
     pub fn open(path: &Path, kind: TextKind, max_length: usize) -> Result<Tokenizer, ModelError> {
-        let fault = |fault: String| ModelError::BadTokenizer { path: path.to_owned(), fault };
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ModelError::Unreadable { path: path.to_owned(), source })?;
+        let fault = |fault: String| ModelError::BadTokenizer {
+            path: path.to_owned(),
+            fault,
+        };
+        let text = std::fs::read_to_string(path).map_err(|source| ModelError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
         let canonical = tokenizers::canonicalize_str(&text).map_err(|error| fault(error.to_string()))?;
         let inner = tokenizers::from_json(&canonical).map_err(|error| fault(error.to_string()))?;
         let json: serde_json::Value = serde_json::from_str(&text).map_err(|error| fault(error.to_string()))?;
@@ -45,14 +53,25 @@ impl Tokenizer {
         let id = |token: &str| id_of(&json, token).or_else(|| id_of(&json, unknown));
         let (cls, sep) = (id("[CLS]"), id("[SEP]"));
         match (cls, sep) {
-            (Some(cls), Some(sep)) => Ok(Tokenizer { inner, kind, max_length: max_length.max(2), cls, sep }),
-            _ => Err(fault("the vocabulary has neither [CLS] and [SEP] nor an unknown token".to_owned())),
+            (Some(cls), Some(sep)) => Ok(Tokenizer {
+                inner,
+                kind,
+                max_length: max_length.max(2),
+                cls,
+                sep,
+            }),
+            _ => Err(fault(
+                "the vocabulary has neither [CLS] and [SEP] nor an unknown token".to_owned(),
+            )),
         }
     }
 
     /// Ids of `prompts`, lower-cased, padded with id 0.
     pub fn encode(&self, prompts: &[&str]) -> Result<Tokens, ModelError> {
-        let rows = prompts.iter().map(|prompt| self.ids(prompt)).collect::<Result<Vec<_>, _>>()?;
+        let rows = prompts
+            .iter()
+            .map(|prompt| self.ids(prompt))
+            .collect::<Result<Vec<_>, _>>()?;
         let length = rows.iter().map(Vec::len).max().unwrap_or(0);
         let mut tokens = Tokens {
             ids: Vec::with_capacity(rows.len() * length),
@@ -73,18 +92,29 @@ impl Tokenizer {
     }
 
     fn ids(&self, prompt: &str) -> Result<Vec<i64>, ModelError> {
-        let failed = |fault: String| ModelError::Prompt { prompt: prompt.to_owned(), fault };
+        let failed = |fault: String| ModelError::Prompt {
+            prompt: prompt.to_owned(),
+            fault,
+        };
         let specials = self.kind != TextKind::Ours;
-        let options = EncodeOptions { add_special_tokens: specials, ..EncodeOptions::default() };
+        let options = EncodeOptions {
+            add_special_tokens: specials,
+            ..EncodeOptions::default()
+        };
         let encodings = self
             .inner
             .encode(prompt.to_lowercase().as_str(), &options)
             .wait()
             .map_err(|error| failed(error.to_string()))?;
-        let encoding = encodings.first().ok_or_else(|| failed("the tokenizer gave nothing back".to_owned()))?;
+        let encoding = encodings
+            .first()
+            .ok_or_else(|| failed("the tokenizer gave nothing back".to_owned()))?;
         let pieces = encoding.ids().iter().map(|id| i64::from(u32::from(*id)));
         let mut ids: Vec<i64> = match self.kind {
-            TextKind::Ours => std::iter::once(self.cls).chain(pieces).chain(std::iter::once(self.sep)).collect(),
+            TextKind::Ours => std::iter::once(self.cls)
+                .chain(pieces)
+                .chain(std::iter::once(self.sep))
+                .collect(),
             TextKind::Medcpt | TextKind::Basebert => pieces.collect(),
         };
         if ids.len() > self.max_length {
@@ -97,7 +127,9 @@ impl Tokenizer {
 
 fn id_of(json: &serde_json::Value, token: &str) -> Option<i64> {
     let added = json["added_tokens"].as_array().into_iter().flatten();
-    json["model"]["vocab"][token]
-        .as_i64()
-        .or_else(|| added.filter(|entry| entry["content"] == token).find_map(|entry| entry["id"].as_i64()))
+    json["model"]["vocab"][token].as_i64().or_else(|| {
+        added
+            .filter(|entry| entry["content"] == token)
+            .find_map(|entry| entry["id"].as_i64())
+    })
 }

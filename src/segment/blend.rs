@@ -24,12 +24,12 @@ struct Seen {
     embeddings: Array2<f32>,
 }
 
-/// A box of voxels, `max` exclusive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a class is above its threshold: a box of voxels with both corners inside, and what is in it.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Found {
     /// First voxel.
     pub min: [usize; 3],
-    /// One past the last voxel.
+    /// Last voxel.
     pub max: [usize; 3],
     /// Voxels above the threshold.
     pub voxels: u64,
@@ -41,7 +41,13 @@ impl Blend {
     /// For a prepared volume of `shape` and windows of `size`.
     pub fn new(shape: [usize; 3], size: [usize; 3]) -> Blend {
         let voxels = shape.iter().product();
-        Blend { shape, size, importance: importance(size), total: vec![0.0; voxels], windows: Vec::new() }
+        Blend {
+            shape,
+            size,
+            importance: importance(size),
+            total: vec![0.0; voxels],
+            windows: Vec::new(),
+        }
     }
 
     /// Takes a window that starts at `start`, with the mask embeddings of all classes asked for.
@@ -53,10 +59,17 @@ impl Blend {
                 let from = (x * self.size[1] + y) * self.size[2];
                 let to = ((start[0] + x) * ny + start[1] + y) * nz + start[2];
                 let weights = &self.importance[from..from + cz];
-                self.total[to..to + cz].iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight);
+                self.total[to..to + cz]
+                    .iter_mut()
+                    .zip(weights)
+                    .for_each(|(sum, weight)| *sum += weight);
             }
         }
-        self.windows.push(Seen { start, output, embeddings });
+        self.windows.push(Seen {
+            start,
+            output,
+            embeddings,
+        });
     }
 
     /// Writes the probability of class number `class` into `probability` (z fastest) and says where it is above
@@ -93,7 +106,10 @@ impl Blend {
             logits.fill(0.0);
             for (c, weight) in embedding.iter().enumerate() {
                 let row = &features[c * channel + from..c * channel + from + cz];
-                logits.iter_mut().zip(row).for_each(|(logit, feature)| *logit += weight * feature);
+                logits
+                    .iter_mut()
+                    .zip(row)
+                    .for_each(|(logit, feature)| *logit += weight * feature);
             }
             let to = (sy + y) * self.shape[2] + sz;
             let weights = &self.importance[from..from + cz];
@@ -120,7 +136,12 @@ struct Extent {
 
 impl Default for Extent {
     fn default() -> Extent {
-        Extent { min: [usize::MAX; 3], max: [0; 3], voxels: 0, sum: 0.0 }
+        Extent {
+            min: [usize::MAX; 3],
+            max: [0; 3],
+            voxels: 0,
+            sum: 0.0,
+        }
     }
 }
 
@@ -131,7 +152,7 @@ impl Extent {
             for (z, value) in row.iter().enumerate().filter(|(_, value)| **value > threshold) {
                 let place = [x, y, z];
                 extent.min = std::array::from_fn(|axis| extent.min[axis].min(place[axis]));
-                extent.max = std::array::from_fn(|axis| extent.max[axis].max(place[axis] + 1));
+                extent.max = std::array::from_fn(|axis| extent.max[axis].max(place[axis]));
                 extent.voxels += 1;
                 extent.sum += f64::from(*value);
             }
@@ -150,7 +171,12 @@ impl Extent {
 
     fn found(self) -> Option<Found> {
         let mean_probability = self.sum / self.voxels as f64;
-        (self.voxels > 0).then_some(Found { min: self.min, max: self.max, voxels: self.voxels, mean_probability })
+        (self.voxels > 0).then_some(Found {
+            min: self.min,
+            max: self.max,
+            voxels: self.voxels,
+            mean_probability,
+        })
     }
 }
 
@@ -178,7 +204,9 @@ mod tests {
         let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         (0..n)
             .map(|_| {
-                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                state = state
+                    .wrapping_mul(6364136223846793005)
+                    .wrapping_add(1442695040888963407);
                 (state >> 40) as f32 / (1u64 << 24) as f32 * 2.0 - 1.0
             })
             .collect()
@@ -211,14 +239,21 @@ mod tests {
                     }
                 }
             }
-            blend.add(start, WindowOutput::from_parts(features, Array2::zeros((1, 1))), embeddings);
+            blend.add(
+                start,
+                WindowOutput::from_parts(features, Array2::zeros((1, 1))),
+                embeddings,
+            );
         }
         let mut probability = Vec::new();
         let found = blend.probability(1, 0.5, &mut probability).unwrap();
         let mut above = 0;
         for (voxel, value) in probability.iter().enumerate() {
             let expected = sum[voxel] / weight[voxel];
-            assert!((f64::from(*value) - expected).abs() < 1e-5, "voxel {voxel}: {value} for {expected}");
+            assert!(
+                (f64::from(*value) - expected).abs() < 1e-5,
+                "voxel {voxel}: {value} for {expected}"
+            );
             above += u64::from(*value > 0.5);
         }
         assert_eq!(found.voxels, above);
@@ -229,7 +264,11 @@ mod tests {
     fn a_class_that_is_nowhere_above_its_threshold_is_not_found() {
         let size = [4, 4, 4];
         let mut blend = Blend::new(size, size);
-        blend.add([0; 3], WindowOutput::from_parts(vec![1.0; 64], Array2::zeros((1, 1))), Array2::from_elem((1, 1), -3.0));
+        blend.add(
+            [0; 3],
+            WindowOutput::from_parts(vec![1.0; 64], Array2::zeros((1, 1))),
+            Array2::from_elem((1, 1), -3.0),
+        );
         assert_eq!(blend.probability(0, 0.5, &mut Vec::new()), None);
     }
 
@@ -237,6 +276,9 @@ mod tests {
     fn a_patch_past_the_end_is_padded_with_zeros() {
         let voxels: Vec<f32> = (1..=8).map(|i| i as f32).collect();
         let patch = patch(&voxels, [2, 2, 2], [0; 3], [2, 3, 3]);
-        assert_eq!(patch, [1., 2., 0., 3., 4., 0., 0., 0., 0., 5., 6., 0., 7., 8., 0., 0., 0., 0.]);
+        assert_eq!(
+            patch,
+            [1., 2., 0., 3., 4., 0., 0., 0., 0., 5., 6., 0., 7., 8., 0., 0., 0., 0.]
+        );
     }
 }

@@ -9,15 +9,25 @@ use half::f16;
 /// Weights of a window's voxels, z fastest.
 pub fn importance(size: [usize; 3]) -> Vec<f32> {
     let axes = size.map(impulse_response);
-    let peak: f64 = axes.iter().map(|axis| axis.iter().copied().fold(0.0, f64::max)).product();
+    let peak: f64 = axes
+        .iter()
+        .map(|axis| axis.iter().copied().fold(0.0, f64::max))
+        .product();
     let mut weights = Vec::with_capacity(size.iter().product());
     for x in &axes[0] {
         for y in &axes[1] {
             weights.extend(axes[2].iter().map(|z| f16::from_f64(x * y * z / peak * 10.0).to_f32()));
         }
     }
-    let smallest = weights.iter().copied().filter(|weight| *weight > 0.0).fold(f32::INFINITY, f32::min);
-    weights.iter_mut().filter(|weight| **weight == 0.0).for_each(|weight| *weight = smallest);
+    let smallest = weights
+        .iter()
+        .copied()
+        .filter(|weight| *weight > 0.0)
+        .fold(f32::INFINITY, f32::min);
+    weights
+        .iter_mut()
+        .filter(|weight| **weight == 0.0)
+        .for_each(|weight| *weight = smallest);
     weights
 }
 
@@ -29,7 +39,13 @@ fn impulse_response(n: usize) -> Vec<f64> {
     let total: f64 = (-radius..=radius).map(gauss).sum();
     (0..n as i64)
         .map(|i| i - (n / 2) as i64)
-        .map(|offset| if offset.abs() <= radius { gauss(offset) / total } else { 0.0 })
+        .map(|offset| {
+            if offset.abs() <= radius {
+                gauss(offset) / total
+            } else {
+                0.0
+            }
+        })
         .collect()
 }
 

@@ -8,6 +8,7 @@
 
 mod blend;
 mod importance;
+mod normalise;
 mod prepare;
 mod progress;
 mod restore;
@@ -15,9 +16,9 @@ mod windows;
 
 pub use blend::{Blend, Found, patch};
 pub use importance::importance;
-pub use prepare::{PrepareError, Preparation, Prepared, prepare};
+pub use prepare::{MAX_PREPARED_VOXELS, Preparation, PrepareError, Prepared, prepare};
 pub use progress::{Cancel, Progress, Silent, Step};
-pub use restore::{ModelBox, restore};
+pub use restore::{ModelBox, restore, restore_box};
 pub use windows::windows;
 
 use crate::model::{Backend, ModelError};
@@ -92,7 +93,11 @@ pub fn segment(
         let embeddings = backend.mask_embeddings(&output.memory, &queries)?;
         blend.add(start, output, embeddings);
         let done = i as u32 + 1;
-        progress.report(&Step { done, total: total + 1, sentence: format!("window {done} of {total}") });
+        progress.report(&Step {
+            done,
+            total: total + 1,
+            sentence: format!("window {done} of {total}"),
+        });
     }
     let mut probability = Vec::new();
     let mut masks = Vec::with_capacity(prompts.len());
@@ -102,7 +107,15 @@ pub fn segment(
         }
         let found = blend.probability(class, prompt.threshold, &mut probability);
         let mask = match &found {
-            Some(found) => restore(&prepared, &probability, model_box(found, prepared.shape()), prompt.threshold),
+            Some(found) => {
+                let part = model_box(found, prepared.shape());
+                restore_box(
+                    &prepared,
+                    part,
+                    &cut(&probability, prepared.shape(), part),
+                    prompt.threshold,
+                )
+            }
             None => Mask::empty(volume.shared_grid()),
         };
         let mean_probability = found.filter(|_| !mask.is_empty()).map(|found| found.mean_probability);
@@ -115,6 +128,18 @@ pub fn segment(
 fn model_box(found: &Found, shape: [usize; 3]) -> ModelBox {
     ModelBox {
         min: found.min.map(|n| n.saturating_sub(1)),
-        max: std::array::from_fn(|axis| (found.max[axis] + 1).min(shape[axis])),
+        max: std::array::from_fn(|axis| (found.max[axis] + 1).min(shape[axis] - 1)),
     }
+}
+
+/// The values of a box, last axis fastest.
+fn cut(values: &[f32], shape: [usize; 3], part: ModelBox) -> Vec<f32> {
+    let mut cut = Vec::with_capacity(part.len());
+    for x in part.min[0]..=part.max[0] {
+        for y in part.min[1]..=part.max[1] {
+            let row = (x * shape[1] + y) * shape[2];
+            cut.extend_from_slice(&values[row + part.min[2]..=row + part.max[2]]);
+        }
+    }
+    cut
 }

@@ -1,3 +1,4 @@
 //! sat-mcp: organs and lesions in radiology scans, asked for by name.
 
+pub mod anatomy;
 pub mod volume;

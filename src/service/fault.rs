@@ -43,6 +43,8 @@ pub struct Candidate {
     pub name: String,
     /// How near it is, 0 to 1.
     pub score: f64,
+    /// Whether the loaded model has it in this modality.
+    pub available: bool,
 }
 
 /// The contract's error object: `{code, message, hint, candidates?}`.

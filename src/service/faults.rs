@@ -1,6 +1,7 @@
 //! Each room's errors in the words of the contract.
 
-use super::{Code, Fault};
+use super::{Candidate, Code, Fault};
+use crate::anatomy::{ListError, ResolveError};
 use crate::model::ModelError;
 use crate::segment::{PrepareError, SegmentError};
 use crate::store::StoreError;
@@ -49,6 +50,36 @@ impl From<SegmentError> for Fault {
             SegmentError::Model(error) => error.into(),
             SegmentError::Cancelled => Fault::new(Code::Cancelled, "The run was cancelled; nothing was kept."),
         }
+    }
+}
+
+impl From<&ResolveError> for Fault {
+    fn from(error: &ResolveError) -> Fault {
+        let code = match error {
+            ResolveError::NotAName { .. } => Code::InvalidArgument,
+            ResolveError::Unknown { .. } => Code::UnknownTarget,
+            ResolveError::Ambiguous { .. } => Code::AmbiguousTarget,
+            ResolveError::NotInModality { .. } => Code::NotInModality,
+            ResolveError::NotInModel { .. } => Code::NotInModel,
+        };
+        let candidates = error.candidates().iter().map(|candidate| Candidate {
+            target: error.phrase().to_owned(),
+            name: candidate.name.clone(),
+            score: candidate.score,
+            available: candidate.available,
+        });
+        Fault {
+            code,
+            message: sentence(error.to_string()),
+            hint: Some(error.hint()),
+            candidates: candidates.collect(),
+        }
+    }
+}
+
+impl From<ListError> for Fault {
+    fn from(error: ListError) -> Fault {
+        Fault::new(Code::InvalidArgument, sentence(error.to_string()))
     }
 }
 

@@ -25,10 +25,12 @@ pub use fault::{Candidate, Code, Fault};
 pub use models::{ModelsFolder, find_models};
 pub use paths::Access;
 pub use plan::Plan;
-pub use request::{Detail, Format, MeasureRequest, Orientation, SegmentRequest};
+pub use crate::anatomy::Detail;
+pub use crate::segment::{Cancel, Progress, Step};
+pub use request::{Format, MeasureRequest, Orientation, SegmentRequest};
 pub use resources::{ResourceFile, StoredResult};
 
-use crate::anatomy::{Catalogue, ListAnswer, ListRequest, Offered};
+use crate::anatomy::{Catalogue, ListAnswer, ListRequest, Resolver};
 use crate::model::{ModelFolder, Network, ProviderChoice};
 use crate::store::{Limits, Store};
 use std::path::PathBuf;
@@ -60,7 +62,8 @@ pub struct Service {
     settings: Settings,
     store: Store,
     folder: ModelFolder,
-    offered: Offered,
+    /// Names of the default model, which take some milliseconds to set up.
+    resolver: Resolver,
     /// The network last used; loaded at the first need, since listing names needs none.
     loaded: Mutex<Option<Loaded>>,
 }
@@ -76,13 +79,13 @@ impl Service {
     pub fn open(settings: Settings) -> Result<Service, Fault> {
         let folder = models::open(&settings.model, settings.models.as_deref())?;
         let store = Store::open(&settings.results)?;
-        let offered = models::offered(&folder);
-        Ok(Service { settings, store, folder, offered, loaded: Mutex::new(None) })
+        let resolver = Resolver::new(Catalogue::load(), &models::offered(&folder));
+        Ok(Service { settings, store, folder, resolver, loaded: Mutex::new(None) })
     }
 
     /// The `list_anatomy` tool.
     pub fn list_anatomy(&self, request: &ListRequest) -> Result<ListAnswer, Fault> {
-        Ok(crate::anatomy::list(Catalogue::load(), &self.offered, request)?)
+        Ok(self.resolver.list(request)?)
     }
 
     /// The store, for listing and pruning.

@@ -1,7 +1,7 @@
 //! Which models there are, and what the loaded one offers.
 
 use super::{Code, Fault, Loaded, Service};
-use crate::anatomy::{Offered, OfferedClass};
+use crate::anatomy::{Laterality, Offered, OfferedClass};
 use crate::model::{ModelFolder, Network, Runtime, checkout_of};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -66,11 +66,11 @@ pub(super) fn offered(folder: &ModelFolder) -> Offered {
         name: class.name.clone(),
         modalities: class.modalities.clone(),
         region: class.region.clone(),
-        laterality: class.laterality.clone(),
+        laterality: class.laterality.as_deref().and_then(Laterality::from_word),
         synonyms: class.synonyms.clone(),
         part_of: class.part_of.clone(),
         experimental: class.experimental,
-        dice: class.dice,
+        dice: class.dice.map(|dice| dice as f32),
     });
     Offered { model: manifest.name.clone(), classes: classes.collect() }
 }

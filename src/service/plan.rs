@@ -1,7 +1,7 @@
 //! A request that has been understood: the image read, the names resolved, the result named. All of a caller's mistakes
 //! come to light here, before anything is computed.
 
-use super::{Candidate, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, paths};
+use super::{Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, paths};
 use crate::anatomy::{Catalogue, ResolveError, Resolved, Resolver};
 use crate::model::ModelFolder;
 use crate::service::models;
@@ -89,11 +89,11 @@ impl Service {
         let path = self.settings.access.resolve(&request.image)?;
         let modality = request.modality;
         if let Some(modality) = modality {
-            resolve_all(&folder, request, modality)?;
+            self.resolve_all(&folder, request, modality)?;
         }
         let volume = crate::volume::read(&path).map_err(|error| paths::read_fault(error, Code::BadImage))?;
         let modality = modality_of(request, &volume)?;
-        let targets = resolve_all(&folder, request, modality)?;
+        let targets = self.resolve_all(&folder, request, modality)?;
         let orientation: AxisCode = match request.orientation {
             Some(orientation) => orientation.as_str(),
             None => &folder.manifest().preparation.orientation,
@@ -162,23 +162,36 @@ fn modality_of(request: &SegmentRequest, volume: &Volume) -> Result<Modality, Fa
     }
 }
 
-/// Every target, or one fault that names all that could not be resolved.
-fn resolve_all(folder: &ModelFolder, request: &SegmentRequest, modality: Modality) -> Result<Vec<Target>, Fault> {
-    let offered = models::offered(folder);
-    let resolver = Resolver::new(Catalogue::load(), &offered);
-    let allow_untrained = request.allow_untrained.unwrap_or(false);
-    let mut targets = Vec::new();
-    let mut errors = Vec::new();
-    for asked in &request.targets {
-        match resolver.resolve(asked, modality, allow_untrained) {
-            Ok(resolved) => targets.push(target(folder, asked, resolved, modality)),
-            Err(error) if !errors.contains(&error) => errors.push(error),
-            Err(_) => {}
+impl Service {
+    /// Every target, or one fault that names all that could not be resolved.
+    fn resolve_all(
+        &self,
+        folder: &ModelFolder,
+        request: &SegmentRequest,
+        modality: Modality,
+    ) -> Result<Vec<Target>, Fault> {
+        let other;
+        let resolver = match folder.sha256() == self.folder.sha256() {
+            true => &self.resolver,
+            false => {
+                other = Resolver::new(Catalogue::load(), &models::offered(folder));
+                &other
+            }
+        };
+        let allow_untrained = request.allow_untrained.unwrap_or(false);
+        let mut targets = Vec::new();
+        let mut errors = Vec::new();
+        for asked in &request.targets {
+            match resolver.resolve(asked, modality, allow_untrained) {
+                Ok(resolved) => targets.push(target(folder, asked, resolved, modality)),
+                Err(error) if !errors.contains(&error) => errors.push(error),
+                Err(_) => {}
+            }
         }
-    }
-    match errors.is_empty() {
-        true => Ok(targets),
-        false => Err(unresolved(&errors)),
+        match errors.is_empty() {
+            true => Ok(targets),
+            false => Err(unresolved(&errors)),
+        }
     }
 }
 
@@ -218,12 +231,12 @@ fn target(folder: &ModelFolder, asked: &str, resolved: Resolved, modality: Modal
 }
 
 fn unresolved(errors: &[ResolveError]) -> Fault {
-    let mut fault = Fault::from(errors[0].clone());
+    let mut fault = Fault::from(&errors[0]);
     if errors.len() > 1 {
-        let each: Vec<String> = errors.iter().map(|error| Fault::from(error.clone()).to_string()).collect();
+        let each: Vec<String> = errors.iter().map(|error| Fault::from(error).to_string()).collect();
         fault.message = format!("{} targets cannot be had. {}", errors.len(), each.join(" "));
         fault.hint = Some("Nothing was computed; correct the names and ask again.".into());
-        fault.candidates = errors.iter().flat_map(|error| Fault::from(error.clone()).candidates).collect::<Vec<Candidate>>();
+        fault.candidates = errors.iter().flat_map(|error| Fault::from(error).candidates).collect();
     }
     fault
 }

@@ -3,11 +3,11 @@
 use super::files::{self, Written};
 use super::plan::{Piece, Plan, Target};
 use super::{Code, Execution, Fault, MaskAnswer, RunStatus, SegmentAnswer, SegmentRequest, Service, Warning};
-use crate::anatomy::Catalogue;
-use crate::measure::{Laterality, Measurement, Measuring, Status, agreement, measure};
+use crate::anatomy::{Catalogue, Laterality};
+use crate::measure::{Measurement, Measuring, Status, agreement, measure};
 use crate::segment::{Cancel, Preparation, Progress, Prompt, Step, segment};
 use crate::store::{KeptMask, MaskKey};
-use crate::volume::{Mask, Volume};
+use crate::volume::{Mask, Modality, Volume};
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -208,7 +208,7 @@ fn measured(plan: &Plan, of_piece: &HashMap<String, KeptMask>) -> Vec<(String, M
         }
         let (mask, mean_probability) = &masks[target.name.as_str()];
         let laterality = Laterality::of_name(&target.name);
-        let other = laterality.and_then(|side| masks.get(side.counterpart(&target.name)?.as_str()));
+        let other = laterality.and_then(|_| masks.get(other_side(&target.name).as_str()));
         let with = Measuring {
             image: Some(&plan.volume),
             modality: Some(plan.image.modality),
@@ -218,15 +218,34 @@ fn measured(plan: &Plan, of_piece: &HashMap<String, KeptMask>) -> Vec<(String, M
             ..Measuring::default()
         };
         let mut measurement = measure(&target.name, mask, &with);
-        let parts = Catalogue::load().parts(&target.name, plan.image.modality);
-        let part_masks: Option<Vec<&Mask>> =
-            parts.iter().map(|part| masks.get(part.as_str()).map(|(mask, _)| mask)).collect();
-        if let Some(part_masks) = part_masks.filter(|masks| !masks.is_empty() && target.composed_of.is_none()) {
-            measurement.checks.extend(agreement(mask, &part_masks));
+        if target.composed_of.is_none() {
+            let parts = parts_at_hand(&target.name, plan.image.modality, &masks);
+            measurement.checks.extend(parts.and_then(|parts| agreement(mask, &parts)));
         }
         found.push((target.name.clone(), Measured { mask: mask.clone(), measurement }));
     }
     found
+}
+
+/// The masks of a class's parts, where all of one way to divide it were asked for too.
+fn parts_at_hand<'a>(
+    name: &str,
+    modality: Modality,
+    masks: &'a HashMap<&str, (Mask, Option<f64>)>,
+) -> Option<Vec<&'a Mask>> {
+    let divisions = &Catalogue::load().class(name)?.divisions;
+    let masks_of = |parts: &[String]| parts.iter().map(|part| Some(&masks.get(part.as_str())?.0)).collect();
+    divisions.iter().filter(|division| division.modality == modality).find_map(|division| masks_of(&division.parts))
+}
+
+/// The name of the same structure on the other side.
+fn other_side(name: &str) -> String {
+    let swapped = name.split(' ').map(|word| match word {
+        "left" => "right",
+        "right" => "left",
+        other => other,
+    });
+    swapped.collect::<Vec<_>>().join(" ")
 }
 
 /// The mask of a target. A union's mean probability is that of its pieces, weighted by their voxels.

@@ -1,4 +1,6 @@
 //! sat-mcp: organs and lesions in radiology scans, asked for by name.
 
+pub mod measure;
+pub mod report;
 pub mod segment;
 pub mod volume;

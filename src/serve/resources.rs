@@ -16,7 +16,7 @@ use serde_json::Value;
 const PAGE: usize = 100;
 
 /// What a catalogue page may ask for at most.
-const CATALOGUE_PAGE: u32 = 200;
+const CATALOGUE_PAGE: i64 = 200;
 
 const MODALITIES: [Modality; 3] = [Modality::Ct, Modality::Mri, Modality::Pet];
 

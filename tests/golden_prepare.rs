@@ -14,7 +14,9 @@ struct Case {
 }
 
 fn golden(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/prepare").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden/prepare")
+        .join(name)
 }
 
 fn cases() -> Vec<Case> {
@@ -32,7 +34,12 @@ fn cases() -> Vec<Case> {
             };
             let modality: Modality = serde_json::from_value(told["modality"].clone()).unwrap();
             let prepared = prepare(&source, modality, &how).unwrap();
-            Case { name, source, prepared, told }
+            Case {
+                name,
+                source,
+                prepared,
+                told,
+            }
         })
         .collect();
     assert!(cases.len() >= 14);
@@ -56,23 +63,44 @@ fn last_axis_fastest(values: &[f32], [nx, ny, nz]: [usize; 3]) -> Vec<f32> {
 
 #[test]
 fn an_image_is_prepared_as_monai_prepares_it() {
-    for Case { name, prepared, told, .. } in cases() {
+    for Case {
+        name, prepared, told, ..
+    } in cases()
+    {
         let expected = volume::read(&golden(&format!("{name}.prepared.nii.gz"))).unwrap();
-        assert_eq!(prepared.whole_grid().shape(), numbers::<[usize; 3]>(&told["whole_shape"]), "{name}");
-        assert_eq!(prepared.crop_start(), numbers::<[usize; 3]>(&told["crop_start"]), "{name}");
+        assert_eq!(
+            prepared.whole_grid().shape(),
+            numbers::<[usize; 3]>(&told["whole_shape"]),
+            "{name}"
+        );
+        assert_eq!(
+            prepared.crop_start(),
+            numbers::<[usize; 3]>(&told["crop_start"]),
+            "{name}"
+        );
         assert_eq!(prepared.shape(), expected.grid().shape(), "{name}");
         let off = (prepared.grid().affine() - expected.grid().affine()).amax();
         assert!(off < 1e-4, "{name}: the affine is off by {off}");
 
         let voxels = first_axis_fastest(prepared.voxels(), prepared.shape());
-        let off = voxels.iter().zip(expected.voxels()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let off = voxels
+            .iter()
+            .zip(expected.voxels())
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         assert!(off < 1e-4, "{name}: intensities are off by {off}");
     }
 }
 
 #[test]
 fn a_mask_comes_back_as_scipy_interpolates_it() {
-    for Case { name, source, prepared, told } in cases() {
+    for Case {
+        name,
+        source,
+        prepared,
+        told,
+    } in cases()
+    {
         let probability = volume::read(&golden(&format!("{name}.probability.nii.gz"))).unwrap();
         let probability = last_axis_fastest(probability.voxels(), prepared.shape());
         let expected = volume::read_labels(&golden(&format!("{name}.mask.nii.gz"))).unwrap();
@@ -80,10 +108,17 @@ fn a_mask_comes_back_as_scipy_interpolates_it() {
         let mask = restore(&prepared, &probability, 0.5);
         assert!(mask.grid().agrees_with(source.grid()), "{name}");
         let found = mask.to_bytes();
-        let differing = found.iter().zip(expected.labels()).filter(|(a, b)| u32::from(**a) != **b).count();
+        let differing = found
+            .iter()
+            .zip(expected.labels())
+            .filter(|(a, b)| u32::from(**a) != **b)
+            .count();
         // Where the value is 0.5 to rounding, either answer is right.
         let undecided: usize = numbers(&told["undecided"]);
-        assert!(differing <= undecided, "{name}: {differing} voxels differ, {undecided} are undecided");
+        assert!(
+            differing <= undecided,
+            "{name}: {differing} voxels differ, {undecided} are undecided"
+        );
         assert!(!mask.is_empty(), "{name}");
     }
 }
@@ -107,6 +142,10 @@ fn a_box_with_zeros_around_it_gives_the_mask_of_the_whole() {
                 boxed.push(value(voxel));
             }
         }
-        assert_eq!(restore_box(&prepared, part, &boxed, 0.5), restore(&prepared, &whole, 0.5), "{name}");
+        assert_eq!(
+            restore_box(&prepared, part, &boxed, 0.5),
+            restore(&prepared, &whole, 0.5),
+            "{name}"
+        );
     }
 }

@@ -18,7 +18,10 @@ fn percentiles_of_one_to_a_thousand_are_those_of_numpy() {
     let values: Vec<f32> = (1..=1000).rev().map(|n| n as f32).collect();
     let [low, high] = percentiles(&values, [0.5, 99.5]);
     // numpy.percentile(numpy.arange(1., 1001), [0.5, 99.5])
-    assert!((low - 5.995).abs() < 1e-9 && (high - 995.005).abs() < 1e-9, "{low} {high}");
+    assert!(
+        (low - 5.995).abs() < 1e-9 && (high - 995.005).abs() < 1e-9,
+        "{low} {high}"
+    );
 }
 
 #[test]
@@ -31,7 +34,10 @@ fn a_constant_image_has_nothing_to_normalise() {
 fn a_small_spread_on_a_large_value_is_kept() {
     let mut values = [100_000.0, 100_000.01];
     normalise(&mut values, [-1e9, 1e9]).unwrap();
-    assert!((values[0] + 1.0).abs() < 1e-4 && (values[1] - 1.0).abs() < 1e-4, "{values:?}");
+    assert!(
+        (values[0] + 1.0).abs() < 1e-4 && (values[1] - 1.0).abs() < 1e-4,
+        "{values:?}"
+    );
 }
 
 proptest! {

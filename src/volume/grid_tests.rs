@@ -21,7 +21,10 @@ fn grids() -> impl Strategy<Value = Grid> {
     (prop::array::uniform3(1_usize..9), turn, zoom, flip, origin).prop_map(|(shape, turn, zoom, flip, origin)| {
         let signed = Vector3::from([0, 1, 2].map(|n| if flip[n] { -zoom[n] } else { zoom[n] }));
         let rotation = Rotation3::from_euler_angles(turn[0], turn[1], turn[2]);
-        Grid::new(shape, place(rotation.matrix() * nalgebra::Matrix3::from_diagonal(&signed), origin))
+        Grid::new(
+            shape,
+            place(rotation.matrix() * nalgebra::Matrix3::from_diagonal(&signed), origin),
+        )
     })
 }
 
@@ -67,7 +70,13 @@ fn an_axis_code_is_three_letters_of_three_axes() {
 
 #[test]
 fn spacing_and_volume_come_from_the_affine() {
-    let grid = Grid::new([2, 3, 4], place(nalgebra::Matrix3::new(0.0, -2.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.5), [1.0; 3]));
+    let grid = Grid::new(
+        [2, 3, 4],
+        place(
+            nalgebra::Matrix3::new(0.0, -2.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.5),
+            [1.0; 3],
+        ),
+    );
     assert_eq!(grid.spacing(), [3.0, 2.0, 0.5]);
     assert!((grid.voxel_volume() - 3.0).abs() < 1e-12);
     assert_eq!(grid.axis_code().to_string(), "ALS");
@@ -83,7 +92,10 @@ fn grids_agree_when_no_corner_moves() {
     assert!(!grid.agrees_with(&Grid::new([100, 4, 3], Affine::identity())));
     let mut stretched = Affine::identity();
     stretched[(0, 0)] = 1.0001;
-    assert!(!grid.agrees_with(&Grid::new([100, 3, 4], stretched)), "the far corner is 0.01 mm off");
+    assert!(
+        !grid.agrees_with(&Grid::new([100, 3, 4], stretched)),
+        "the far corner is 0.01 mm off"
+    );
 }
 
 proptest! {

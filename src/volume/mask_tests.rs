@@ -32,10 +32,19 @@ fn runs_are_sorted_merged_and_kept_inside_the_grid() {
 fn a_mask_of_another_image_is_not_decoded() {
     let bytes = Mask::from_predicate(grid(), |index| index % 3 == 0).encode();
     let other = Arc::new(Grid::new([5, 3, 4], Affine::identity()));
-    assert!(matches!(Mask::decode(other, &bytes), Err(MaskCodeError::OtherShape { .. })));
+    assert!(matches!(
+        Mask::decode(other, &bytes),
+        Err(MaskCodeError::OtherShape { .. })
+    ));
     assert_eq!(Mask::decode(grid(), b"PNG"), Err(MaskCodeError::NotAMask));
-    assert_eq!(Mask::decode(grid(), &bytes[..bytes.len() - 1]), Err(MaskCodeError::Damaged));
-    assert_eq!(Mask::decode(grid(), &[&bytes[..], b"\0"].concat()), Err(MaskCodeError::Damaged));
+    assert_eq!(
+        Mask::decode(grid(), &bytes[..bytes.len() - 1]),
+        Err(MaskCodeError::Damaged)
+    );
+    assert_eq!(
+        Mask::decode(grid(), &[&bytes[..], b"\0"].concat()),
+        Err(MaskCodeError::Damaged)
+    );
 }
 
 proptest! {

@@ -3,7 +3,6 @@
 Needs nibabel (tried with 5.4.2): python tests/golden/make_orientations.py
 """
 
-import base64
 import io
 import itertools
 import json
@@ -67,7 +66,7 @@ def main():
         image = io.BytesIO(header.structarr.tobytes())
         told["headers"].append(
             {
-                "header": base64.b16encode(header.structarr.tobytes()).decode(),
+                "header": header.structarr.tobytes().hex(),
                 "affine": nib.Nifti1Header.from_fileobj(image).get_best_affine().tolist(),
             }
         )

@@ -81,8 +81,8 @@ struct Source {
     path: PathBuf,
     header: Header,
     stream: Stream,
-    /// Bytes on disk; nothing where the file is a pipe.
-    file_len: Option<u64>,
+    /// Bytes on disk.
+    file_len: u64,
 }
 
 enum Stream {
@@ -120,6 +120,10 @@ impl Source {
         if metadata.is_dir() {
             return Err(ReadError::Folder { path: name() });
         }
+        // A pipe that nobody writes to would be waited for without end.
+        if !metadata.is_file() {
+            return Err(ReadError::NotAFile { path: name() });
+        }
         let mut file = BufReader::with_capacity(CHUNK, File::open(path).map_err(io_error)?);
         // What is in the file decides, not what it is called: many `.nii` are gzip and the other way about.
         let start = file.fill_buf().map_err(io_error)?;
@@ -154,12 +158,11 @@ impl Source {
             path: name(),
             found: stranger.0,
         })?;
-        let file_len = metadata.is_file().then_some(metadata.len());
         Ok(Source {
             path: name(),
             header,
             stream,
-            file_len,
+            file_len: metadata.len(),
         })
     }
 
@@ -363,7 +366,7 @@ impl Source {
 
     /// Refuses a file that cannot hold what it promises, before room is made for it.
     fn check_length(&self, needed: u64) -> Result<(), ReadError> {
-        let Some(len) = self.file_len else { return Ok(()) };
+        let len = self.file_len;
         let possible = match self.stream {
             Stream::Plain(_) => len,
             Stream::Gzip(_) => len.saturating_mul(MAX_DEFLATE_RATIO),

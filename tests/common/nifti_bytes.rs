@@ -1,7 +1,7 @@
 //! NIfTI-1 files made byte by byte, so that what the library reads was not written by it.
+#![allow(dead_code)] // each test takes a part of it
 
 use std::io::Write;
-#![allow(dead_code)] // each test takes a part of it
 use std::path::PathBuf;
 
 use flate2::Compression;

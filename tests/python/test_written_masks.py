@@ -82,7 +82,7 @@ def test_a_mask_lies_on_its_image_in_every_viewer(name, suffix, threshold_mask, 
         np.testing.assert_equal(found, expected)
     assert mask.header.get_zooms() == image.header.get_zooms()
     assert mask.header.get_xyzt_units()[0] == "mm"
-    assert mask.header.get_slope_inter() == (1.0, 0.0)
+    assert (mask.dataobj.slope, mask.dataobj.inter) == (1.0, 0.0)
     np.testing.assert_array_equal(np.asarray(mask.dataobj), image.get_fdata() > 120)
     volume = (image.get_fdata() > 120).sum() * abs(np.linalg.det(image.affine[:3, :3])) / 1000
     assert float(said.split()[2]) == pytest.approx(volume, rel=1e-6)

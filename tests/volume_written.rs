@@ -171,7 +171,10 @@ proptest! {
             let path = folder.path("mask.nii.gz");
             volume::write_mask(&path, &Mask::empty(Arc::clone(&grid)), Some(&placement)).unwrap();
             let found = volume::read(&path).unwrap();
-            prop_assert!(found.grid().agrees_with(&grid), "{} for {}", found.grid().affine(), affine);
+            // Near half a turn a float32 quaternion is only good to a thousandth: NIfTI's doing, and why sforms exist.
+            let off = (found.grid().affine() - affine).amax();
+            let allowed = if only_qform { 2e-3 * zoom.into_iter().fold(0.0, f64::max) } else { 2e-5 };
+            prop_assert!(off < allowed, "{} for {}", found.grid().affine(), affine);
         }
     }
 }

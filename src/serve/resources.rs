@@ -3,8 +3,8 @@
 use super::desk::Desk;
 use super::reply::resource;
 use super::server::Server;
-use crate::anatomy::ListRequest;
-use crate::service::{Code, Detail, Fault};
+use crate::anatomy::{Detail, ListRequest};
+use crate::service::{Code, Fault};
 use crate::volume::Modality;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -16,7 +16,7 @@ use serde_json::Value;
 const PAGE: usize = 100;
 
 /// What a catalogue page may ask for at most.
-const CATALOGUE_PAGE: u32 = 200;
+const CATALOGUE_PAGE: i64 = 200;
 
 const MODALITIES: [Modality; 3] = [Modality::Ct, Modality::Mri, Modality::Pet];
 

@@ -4,9 +4,9 @@
 //! network and without waiting.
 
 use crate::anatomy::{ListAnswer, ListRequest};
+use crate::segment::{Cancel, Progress};
 use crate::service::{
-    Cancel, Fault, MeasureAnswer, MeasureRequest, Plan, Progress, Resource, SegmentAnswer, SegmentRequest, Service,
-    StoredResult,
+    Fault, MeasureAnswer, MeasureRequest, Plan, ResourceFile, SegmentAnswer, SegmentRequest, Service, StoredResult,
 };
 
 pub(super) trait Desk: Send + Sync + 'static {
@@ -22,8 +22,10 @@ pub(super) trait Desk: Send + Sync + 'static {
     /// What to say while the run is under way.
     fn running(&self, plan: &Self::Plan) -> SegmentAnswer;
     fn measure_volume(&self, request: &MeasureRequest) -> Result<MeasureAnswer, Fault>;
-    fn read_resource(&self, uri: &str) -> Result<Resource, Fault>;
-    /// Newest first.
+    /// What a URI names, unread.
+    fn resource(&self, uri: &str) -> Result<ResourceFile, Fault>;
+    fn read_resource(&self, uri: &str) -> Result<Vec<u8>, Fault>;
+    /// Last used first.
     fn results(&self) -> Result<Vec<StoredResult>, Fault>;
 }
 
@@ -58,8 +60,12 @@ impl Desk for Service {
         self.measure_volume(request)
     }
 
-    fn read_resource(&self, uri: &str) -> Result<Resource, Fault> {
-        self.read_resource(uri)
+    fn resource(&self, uri: &str) -> Result<ResourceFile, Fault> {
+        self.resource(uri)
+    }
+
+    fn read_resource(&self, uri: &str) -> Result<Vec<u8>, Fault> {
+        self.read_resource(uri).map(|(_, bytes)| bytes)
     }
 
     fn results(&self) -> Result<Vec<StoredResult>, Fault> {

@@ -101,7 +101,7 @@ pub(super) fn resource(uri: &str, title: &str) -> Resource {
 }
 
 /// What kind of file a name promises.
-pub(super) fn mime_of(name: &str) -> &'static str {
+fn mime_of(name: &str) -> &'static str {
     match name.rsplit('.').next().unwrap_or_default() {
         "gz" => "application/gzip",
         "png" => "image/png",

@@ -1,10 +1,10 @@
 //! Results and the catalogue as MCP resources.
 
 use super::desk::Desk;
-use super::reply::{mime_of, resource};
+use super::reply::resource;
 use super::server::Server;
-use crate::anatomy::ListRequest;
-use crate::service::{Code, Detail, Fault};
+use crate::anatomy::{Detail, ListRequest};
+use crate::service::{Code, Fault};
 use crate::volume::Modality;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -36,7 +36,7 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
 }
 
 impl<D: Desk> Server<D> {
-    /// A page of the catalogue and of the files of all results, newest first. The cursor is a position.
+    /// A page of the catalogue and of the files of all results, last used first. The cursor is a position.
     pub(super) fn resources(desk: &D, cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
         let from = match cursor {
             None => 0,
@@ -48,8 +48,10 @@ impl<D: Desk> Server<D> {
         for result in desk.results().map_err(protocol_error)? {
             let targets = result.targets.join(", ");
             all.extend(result.files.iter().map(|file| {
-                let uri = format!("sat://results/{}/{}", result.result_id, file.name);
-                resource(&uri, &format!("{} ({targets})", file.name)).with_size(file.bytes)
+                let title = format!("{} ({targets})", file.name);
+                resource(&file.uri, &title)
+                    .with_mime_type(file.mime)
+                    .with_size(file.bytes)
             }));
         }
         let total = all.len();
@@ -64,26 +66,24 @@ impl<D: Desk> Server<D> {
             let text = anatomy(desk, modality).map_err(protocol_error)?;
             return Ok(ResourceContents::text(text, uri).with_mime_type("application/json"));
         }
-        let found = desk.read_resource(uri).map_err(protocol_error)?;
-        let bytes = found.bytes.len() as u64;
-        if bytes > limit {
-            let message = format!("{uri} has {bytes} bytes, more than the {limit} that one message may carry.");
-            return Err(protocol_error(
-                Fault::new(Code::InvalidArgument, message).hint("Read the file at the `path` that segment gave."),
-            ));
+        let file = desk.resource(uri).map_err(protocol_error)?;
+        if file.bytes > limit {
+            let message = format!(
+                "{uri} has {} bytes, more than the {limit} that one message may carry.",
+                file.bytes
+            );
+            let fault =
+                Fault::new(Code::InvalidArgument, message).hint("Read the file at the `path` that segment gave.");
+            return Err(protocol_error(fault));
         }
-        let mime = if found.mime.is_empty() {
-            mime_of(uri).to_owned()
-        } else {
-            found.mime
-        };
-        let readable = mime == "application/json" || mime.starts_with("text/");
-        let contents = match String::from_utf8(found.bytes) {
+        let bytes = desk.read_resource(uri).map_err(protocol_error)?;
+        let readable = file.mime == "application/json" || file.mime.starts_with("text/");
+        let contents = match String::from_utf8(bytes) {
             Ok(text) if readable => ResourceContents::text(text, uri),
             Ok(text) => ResourceContents::blob(BASE64_STANDARD.encode(text), uri),
             Err(raw) => ResourceContents::blob(BASE64_STANDARD.encode(raw.as_bytes()), uri),
         };
-        Ok(contents.with_mime_type(mime))
+        Ok(contents.with_mime_type(file.mime))
     }
 }
 

@@ -4,7 +4,8 @@
 //! Whoever asks takes a [`Seat`] at the run of that result: two equal requests share one run, and a run whose last
 //! seat is left is cancelled, unless somebody was told to come back for it.
 
-use crate::service::{Cancel, Code, Fault, Progress, Step};
+use crate::segment::{Cancel, Progress, Step};
+use crate::service::{Code, Fault};
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -331,7 +332,7 @@ impl<T: Clone + Send + Sync + 'static> Drop for Seat<T> {
 }
 
 fn stopped() -> Fault {
-    Fault::new(Code::Busy, "The server is shutting down.").hint("Start it again and ask again: nothing is lost.")
+    Fault::new(Code::Cancelled, "The server is shutting down.").hint("Start it again and ask again: nothing is lost.")
 }
 
 fn broke() -> Fault {

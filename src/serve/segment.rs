@@ -21,9 +21,10 @@ impl<D: Desk> Server<D> {
         &self,
         request: SegmentRequest,
         context: &RequestContext<RoleServer>,
-    ) -> Result<Arc<SegmentAnswer>, Fault> {
+    ) -> Result<SegmentAnswer, Fault> {
         let patience = tokio::time::sleep(self.options.answer_within);
         tokio::pin!(patience);
+        let preview = request.preview.unwrap_or(true);
         let mut beat = Beat::new(context, self.options.beat_every);
 
         let planned = self.heavy(move |desk| {
@@ -31,21 +32,27 @@ impl<D: Desk> Server<D> {
             let stored = desk.stored(&plan)?;
             Ok((plan, stored))
         });
-        let (plan, stored) = beat.during("Reading the image.", planned).await?;
+        let (plan, stored) = beat.during("reading the image", planned).await?;
         if let Some(answer) = stored {
-            return Ok(Arc::new(answer));
+            return Ok(answer);
         }
 
         let running = self.desk.running(&plan);
         let desk = self.desk.clone();
-        let id = D::result_id(&plan);
+        // A caller with other wishes for the preview has a run of its own, which finds the masks done.
+        let id = format!("{}, preview: {preview}", D::result_id(&plan));
         let mut seat = self.runs.join(
             &id,
             Box::new(move |progress, cancel| desk.run(plan, progress, cancel).map(Arc::new)),
         )?;
         loop {
             match seat.view() {
-                View::Done(result) => return result,
+                View::Done(result) => {
+                    // The run may be another caller's: the image is to be called as this one called it.
+                    let mut answer = SegmentAnswer::clone(&*result?);
+                    answer.image.uri = running.image.uri;
+                    return Ok(answer);
+                }
                 view => tell(&mut beat, &seat, view).await,
             }
             tokio::select! {
@@ -54,10 +61,10 @@ impl<D: Desk> Server<D> {
                 () = &mut patience, if !beat.is_heard() => {
                     let eta_s = seat.eta();
                     seat.keep();
-                    return Ok(Arc::new(SegmentAnswer { eta_s, ..running }));
+                    return Ok(SegmentAnswer { eta_s, ..running });
                 }
                 // Dropping the seat lets the run stop, unless somebody else waits for it. Nobody reads this.
-                () = context.ct.cancelled() => return Err(Fault::new(Code::Busy, "Cancelled by the caller.")),
+                () = context.ct.cancelled() => return Err(Fault::new(Code::Cancelled, "Cancelled by the caller.")),
             }
         }
     }
@@ -71,10 +78,10 @@ async fn tell(beat: &mut Beat, seat: &SharedSeat, view: View<Arc<SegmentAnswer>>
                 1 => (1, ""),
                 ahead => (ahead, "s"),
             };
-            beat.say(0.0, None, &format!("Waiting for {ahead} other segmentation{s}."))
+            beat.say(0.0, None, &format!("waiting for {ahead} other segmentation{s}"))
                 .await;
         }
-        View::Running { step: None, .. } => beat.say(0.0, None, "Preparing the image.").await,
+        View::Running { step: None, .. } => beat.say(0.0, None, "preparing the image").await,
         View::Running {
             since,
             stepped,

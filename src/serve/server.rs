@@ -91,7 +91,7 @@ impl<D: Desk> Server<D> {
                 let answer = self.segment(request, context).await?;
                 let text = answer.text();
                 let result = match detail {
-                    Detail::Full => reply::answer(&*answer, text),
+                    Detail::Full => reply::answer(&answer, text),
                     Detail::Summary => reply::answer(&answer.summary(), text),
                 };
                 Ok(reply::with_files(result, &answer, context))
@@ -101,7 +101,7 @@ impl<D: Desk> Server<D> {
                 let detail = request.detail.unwrap_or_default();
                 let measuring = self.heavy(move |desk| desk.measure_volume(&request));
                 let answer = Beat::new(context, self.options.beat_every)
-                    .during("Measuring.", measuring)
+                    .during("measuring", measuring)
                     .await?;
                 let text = answer.text();
                 Ok(match detail {

@@ -2,10 +2,11 @@
 
 use crate::anatomy::{ListAnswer, ListRequest};
 use crate::measure::{BoundingBox, Check, Intensity, Measurement, Part, Status};
+use crate::segment::{Cancel, Progress, Step};
 use crate::serve::desk::Desk;
 use crate::service::*;
 use crate::volume::Modality;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
@@ -15,12 +16,13 @@ pub struct FakeDesk {
     pub started: AtomicUsize,
     pub finished: AtomicUsize,
     pub cancelled: AtomicUsize,
-    store: Mutex<HashMap<String, SegmentAnswer>>,
+    store: Mutex<HashSet<String>>,
 }
 
 pub struct FakePlan {
     image: String,
     targets: Vec<String>,
+    preview: bool,
 }
 
 impl FakePlan {
@@ -43,11 +45,7 @@ impl Desk for FakeDesk {
     fn list_anatomy(&self, request: &ListRequest) -> Result<ListAnswer, Fault> {
         let page: usize = request.cursor.as_deref().unwrap_or("0").parse().unwrap();
         let next_cursor = (page < 2).then(|| (page + 1).to_string());
-        Ok(ListAnswer {
-            next_cursor,
-            model: "fake".into(),
-            ..ListAnswer::default()
-        })
+        Ok(ListAnswer { total: 0, items: vec![], next_cursor, model: "fake".into() })
     }
 
     fn plan(&self, request: &SegmentRequest) -> Result<FakePlan, Fault> {
@@ -57,6 +55,7 @@ impl Desk for FakeDesk {
         Ok(FakePlan {
             image: request.image.clone(),
             targets: request.targets.clone(),
+            preview: request.preview != Some(false),
         })
     }
 
@@ -65,16 +64,20 @@ impl Desk for FakeDesk {
     }
 
     fn stored(&self, plan: &FakePlan) -> Result<Option<SegmentAnswer>, Fault> {
-        Ok(self.store.lock().unwrap().get(&Self::result_id(plan)).cloned())
+        let done = self.store.lock().unwrap().contains(&Self::result_id(plan));
+        Ok(done.then(|| answer(plan, RunStatus::Done)))
     }
 
     fn run(&self, plan: FakePlan, progress: &dyn Progress, cancel: &Cancel) -> Result<SegmentAnswer, Fault> {
+        if let Some(answer) = self.stored(&plan)? {
+            return Ok(answer);
+        }
         self.started.fetch_add(1, SeqCst);
         let (windows, pace) = plan.pace();
         for done in 0..windows {
             if cancel.is_cancelled() {
                 self.cancelled.fetch_add(1, SeqCst);
-                return Err(Fault::new(Code::Busy, "Cancelled."));
+                return Err(Fault::new(Code::Cancelled, "Cancelled."));
             }
             progress.report(&Step {
                 done,
@@ -87,10 +90,9 @@ impl Desk for FakeDesk {
             return Err(Fault::new(Code::Internal, "The network gave up."));
         }
         assert!(!plan.image.contains("panic"), "as told");
-        let done = answer(&plan, RunStatus::Done);
-        self.store.lock().unwrap().insert(Self::result_id(&plan), done.clone());
+        self.store.lock().unwrap().insert(Self::result_id(&plan));
         self.finished.fetch_add(1, SeqCst);
-        Ok(done)
+        Ok(answer(&plan, RunStatus::Done))
     }
 
     fn running(&self, plan: &FakePlan) -> SegmentAnswer {
@@ -112,32 +114,45 @@ impl Desk for FakeDesk {
         }
     }
 
-    fn read_resource(&self, uri: &str) -> Result<Resource, Fault> {
-        let (mime, bytes) = match uri.strip_prefix("sat://results/abc/") {
-            Some("result.json") => ("application/json", b"{}".to_vec()),
-            Some("liver.nii.gz") => ("application/gzip", vec![0x1f, 0x8b, 0xff]),
-            Some("huge.nii.gz") => ("application/gzip", vec![0; (1 << 20) + 1]),
-            _ => return Err(Fault::new(Code::NotFound, format!("{uri}: no such resource."))),
-        };
-        Ok(Resource {
-            mime: mime.into(),
-            bytes,
+    fn resource(&self, uri: &str) -> Result<ResourceFile, Fault> {
+        let name = uri.strip_prefix("sat://results/abc/").unwrap_or_default();
+        match name {
+            "result.json" => Ok(file(name, "application/json", 2)),
+            "liver.nii.gz" => Ok(file(name, "application/gzip", 3)),
+            "huge.nii.gz" => Ok(file(name, "application/gzip", (1 << 20) + 1)),
+            _ => Err(Fault::new(Code::NotFound, format!("{uri}: no such resource."))),
+        }
+    }
+
+    fn read_resource(&self, uri: &str) -> Result<Vec<u8>, Fault> {
+        Ok(if uri.ends_with(".json") {
+            b"{}".to_vec()
+        } else {
+            vec![0x1f, 0x8b, 0xff]
         })
     }
 
     fn results(&self) -> Result<Vec<StoredResult>, Fault> {
-        let file = |name: usize| StoredFile {
-            name: format!("{name}.nii.gz"),
-            bytes: 3,
-        };
-        let files = (0..150).map(file).collect();
-        let created = SystemTime::UNIX_EPOCH;
         Ok(vec![StoredResult {
             result_id: "abc".into(),
-            created,
+            used: SystemTime::UNIX_EPOCH,
+            bytes: 450,
             targets: vec!["liver".into()],
-            files,
+            image: "file:///scan.nii".into(),
+            files: (0..150)
+                .map(|name| file(&format!("{name}.nii.gz"), "application/gzip", 3))
+                .collect(),
         }])
+    }
+}
+
+fn file(name: &str, mime: &'static str, bytes: u64) -> ResourceFile {
+    ResourceFile {
+        uri: format!("sat://results/abc/{name}"),
+        name: name.into(),
+        mime,
+        bytes,
+        path: name.into(),
     }
 }
 
@@ -180,7 +195,7 @@ fn answer(plan: &FakePlan, status: RunStatus) -> SegmentAnswer {
             path: None,
             labels: vec![],
         }),
-        preview: Some(PreviewAnswer {
+        preview: plan.preview.then(|| PreviewAnswer {
             uri: uri("preview.png"),
             path: None,
         }),

@@ -1,13 +1,13 @@
 //! What the server says of itself and offers.
 
-use super::{quick, served, served_by};
+use super::{patient, served, served_by};
 use crate::serve::tools;
 use serde_json::{Value, json};
 
 #[tokio::test]
 async fn every_revision_with_a_handshake_is_answered_in_its_own_terms() {
     for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
-        let mut served = served_by(quick(), version).await;
+        let mut served = served_by(patient(), version).await;
         let hello = served.wire.initialize(version).await;
         assert_eq!(hello["protocolVersion"], version);
         assert_eq!(hello["serverInfo"]["name"], "sat-mcp");

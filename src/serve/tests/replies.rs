@@ -1,6 +1,6 @@
 //! What a call is answered with.
 
-use super::{quick, served, served_by};
+use super::{patient, served, served_by};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn a_segmentation_is_answered_with_structure_words_and_links_to_its_files(
 #[tokio::test]
 async fn clients_older_than_links_get_the_addresses_as_text() {
     for version in ["2024-11-05", "2025-03-26"] {
-        let mut served = served_by(quick(), version).await;
+        let mut served = served_by(patient(), version).await;
         let result = served
             .wire
             .call("segment", json!({"image": "scan.nii", "targets": ["liver"]}))

@@ -1,10 +1,13 @@
 //! Who waits, who joins, who is told what and when.
 
-use super::{quick, served, served_by};
-use crate::serve::Options;
+use super::{Served, impatient, patient, served_by};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
+
+async fn served() -> Served {
+    served_by(impatient(), "2025-11-25").await
+}
 
 fn scan(name: &str) -> Value {
     json!({"image": name, "targets": ["liver"]})
@@ -204,7 +207,7 @@ async fn a_full_queue_says_when_to_try_again_and_who_waits_is_told_so() {
     let told = served.wire.progress("b");
     assert!(
         told.iter()
-            .any(|(_, _, words)| words == "Waiting for 1 other segmentation."),
+            .any(|(_, _, words)| words == "waiting for 1 other segmentation"),
         "{told:?}"
     );
 }
@@ -212,25 +215,19 @@ async fn a_full_queue_says_when_to_try_again_and_who_waits_is_told_so() {
 #[tokio::test]
 async fn a_finished_result_does_not_wait_behind_a_run() {
     let mut served = served().await;
-    served.wire.call("segment", scan("done.nii")).await;
+    let first = served.wire.ask_tool("segment", scan("done.nii"), "done").await;
+    served.wire.answer(first).await;
     served.wire.ask_tool("segment", scan("a-20x100.nii"), "a").await;
     until(&served.desk.started, 2).await;
     let began = Instant::now();
     let again = served.wire.call("segment", scan("done.nii")).await;
     assert_eq!(again["structuredContent"]["status"], "done");
-    assert!(began.elapsed() < Duration::from_millis(200));
+    assert!(began.elapsed() < Duration::from_secs(1));
 }
 
 #[tokio::test]
 async fn closing_stdin_cancels_the_run_and_ends_the_server_well() {
-    let mut served = served_by(
-        Options {
-            answer_within: Duration::from_secs(8),
-            ..quick()
-        },
-        "2025-11-25",
-    )
-    .await;
+    let mut served = served_by(patient(), "2025-11-25").await;
     served
         .wire
         .ask(
@@ -260,4 +257,20 @@ async fn what_was_asked_before_stdin_closed_is_still_answered() {
     assert_eq!(served.wire.answer(id).await["result"]["isError"], false);
     assert!(served.wire.next().await.is_none());
     served.server.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_asks_for_a_preview_gets_one_whatever_others_asked_for() {
+    let mut served = served().await;
+    let mut bare = scan("a-3x100.nii");
+    bare["preview"] = json!(false);
+    let first = served.wire.ask_tool("segment", bare, "p").await;
+    until(&served.desk.started, 1).await;
+    let second = served.wire.ask_tool("segment", scan("a-3x100.nii"), "q").await;
+    assert!(
+        served.wire.answer(first).await["result"]["structuredContent"]
+            .get("preview")
+            .is_none()
+    );
+    assert!(served.wire.answer(second).await["result"]["structuredContent"]["preview"].is_object());
 }

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The program: parse the command line, call the library, choose the exit code.
 
 use std::process::ExitCode;
@@ -6,6 +5,3 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     sat_mcp::cli::main()
 }
-=======
-fn main(){}
->>>>>>> volume

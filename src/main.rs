@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The program: parse the command line, call the library, choose the exit code.
 
 use std::process::ExitCode;
@@ -5,3 +6,6 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     sat_mcp::cli::main()
 }
+=======
+fn main(){}
+>>>>>>> volume

@@ -164,7 +164,7 @@ pub(super) struct Anatomy {
     pub region: Option<String>,
     /// Items to print, 1 to 200 [default: 50]
     #[arg(long, value_name = "N")]
-    pub limit: Option<u32>,
+    pub limit: Option<i64>,
     /// Go on where an earlier answer's next_cursor says
     #[arg(long)]
     pub cursor: Option<String>,

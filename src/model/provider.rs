@@ -94,6 +94,15 @@ impl fmt::Display for Provider {
     }
 }
 
+impl fmt::Display for ProviderChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProviderChoice::Auto => f.write_str("auto"),
+            ProviderChoice::Named(provider) => provider.fmt(f),
+        }
+    }
+}
+
 impl FromStr for ProviderChoice {
     type Err = String;
 

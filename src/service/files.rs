@@ -104,12 +104,13 @@ fn file_names(found: &[(String, Measured)]) -> Vec<String> {
     };
     let unique = found.iter().map(|(name, _)| {
         let slug = slug(name);
-        let candidates = std::iter::once(slug.clone()).chain((2..).map(|n| format!("{slug}_{n}")));
         // Two phrases may share a slug, and one may be called "labelmap".
-        let mut free = candidates.filter(|candidate| candidate != "labelmap" && !taken.contains(candidate));
-        let chosen = free.next().unwrap_or(slug);
-        drop(free);
-        taken.insert(chosen.clone());
+        let mut chosen = slug.clone();
+        let mut n = 2;
+        while chosen == "labelmap" || !taken.insert(chosen.clone()) {
+            chosen = format!("{slug}_{n}");
+            n += 1;
+        }
         format!("{chosen}.nii.gz")
     });
     unique.collect()

@@ -28,7 +28,7 @@ pub use plan::Plan;
 pub use crate::anatomy::Detail;
 pub use crate::segment::{Cancel, Progress, Step};
 pub use request::{Format, MeasureRequest, Orientation, SegmentRequest};
-pub use resources::{ResourceFile, StoredResult};
+pub use resources::{Resource, ResourceFile, StoredResult};
 
 use crate::anatomy::{Catalogue, ListAnswer, ListRequest, Resolver};
 use crate::model::{ModelFolder, Network, ProviderChoice};

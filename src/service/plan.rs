@@ -19,7 +19,6 @@ pub struct Plan {
     pub(super) image: ImageIdentity,
     pub(super) folder: ModelFolder,
     pub(super) orientation: AxisCode,
-    pub(super) formats: Vec<Format>,
     pub(super) preview: bool,
     pub(super) targets: Vec<Target>,
     pub(super) result_id: String,
@@ -113,7 +112,7 @@ impl Service {
         formats.dedup();
         let result_id = result_id(&image, &folder, &targets, orientation, &formats);
         let preview = request.preview.unwrap_or(true);
-        Ok(Plan { volume, image, folder, orientation, formats, preview, targets, result_id })
+        Ok(Plan { volume, image, folder, orientation, preview, targets, result_id })
     }
 }
 

@@ -21,6 +21,15 @@ pub struct ResourceFile {
     pub path: PathBuf,
 }
 
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// Its media type.
+    pub mime: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
 /// A result in the store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredResult {
@@ -65,12 +74,11 @@ impl Service {
         Ok(ResourceFile { uri: uri.to_owned(), name: name.to_owned(), mime: mime(name), bytes, path })
     }
 
-    /// The bytes of the file that `uri` names.
-    pub fn read_resource(&self, uri: &str) -> Result<(ResourceFile, Vec<u8>), Fault> {
-        let resource = self.resource(uri)?;
-        let bytes = std::fs::read(&resource.path)
-            .map_err(|error| Fault::new(Code::NotFound, format!("{uri}: {error}.")))?;
-        Ok((resource, bytes))
+    /// The contents of the file that `uri` names.
+    pub fn read_resource(&self, uri: &str) -> Result<Resource, Fault> {
+        let file = self.resource(uri)?;
+        let bytes = std::fs::read(&file.path).map_err(|error| Fault::new(Code::NotFound, format!("{uri}: {error}.")))?;
+        Ok(Resource { mime: file.mime.to_owned(), bytes })
     }
 
     /// All results, last used first.

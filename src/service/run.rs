@@ -220,7 +220,7 @@ fn measured(plan: &Plan, of_piece: &HashMap<String, KeptMask>) -> Vec<(String, M
         let mut measurement = measure(&target.name, mask, &with);
         if target.composed_of.is_none() {
             let parts = parts_at_hand(&target.name, plan.image.modality, &masks);
-            measurement.checks.extend(parts.and_then(|parts| agreement(mask, &parts)));
+            measurement.checks.extend(parts.and_then(|parts| agreement(mask, &parts).ok()));
         }
         found.push((target.name.clone(), Measured { mask: mask.clone(), measurement }));
     }

@@ -36,9 +36,10 @@ pub fn run_stdio(service: Arc<Service>, options: Options) -> Result<(), ServeErr
 }
 
 /// Logs to stderr; `SAT_MCP_LOG` chooses what, as `RUST_LOG` does elsewhere. rmcp's own lines quote whole messages, and
-/// with them file names, so only its errors are let through.
+/// with them file names, so they are only let through where `rmcp` itself is named.
 pub fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("SAT_MCP_LOG").unwrap_or_else(|_| EnvFilter::new("info,rmcp=error,ort=warn"));
+    let wanted = std::env::var("SAT_MCP_LOG").unwrap_or_else(|_| "info,ort=warn".into());
+    let filter = EnvFilter::builder().parse_lossy(format!("rmcp=error,{wanted}"));
     // A second call changes nothing.
     let _ = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)

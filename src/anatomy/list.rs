@@ -1,6 +1,7 @@
 //! The `list_anatomy` tool: what there is, what of it the loaded model has, and how near it is to a query.
 
-use super::matcher::{Entry, MODALITIES, Meant, Reach};
+use super::entries::{Entry, MODALITIES, Reach};
+use super::matcher::Meant;
 use super::resolve::{Resolver, tidy};
 use super::schema::plain_schema;
 use super::suggest::{HIGHEST, LOWEST};
@@ -76,7 +77,7 @@ pub struct ListAnswer {
 pub struct ListItem {
     /// SAT's own name, or the loaded model's where SAT has none.
     pub name: String,
-    /// Kinds of scan it can be asked of.
+    /// Kinds of scan that SAT, or the loaded model, was taught it in.
     pub modalities: Vec<Modality>,
     /// Region of the body.
     pub region: String,

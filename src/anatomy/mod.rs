@@ -9,6 +9,7 @@
 //! suggestions. Sides, levels and numbers are never guessed. A name whose pieces the model has becomes their union.
 
 mod catalogue;
+mod entries;
 mod list;
 mod matcher;
 mod offered;

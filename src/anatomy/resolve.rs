@@ -1,6 +1,7 @@
 //! From a phrase to a class of the loaded model, or to an error that says what would work.
 
-use super::matcher::{Entry, Meant, Names, Reach};
+use super::entries::{Entry, Reach};
+use super::matcher::{Meant, Names};
 use super::suggest::{HIGHEST, LOWEST_OFFERED, Suggester};
 use super::words::{Spelling, spell};
 use super::{Catalogue, ListAnswer, ListError, ListRequest, Offered};

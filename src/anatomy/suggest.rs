@@ -102,6 +102,9 @@ impl Suggester {
                 .map(|word| self.weights[*word] * likeness.iter().map(|row| row[*word]).fold(0.0, f64::max))
                 .sum();
             let score = HIGHEST * covered / asked_weight * (0.65 + 0.35 * met / total);
+            // a whole name within the phrase ("please segment the liver") is nearer than half of a longer one
+            let whole = met > 0.999 * total;
+            let score = if whole { 0.6 * HIGHEST + 0.4 * score } else { score };
             scores[*entry] = scores[*entry].max(score);
         }
         if let Some(side) = spelling.side() {

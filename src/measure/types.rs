@@ -1,18 +1,8 @@
 //! The figures as they go over the wire: the contract's names, absent rather than null where there is nothing to say.
 
+pub use crate::anatomy::Laterality;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// Which side of the patient a structure belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum Laterality {
-    /// The patient's left: negative x in RAS+.
-    Left,
-    /// The patient's right: positive x in RAS+.
-    Right,
-}
 
 /// What kind of answer a mask is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

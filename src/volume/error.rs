@@ -21,6 +21,12 @@ pub enum ReadError {
         /// The folder.
         path: PathBuf,
     },
+    /// A pipe or a device.
+    #[error("{}: neither a file nor a folder; give a .nii or .nii.gz file", path.display())]
+    NotAFile {
+        /// What was asked for.
+        path: PathBuf,
+    },
     /// The operating system refused.
     #[error("{}: cannot be read: {source}", path.display())]
     Io {

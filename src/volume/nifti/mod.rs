@@ -7,6 +7,7 @@
 mod header;
 mod placement;
 mod read;
+mod stream;
 mod write;
 
 pub use placement::Placement;

@@ -3,23 +3,17 @@
 //! Files come from anywhere, so nothing is allocated on a header's word alone: the promise is held against a limit and
 //! against what the file could hold at all, and voxels are decoded as they arrive.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io;
 use std::path::{Path, PathBuf};
-
-use flate2::bufread::MultiGzDecoder;
 
 use super::header::{DATA_OFFSET, DataType, HEADER_LEN, Header};
 use super::placement::Nonsense;
+use super::stream::{Stream, decode};
 use crate::volume::{Grid, LabelMap, ReadError, Volume};
 
 /// The most voxels that are read: 4 GiB as floats. A whole body of 512 x 512 x 2000 has half as many.
 pub const MAX_VOXELS: u64 = 1 << 30;
 
-/// Deflate cannot do better than 1032 : 1, so a file that promises more than that is cut short.
-const MAX_DEFLATE_RATIO: u64 = 1032;
-/// How far beyond the voxels a gzip stream is followed to its checksum.
-const MAX_TRAILING: u64 = 64 << 20;
 /// Bytes decoded at a time; a multiple of every data type's size.
 const CHUNK: usize = 256 << 10;
 /// Millimetres between voxels that some image could have.
@@ -44,7 +38,7 @@ pub fn read(path: &Path) -> Result<Volume, ReadError> {
     })?;
     if broken > 0 {
         return Err(ReadError::NotFinite {
-            path: source.path,
+            path: source.path(),
             count: broken,
             total: total as u64,
         });
@@ -57,14 +51,14 @@ pub fn read_labels(path: &Path) -> Result<LabelMap, ReadError> {
     let mut source = Source::open(path)?;
     let (grid, layout) = source.layout()?;
     let mut labels: Vec<u32> = source.room(grid.len())?;
-    let named = source.path.clone();
+    let path = source.path();
     source.voxels(&layout, &mut |values| {
         for &value in values {
             let label = value.round();
             // A scl_slope that is not exact in float32 leaves a label a little off.
             if !(0.0..=f64::from(u32::MAX)).contains(&label) || (value - label).abs() > 1e-3 {
                 return Err(ReadError::NotLabels {
-                    path: named.clone(),
+                    path: path.clone(),
                     voxel: grid.voxel(labels.len()),
                     value,
                 });
@@ -78,25 +72,8 @@ pub fn read_labels(path: &Path) -> Result<LabelMap, ReadError> {
 
 /// A file whose header has been read and whose next byte follows it.
 struct Source {
-    path: PathBuf,
     header: Header,
     stream: Stream,
-    /// Bytes on disk; nothing where the file is a pipe.
-    file_len: Option<u64>,
-}
-
-enum Stream {
-    Plain(BufReader<File>),
-    Gzip(Box<MultiGzDecoder<BufReader<File>>>),
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Plain(stream) => stream.read(buffer),
-            Stream::Gzip(stream) => stream.read(buffer),
-        }
-    }
 }
 
 /// How the voxels lie in the file and what their numbers mean.
@@ -111,61 +88,41 @@ struct Layout {
 
 impl Source {
     fn open(path: &Path) -> Result<Source, ReadError> {
-        let name = || path.to_path_buf();
-        let io_error = |source| ReadError::Io { path: name(), source };
-        let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ReadError::NotFound { path: name() },
-            _ => io_error(source),
-        })?;
-        if metadata.is_dir() {
-            return Err(ReadError::Folder { path: name() });
-        }
-        let mut file = BufReader::with_capacity(CHUNK, File::open(path).map_err(io_error)?);
-        // What is in the file decides, not what it is called: many `.nii` are gzip and the other way about.
-        let start = file.fill_buf().map_err(io_error)?;
-        let mut stream = match start {
-            [] => return Err(ReadError::Empty { path: name() }),
-            [0x1f, 0x8b, ..] => Stream::Gzip(Box::new(MultiGzDecoder::new(file))),
-            _ => Stream::Plain(file),
-        };
-
+        let path = path.to_path_buf();
+        let mut stream = Stream::open(&path)?;
         let mut bytes = [0; HEADER_LEN];
-        let got = fill(&mut stream, &mut bytes).map_err(|source| stream_error(path, &stream, source))?;
+        let got = stream.fill(&mut bytes)?;
         if got == 0 {
-            return Err(ReadError::Empty { path: name() });
+            return Err(ReadError::Empty { path });
         }
         if &bytes[128..132] == b"DICM" {
-            return Err(ReadError::Dicom { path: name() });
+            return Err(ReadError::Dicom { path });
         }
         if got < HEADER_LEN {
-            return Err(
-                if bytes[..4] == 348_i32.to_le_bytes() || bytes[..4] == 348_i32.to_be_bytes() {
-                    let needed = format!("{got} bytes where a header has {HEADER_LEN}");
-                    ReadError::Truncated { path: name(), needed }
-                } else {
-                    ReadError::NotNifti {
-                        path: name(),
-                        found: "it is too short for a header",
-                    }
+            let begins_well = bytes[..4] == 348_i32.to_le_bytes() || bytes[..4] == 348_i32.to_be_bytes();
+            let needed = format!("{got} bytes where a header has {HEADER_LEN}");
+            return Err(match begins_well {
+                true => ReadError::Truncated { path, needed },
+                false => ReadError::NotNifti {
+                    path,
+                    found: "it is too short for a header",
                 },
-            );
+            });
         }
         let header = Header::parse(&bytes).map_err(|stranger| ReadError::NotNifti {
-            path: name(),
+            path,
             found: stranger.0,
         })?;
-        let file_len = metadata.is_file().then_some(metadata.len());
-        Ok(Source {
-            path: name(),
-            header,
-            stream,
-            file_len,
-        })
+        Ok(Source { header, stream })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.stream.path().to_path_buf()
     }
 
     /// The grid that the header describes, if it is one that this program takes.
     fn grid(&self) -> Result<Grid, ReadError> {
-        let path = || self.path.clone();
+        let path = || self.path();
         let shape = self.shape()?;
         let promised = shape
             .iter()
@@ -207,7 +164,7 @@ impl Source {
     }
 
     fn shape(&self) -> Result<[usize; 3], ReadError> {
-        let path = || self.path.clone();
+        let path = || self.path();
         let dim = self.header.dim;
         let dimensions = match usize::try_from(dim[0]) {
             Ok(dimensions @ 1..=7) => dimensions,
@@ -253,12 +210,12 @@ impl Source {
         let grid = self.grid()?;
         let total = grid.len();
         let datatype = DataType::from_code(self.header.datatype).map_err(|datatype| ReadError::DataType {
-            path: self.path.clone(),
+            path: self.path(),
             datatype,
         })?;
         let (slope, inter) = self.scaling()?;
         let offset = self.data_offset()?;
-        self.check_length(offset + (total * datatype.size()) as u64)?;
+        self.stream.check_length(offset + (total * datatype.size()) as u64)?;
         Ok((
             grid,
             Layout {
@@ -277,7 +234,7 @@ impl Source {
         room.try_reserve_exact(total).map_err(|_| {
             let source = io::Error::new(io::ErrorKind::OutOfMemory, format!("no memory for {total} voxels"));
             ReadError::Io {
-                path: self.path.clone(),
+                path: self.path(),
                 source,
             }
         })?;
@@ -291,15 +248,13 @@ impl Source {
         sink: &mut dyn FnMut(&[f64]) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
         let skip = layout.offset - HEADER_LEN as u64;
-        let skipped = io::copy(&mut (&mut self.stream).take(skip), &mut io::sink());
-        let skipped = skipped.map_err(|source| stream_error(&self.path, &self.stream, source))?;
+        let skipped = self.stream.skip(skip)?;
         let mut left = (layout.total * layout.datatype.size()) as u64;
         let mut chunk = vec![0; CHUNK];
         let mut values = Vec::with_capacity(CHUNK);
         while left > 0 && skipped == skip {
             let wanted = left.min(CHUNK as u64) as usize;
-            let got = fill(&mut self.stream, &mut chunk[..wanted])
-                .map_err(|source| stream_error(&self.path, &self.stream, source))?;
+            let got = self.stream.fill(&mut chunk[..wanted])?;
             if got < wanted {
                 left -= got as u64;
                 break;
@@ -320,11 +275,11 @@ impl Source {
                 layout.total
             );
             return Err(ReadError::Truncated {
-                path: self.path.clone(),
+                path: self.path(),
                 needed,
             });
         }
-        self.check_end()
+        self.stream.check_end()
     }
 
     /// `scl_slope` and `scl_inter` as nibabel takes them: a slope of 0 or NaN means that there is no scaling.
@@ -336,7 +291,7 @@ impl Source {
         if !inter.is_finite() {
             let value = inter.to_string();
             return Err(ReadError::BadHeader {
-                path: self.path.clone(),
+                path: self.path(),
                 field: "scl_inter",
                 value,
             });
@@ -353,94 +308,11 @@ impl Source {
         if !(DATA_OFFSET as f32..=1e15).contains(&offset) || offset.fract() != 0.0 {
             let value = offset.to_string();
             return Err(ReadError::BadHeader {
-                path: self.path.clone(),
+                path: self.path(),
                 field: "vox_offset",
                 value,
             });
         }
         Ok(offset as u64)
-    }
-
-    /// Refuses a file that cannot hold what it promises, before room is made for it.
-    fn check_length(&self, needed: u64) -> Result<(), ReadError> {
-        let Some(len) = self.file_len else { return Ok(()) };
-        let possible = match self.stream {
-            Stream::Plain(_) => len,
-            Stream::Gzip(_) => len.saturating_mul(MAX_DEFLATE_RATIO),
-        };
-        if possible < needed {
-            let needed = match self.stream {
-                Stream::Plain(_) => format!("it has {len} bytes, and the header promises {needed}"),
-                Stream::Gzip(_) => format!("the header promises {needed} bytes, more than {len} compressed can hold"),
-            };
-            return Err(ReadError::Truncated {
-                path: self.path.clone(),
-                needed,
-            });
-        }
-        Ok(())
-    }
-
-    /// Follows a gzip stream to its checksum, so that damage in the voxels does not go unseen.
-    fn check_end(&mut self) -> Result<(), ReadError> {
-        if matches!(self.stream, Stream::Gzip(_)) {
-            io::copy(&mut (&mut self.stream).take(MAX_TRAILING), &mut io::sink())
-                .map_err(|source| stream_error(&self.path, &self.stream, source))?;
-        }
-        Ok(())
-    }
-}
-
-/// Reads until `buffer` is full or the stream ends, and says how far it came.
-fn fill(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut got = 0;
-    while got < buffer.len() {
-        match stream.read(&mut buffer[got..]) {
-            Ok(0) => break,
-            Ok(more) => got += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(got)
-}
-
-/// What a failed read means: a gzip decoder reports a stream that stops early and one that is broken.
-fn stream_error(path: &Path, stream: &Stream, source: io::Error) -> ReadError {
-    let path = path.to_path_buf();
-    match (stream, source.kind()) {
-        (Stream::Gzip(_), io::ErrorKind::UnexpectedEof) => ReadError::Truncated {
-            path,
-            needed: "the gzip stream does not reach its end".into(),
-        },
-        (Stream::Gzip(_), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
-            ReadError::Corrupt { path, source }
-        }
-        _ => ReadError::Io { path, source },
-    }
-}
-
-fn decode(bytes: &[u8], datatype: DataType, big_endian: bool, values: &mut Vec<f64>) {
-    macro_rules! numbers {
-        ($number:ty) => {{
-            let words = bytes.as_chunks::<{ size_of::<$number>() }>().0;
-            if big_endian {
-                values.extend(words.iter().map(|&word| <$number>::from_be_bytes(word) as f64));
-            } else {
-                values.extend(words.iter().map(|&word| <$number>::from_le_bytes(word) as f64));
-            }
-        }};
-    }
-    match datatype {
-        DataType::U8 => numbers!(u8),
-        DataType::I8 => numbers!(i8),
-        DataType::U16 => numbers!(u16),
-        DataType::I16 => numbers!(i16),
-        DataType::U32 => numbers!(u32),
-        DataType::I32 => numbers!(i32),
-        DataType::U64 => numbers!(u64),
-        DataType::I64 => numbers!(i64),
-        DataType::F32 => numbers!(f32),
-        DataType::F64 => numbers!(f64),
     }
 }

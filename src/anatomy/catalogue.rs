@@ -5,6 +5,7 @@
 
 use super::Laterality;
 use crate::volume::Modality;
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 /// Anatomical structure, or something that should not be there.
@@ -77,7 +78,10 @@ impl Class {
     /// The region it is listed under; SAT's esophagus lies in the neck on CT and in the thorax on MR.
     pub fn region(&self, modality: Option<Modality>) -> &str {
         let place = self.scans.iter().position(|(m, _)| Some(*m) == modality).unwrap_or(0);
-        self.regions.get(place).or(self.regions.first()).map_or("", String::as_str)
+        self.regions
+            .get(place)
+            .or(self.regions.first())
+            .map_or("", String::as_str)
     }
 }
 
@@ -152,7 +156,10 @@ impl Catalogue {
                 (next(), next(), next(), next(), next(), next(), next(), next(), next());
             if kind == "ask" {
                 catalogue.asks.push(Ask {
-                    phrases: std::iter::once(name).chain(pieces(synonyms, "; ")).map(str::to_owned).collect(),
+                    phrases: std::iter::once(name)
+                        .chain(pieces(synonyms, "; "))
+                        .map(str::to_owned)
+                        .collect(),
                     choices: pieces(parts, " + ").map(str::to_owned).collect(),
                     why: (note != "ambiguous").then(|| note.to_owned()),
                 });
@@ -160,7 +167,11 @@ impl Catalogue {
             }
             catalogue.classes.push(Class {
                 name: name.to_owned(),
-                kind: if kind == "abnormality" { Kind::Abnormality } else { Kind::Structure },
+                kind: if kind == "abnormality" {
+                    Kind::Abnormality
+                } else {
+                    Kind::Structure
+                },
                 regions: pieces(regions, " | ").map(str::to_owned).collect(),
                 laterality: Laterality::from_word(side),
                 scans: pieces(scans, ", ").filter_map(scan_count).collect(),
@@ -170,17 +181,45 @@ impl Catalogue {
                 codes: Vec::new(),
             });
         }
+        catalogue.call_lesions_lesions();
         catalogue
+    }
+
+    /// A union of abnormalities is one.
+    fn call_lesions_lesions(&mut self) {
+        let abnormal: HashSet<String> = self
+            .classes
+            .iter()
+            .filter(|class| class.kind == Kind::Abnormality)
+            .map(|class| class.name.clone())
+            .collect();
+        for class in self.classes.iter_mut().filter(|class| !class.taught()) {
+            let mut parts = class.divisions.iter().flat_map(|division| &division.parts).peekable();
+            if parts.peek().is_some() && parts.all(|part| abnormal.contains(part)) {
+                class.kind = Kind::Abnormality;
+            }
+        }
     }
 }
 
 static REGIONS: [&str; 10] = [
-    "brain", "head and neck", "spine", "upper limb", "thorax", "abdomen", "pelvis", "lower limb", "whole body", "other",
+    "brain",
+    "head and neck",
+    "spine",
+    "upper limb",
+    "thorax",
+    "abdomen",
+    "pelvis",
+    "lower limb",
+    "whole body",
+    "other",
 ];
 
 /// `ct`, `mri` or `pet`.
 pub(super) fn modality(word: &str) -> Option<Modality> {
-    [Modality::Ct, Modality::Mri, Modality::Pet].into_iter().find(|modality| modality.as_str() == word)
+    [Modality::Ct, Modality::Mri, Modality::Pet]
+        .into_iter()
+        .find(|modality| modality.as_str() == word)
 }
 
 fn pieces<'a>(cell: &'a str, by: &'a str) -> impl Iterator<Item = &'a str> {
@@ -195,15 +234,23 @@ fn scan_count(text: &str) -> Option<(Modality, u32)> {
 
 /// "ct,mri: left kidney + right kidney"
 fn divisions(text: &str) -> Vec<Division> {
-    let Some((modalities, parts)) = text.split_once(": ") else { return Vec::new() };
+    let Some((modalities, parts)) = text.split_once(": ") else {
+        return Vec::new();
+    };
     let parts: Vec<String> = parts.split(" + ").map(str::to_owned).collect();
-    modalities.split(',').filter_map(modality).map(|modality| Division { modality, parts: parts.clone() }).collect()
+    modalities
+        .split(',')
+        .filter_map(modality)
+        .map(|modality| Division {
+            modality,
+            parts: parts.clone(),
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
 
     #[test]
     fn all_498_pairs_and_451_names_of_sat_are_there_with_region_and_scans() {
@@ -213,11 +260,27 @@ mod tests {
         assert_eq!(taught.iter().map(|class| class.scans.len()).sum::<usize>(), 498);
         for class in &taught {
             for (modality, scans) in &class.scans {
-                assert!(*scans > 0 && Catalogue::regions().contains(&class.region(Some(*modality))), "{}", class.name);
+                assert!(
+                    *scans > 0 && Catalogue::regions().contains(&class.region(Some(*modality))),
+                    "{}",
+                    class.name
+                );
             }
         }
-        assert_eq!(taught.iter().filter(|class| class.laterality == Some(Laterality::Left)).count(), 120);
-        assert_eq!(taught.iter().filter(|class| class.laterality == Some(Laterality::Right)).count(), 120);
+        assert_eq!(
+            taught
+                .iter()
+                .filter(|class| class.laterality == Some(Laterality::Left))
+                .count(),
+            120
+        );
+        assert_eq!(
+            taught
+                .iter()
+                .filter(|class| class.laterality == Some(Laterality::Right))
+                .count(),
+            120
+        );
     }
 
     #[test]
@@ -226,7 +289,12 @@ mod tests {
         let names: HashSet<&str> = catalogue.classes().iter().map(|class| class.name.as_str()).collect();
         assert_eq!(names.len(), catalogue.classes().len(), "names are unique");
         for class in catalogue.classes() {
-            for part in class.divisions.iter().flat_map(|division| &division.parts).chain(&class.part_of) {
+            for part in class
+                .divisions
+                .iter()
+                .flat_map(|division| &division.parts)
+                .chain(&class.part_of)
+            {
                 assert!(names.contains(part.as_str()), "{}: {part}", class.name);
             }
         }

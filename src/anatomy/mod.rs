@@ -9,6 +9,7 @@
 //! suggestions. Sides, levels and numbers are never guessed. A name whose pieces the model has becomes their union.
 
 mod catalogue;
+mod entries;
 mod list;
 mod matcher;
 mod offered;
@@ -26,7 +27,9 @@ pub use resolve::{Candidate, ResolveError, Resolved, Resolver};
 pub use schema::plain_schema;
 
 /// Side of the body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum Laterality {

@@ -41,11 +41,18 @@ impl Offered {
     /// assert_eq!(Offered::everything("sat-nano", Catalogue::load()).classes.len(), 451);
     /// ```
     pub fn everything(model: impl Into<String>, catalogue: &super::Catalogue) -> Offered {
-        let classes = catalogue.classes().iter().filter(|class| class.taught()).map(|class| OfferedClass {
-            name: class.name.clone(),
-            modalities: class.scans.iter().map(|(modality, _)| *modality).collect(),
-            ..OfferedClass::default()
-        });
-        Offered { model: model.into(), classes: classes.collect() }
+        let classes = catalogue
+            .classes()
+            .iter()
+            .filter(|class| class.taught())
+            .map(|class| OfferedClass {
+                name: class.name.clone(),
+                modalities: class.scans.iter().map(|(modality, _)| *modality).collect(),
+                ..OfferedClass::default()
+            });
+        Offered {
+            model: model.into(),
+            classes: classes.collect(),
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! From a phrase to a class of the loaded model, or to an error that says what would work.
 
-use super::matcher::{Entry, Meant, Names, Reach};
-use super::suggest::{HIGHEST, LOWEST, Suggester};
+use super::entries::{Entry, Reach};
+use super::matcher::{Meant, Names};
+use super::suggest::{HIGHEST, LOWEST_OFFERED, Suggester};
 use super::words::{Spelling, spell};
 use super::{Catalogue, ListAnswer, ListError, ListRequest, Offered};
 use crate::volume::Modality;
@@ -149,7 +150,12 @@ impl ResolveError {
 
     /// What the caller can do, as one sentence.
     pub fn hint(&self) -> String {
-        let had: Vec<&str> = self.candidates().iter().filter(|c| c.available).map(|c| c.name.as_str()).collect();
+        let had: Vec<&str> = self
+            .candidates()
+            .iter()
+            .filter(|c| c.available)
+            .map(|c| c.name.as_str())
+            .collect();
         match (self, had.is_empty()) {
             (ResolveError::NotAName { .. }, _) => "Give an anatomical name such as \"left kidney\"; list_anatomy has them.".into(),
             (ResolveError::Ambiguous { .. }, false) => format!("Say which: {}.", quoted(&had)),
@@ -158,7 +164,7 @@ impl ResolveError {
                 format!("It may be {}; the loaded model has none of them.", quoted(&names))
             }
             (_, false) => format!("Near and available: {}.", quoted(&had)),
-            (_, true) => "The loaded model has nothing near; list_anatomy shows what it has (available: true).".into(),
+            (_, true) => "The loaded model has nothing near for this kind of scan; list_anatomy without a query begins with what it has.".into(),
         }
     }
 }
@@ -177,7 +183,12 @@ impl Resolver {
     pub fn new(catalogue: &'static Catalogue, offered: &Offered) -> Resolver {
         let names = Names::new(catalogue, offered);
         let suggester = Suggester::new(&names);
-        Resolver { names, suggester, model: offered.model.clone(), catalogue }
+        Resolver {
+            names,
+            suggester,
+            model: offered.model.clone(),
+            catalogue,
+        }
     }
 
     /// The class, or the union of classes, that `segment` takes `phrase` for on a scan of this modality.
@@ -231,12 +242,16 @@ impl Resolver {
                     }),
                 }
             }
-            Meant::Ask(choices, None) => {
-                Err(ResolveError::Ambiguous { phrase, modality, candidates: self.choices(&choices, modality) })
-            }
-            Meant::Ask(choices, Some(why)) => {
-                Err(ResolveError::Unknown { phrase, note: Some(why.to_owned()), candidates: self.choices(&choices, modality) })
-            }
+            Meant::Ask(choices, None) => Err(ResolveError::Ambiguous {
+                phrase,
+                modality,
+                candidates: self.choices(&choices, modality),
+            }),
+            Meant::Ask(choices, Some(why)) => Err(ResolveError::Unknown {
+                phrase,
+                note: Some(why.to_owned()),
+                candidates: self.choices(&choices, modality),
+            }),
             Meant::Elsewhere(place) => {
                 let entry = &self.names.entries[place];
                 Err(ResolveError::NotInModality {
@@ -247,15 +262,19 @@ impl Resolver {
                     modalities: entry.modalities(),
                 })
             }
-            Meant::Nothing => {
-                Err(ResolveError::Unknown { candidates: self.near(&spelling, modality, None, false), phrase, note: None })
-            }
+            Meant::Nothing => Err(ResolveError::Unknown {
+                candidates: self.near(&spelling, modality, None, false),
+                phrase,
+                note: None,
+            }),
         }
     }
 
-    fn experimental(&self, name: &str) -> bool {
+    pub(super) fn experimental(&self, name: &str) -> bool {
         let entry = self.names.named(name).map(|place| &self.names.entries[place]);
-        entry.and_then(|entry| entry.offered.as_ref()).is_some_and(|offered| offered.experimental)
+        entry
+            .and_then(|entry| entry.offered.as_ref())
+            .is_some_and(|offered| offered.experimental)
     }
 
     fn choices(&self, choices: &[usize], modality: Modality) -> Vec<Candidate> {
@@ -263,7 +282,11 @@ impl Resolver {
             .iter()
             .map(|place| {
                 let entry = &self.names.entries[*place];
-                Candidate { name: entry.name.clone(), score: HIGHEST, available: entry.reach(modality).reachable() }
+                Candidate {
+                    name: entry.name.clone(),
+                    score: HIGHEST,
+                    available: entry.reach(modality).reachable(),
+                }
             })
             .collect();
         found.sort_by_key(|candidate| !candidate.available);
@@ -271,19 +294,33 @@ impl Resolver {
     }
 
     /// Names near to a phrase in a modality, those that the model has first: relatives of `meant`, then shared words.
-    fn near(&self, spelling: &Spelling, modality: Modality, meant: Option<&Entry>, only_available: bool) -> Vec<Candidate> {
+    fn near(
+        &self,
+        spelling: &Spelling,
+        modality: Modality,
+        meant: Option<&Entry>,
+        only_available: bool,
+    ) -> Vec<Candidate> {
         let mut scores = self.suggester.scores(spelling);
         if let Some(meant) = meant {
             for (own, likeness) in scores.iter_mut().zip(self.suggester.scores(&spell(&meant.name))) {
                 *own = own.max(likeness);
             }
-            let relatives = meant.parts(Some(modality)).iter().map(String::as_str).chain(meant.part_of());
-            for place in relatives.filter_map(|name| self.names.named(name)) {
-                scores[place] = scores[place].max(HIGHEST - 0.01);
+            for (entry, score) in self.names.entries.iter().zip(&mut scores) {
+                // a piece of it, or what it is a piece of; the same side first
+                let related = meant.parts(Some(modality)).contains(&entry.name)
+                    || entry.has_part(&meant.name)
+                    || meant.part_of() == Some(&entry.name);
+                let nearness = match (related, entry.laterality == meant.laterality) {
+                    (true, true) => HIGHEST - 0.01,
+                    (true, false) => HIGHEST - 0.02,
+                    (false, _) => 0.0,
+                };
+                *score = score.max(nearness);
             }
         }
         let mut found: Vec<Candidate> = (self.names.entries.iter().zip(&scores))
-            .filter(|(entry, score)| **score >= LOWEST && meant.is_none_or(|meant| meant.name != entry.name))
+            .filter(|(entry, score)| **score >= LOWEST_OFFERED && meant.is_none_or(|meant| meant.name != entry.name))
             .filter(|(entry, _)| entry.reach(modality).known())
             .map(|(entry, score)| Candidate {
                 name: entry.name.clone(),
@@ -293,7 +330,10 @@ impl Resolver {
             .filter(|candidate| candidate.available || !only_available)
             .collect();
         found.sort_by(|a, b| {
-            b.available.cmp(&a.available).then(b.score.total_cmp(&a.score)).then_with(|| a.name.cmp(&b.name))
+            b.available
+                .cmp(&a.available)
+                .then(b.score.total_cmp(&a.score))
+                .then_with(|| a.name.cmp(&b.name))
         });
         found.truncate(OFFERED);
         found
@@ -309,18 +349,26 @@ impl Resolver {
 pub(super) fn tidy(phrase: &str) -> Result<String, ResolveError> {
     let short = || phrase.chars().filter(|c| !c.is_control()).take(40).collect::<String>();
     if phrase.chars().nth(LONGEST).is_some() {
-        return Err(ResolveError::NotAName { phrase: short() + "…", why: "it is longer than 200 characters" });
+        return Err(ResolveError::NotAName {
+            phrase: short() + "…",
+            why: "it is longer than 200 characters",
+        });
     }
     let plain: String = phrase.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let tidy = plain.split_whitespace().collect::<Vec<_>>().join(" ");
     if !tidy.chars().any(char::is_alphanumeric) {
-        return Err(ResolveError::NotAName { phrase: short(), why: "it has no letters" });
+        return Err(ResolveError::NotAName {
+            phrase: short(),
+            why: "it has no letters",
+        });
     }
     Ok(tidy)
 }
 
 fn sentence(note: &Option<String>) -> String {
-    note.as_ref().map(|note| format!(". {}", note.trim_end_matches('.'))).unwrap_or_default()
+    note.as_ref()
+        .map(|note| format!(". {}", note.trim_end_matches('.')))
+        .unwrap_or_default()
 }
 
 /// CT, MR or PET, as people write it.
@@ -333,9 +381,17 @@ pub(super) fn said(modality: Modality) -> &'static str {
 }
 
 fn listed(modalities: &[Modality]) -> String {
-    modalities.iter().map(|modality| said(*modality)).collect::<Vec<_>>().join(" and ")
+    modalities
+        .iter()
+        .map(|modality| said(*modality))
+        .collect::<Vec<_>>()
+        .join(" and ")
 }
 
 fn quoted(names: &[&str]) -> String {
-    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("{name:?}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -33,7 +33,9 @@ fn plain(object: &mut Map<String, Value>) {
     drop_null(object);
     collapse_words(object);
     if let Some(Value::String(format)) = object.get("format")
-        && ["int", "uint", "float", "double"].iter().any(|own| format.starts_with(own))
+        && ["int", "uint", "float", "double"]
+            .iter()
+            .any(|own| format.starts_with(own))
     {
         object.remove("format");
     }
@@ -58,7 +60,9 @@ fn drop_null(object: &mut Map<String, Value>) {
         words.retain(|word| !word.is_null());
     }
     for key in ["anyOf", "oneOf"] {
-        let Some(Value::Array(choices)) = object.get_mut(key) else { continue };
+        let Some(Value::Array(choices)) = object.get_mut(key) else {
+            continue;
+        };
         let before = choices.len();
         choices.retain(|choice| !is_null(choice));
         if choices.len() == before {
@@ -76,7 +80,9 @@ fn drop_null(object: &mut Map<String, Value>) {
 
 /// `oneOf: [{const: "a"}, {enum: ["b", "c"]}]`, as documented enums come, becomes `enum: ["a", "b", "c"]`.
 fn collapse_words(object: &mut Map<String, Value>) {
-    let Some(Value::Array(choices)) = object.get("oneOf") else { return };
+    let Some(Value::Array(choices)) = object.get("oneOf") else {
+        return;
+    };
     let mut words = Vec::new();
     for choice in choices {
         match (choice.get("const"), choice.get("enum")) {

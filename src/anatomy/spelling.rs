@@ -8,8 +8,12 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 /// Words that are near to the catalogue's but mean something else.
-static REAL_WORDS: LazyLock<HashSet<&'static str>> =
-    LazyLock::new(|| include_str!("known_words.txt").lines().filter(|line| !line.starts_with('#')).collect());
+static REAL_WORDS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    include_str!("known_words.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect()
+});
 
 /// Every word of every name and synonym.
 #[derive(Debug, Default)]
@@ -28,8 +32,11 @@ impl Vocabulary {
 
     /// The phrase with its unknown words replaced by known ones, `distance` letters away in all.
     pub fn corrections(&self, spelling: &Spelling, distance: usize) -> Vec<Spelling> {
-        let unknown: Vec<usize> = (0..spelling.words.len()).filter(|i| !self.words.contains(&spelling.words[*i])).collect();
-        let untouchable = |word: &str| has_digit(word) || is_side(word) || REAL_WORDS.contains(word) || word.chars().count() < 4;
+        let unknown: Vec<usize> = (0..spelling.words.len())
+            .filter(|i| !self.words.contains(&spelling.words[*i]))
+            .collect();
+        let untouchable =
+            |word: &str| has_digit(word) || is_side(word) || REAL_WORDS.contains(word) || word.chars().count() < 4;
         if unknown.is_empty() || unknown.len() > 2 || unknown.iter().any(|i| untouchable(&spelling.words[*i])) {
             return Vec::new();
         }

@@ -1,14 +1,16 @@
 //! Which names are near to a phrase that is none of them: shared words count by how rare they are.
 
+use super::Laterality;
 use super::matcher::Names;
 use super::words::{Spelling, has_digit, spell};
-use super::Laterality;
 use std::collections::HashMap;
 
 /// The highest score of a suggestion: `segment` would not take the phrase for it.
 pub(super) const HIGHEST: f64 = 0.79;
-/// Below this, nothing is shared worth speaking of.
+/// Below this a list has nothing to do with its query.
 pub(super) const LOWEST: f64 = 0.35;
+/// Below this an error doesn't offer a name: lower, because any help is welcome there.
+pub(super) const LOWEST_OFFERED: f64 = 0.25;
 
 /// Names and synonyms as words, with the weight of each word.
 #[derive(Debug)]
@@ -26,11 +28,11 @@ impl Suggester {
         let mut counts: Vec<f64> = Vec::new();
         let mut surfaces: Vec<(usize, Vec<usize>)> = Vec::new();
         for (i, entry) in names.entries.iter().enumerate() {
-            let own = entry.offered.as_ref().map_or(&[][..], |offered| &offered.synonyms);
             let mut seen: Vec<usize> = Vec::new();
-            for text in std::iter::once(&entry.name).chain(own).chain(&entry.synonyms) {
+            let name = spell(&entry.name).key();
+            for key in std::iter::once(&name).chain(entry.synonyms.iter().map(|synonym| &synonym.key)) {
                 let mut words: Vec<usize> = Vec::new();
-                for word in spell(text).words {
+                for word in key.split(' ').map(str::to_owned) {
                     let next = places.len();
                     let place = *places.entry(word).or_insert(next);
                     if place == counts.len() {
@@ -65,14 +67,19 @@ impl Suggester {
         let mut asked: Vec<&String> = spelling.words.iter().collect();
         asked.sort_unstable();
         asked.dedup();
-        let likeness: Vec<Vec<f64>> =
-            asked.iter().map(|word| self.words.iter().map(|known| like(word, known)).collect()).collect();
-        let rare = (1.0 + self.sides.len() as f64).ln();
+        let likeness: Vec<Vec<f64>> = asked
+            .iter()
+            .map(|word| self.words.iter().map(|known| like(word, known)).collect())
+            .collect();
+        // a word that nobody knows says less than one that few names have
+        let stranger = 0.6 * (1.0 + self.sides.len() as f64).ln();
         let weights: Vec<f64> = likeness
             .iter()
             .map(|row| {
                 let nearest = row.iter().zip(&self.weights).max_by(|a, b| a.0.total_cmp(b.0));
-                nearest.filter(|(likeness, _)| **likeness > 0.0).map_or(rare, |(_, weight)| *weight)
+                nearest
+                    .filter(|(likeness, _)| **likeness > 0.0)
+                    .map_or(stranger, |(_, weight)| *weight)
             })
             .collect();
         let asked_weight: f64 = weights.iter().sum();
@@ -90,9 +97,14 @@ impl Suggester {
                 continue;
             }
             let total: f64 = words.iter().map(|word| self.weights[*word]).sum();
-            let met: f64 =
-                words.iter().map(|word| self.weights[*word] * likeness.iter().map(|row| row[*word]).fold(0.0, f64::max)).sum();
+            let met: f64 = words
+                .iter()
+                .map(|word| self.weights[*word] * likeness.iter().map(|row| row[*word]).fold(0.0, f64::max))
+                .sum();
             let score = HIGHEST * covered / asked_weight * (0.65 + 0.35 * met / total);
+            // a whole name within the phrase ("please segment the liver") is nearer than half of a longer one
+            let whole = met > 0.999 * total;
+            let score = if whole { 0.6 * HIGHEST + 0.4 * score } else { score };
             scores[*entry] = scores[*entry].max(score);
         }
         if let Some(side) = spelling.side() {
@@ -114,7 +126,11 @@ fn like(asked: &str, known: &str) -> f64 {
     if has_digit(asked) || has_digit(known) || asked.len() < 3 || known.len() < 3 {
         return 0.0;
     }
-    let (shorter, longer) = if asked.len() < known.len() { (asked, known) } else { (known, asked) };
+    let (shorter, longer) = if asked.len() < known.len() {
+        (asked, known)
+    } else {
+        (known, asked)
+    };
     if longer.starts_with(shorter) {
         // "hippo" for hippocampus, "renal" is no start of anything
         return 0.6 + 0.4 * shorter.len() as f64 / longer.len() as f64;

@@ -3,35 +3,42 @@
 use super::list::{ListAnswer, ListItem};
 use super::resolve::said;
 use super::{Kind, TrainingScans};
+use crate::volume::Modality;
 use std::fmt::Write;
 
 impl ListAnswer {
-    /// One line a name, grouped by whether the loaded model has it; what `segment` takes the query for comes first.
+    /// A line of totals, then a line a name: what the query means before what is near, or by region where nothing was asked.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let shown = self.items.len();
-        let classes = if self.total == 1 { "name" } else { "names" };
-        let page = if shown < self.total { format!(", {shown} shown") } else { String::new() };
-        let _ = writeln!(text, "{} {classes}{page}. Model {}.", self.total, self.model);
+        let names = if self.total == 1 { "name" } else { "names" };
+        let page = if self.items.len() < self.total {
+            format!(", {} shown", self.items.len())
+        } else {
+            String::new()
+        };
+        let _ = writeln!(
+            text,
+            "{} {names}{page}; model {}. Scans: how many SAT was taught it from.",
+            self.total, self.model
+        );
+        if let Some(note) = &self.note {
+            let _ = writeln!(text, "{note}");
+        }
         if self.items.is_empty() {
             text.push_str("Nothing near. Try a shorter or more common name, or leave out modality or region.\n");
             return text;
         }
-        let mut heading = "";
-        let mut region = "";
+        let mut heading = String::new();
         for item in &self.items {
-            let next = match item.score {
-                Some(score) if score >= 0.8 => "segment takes the query for:",
-                Some(_) => "Near (ask by these names):",
-                None => "",
+            let next = match (item.score, item.available) {
+                (Some(score), _) if score >= 0.8 => "The query means:".to_owned(),
+                (Some(_), _) => "Near (ask by these names):".to_owned(),
+                (None, true) => format!("{}:", item.region),
+                (None, false) => format!("{} (not in this model):", item.region),
             };
             if next != heading {
+                let _ = writeln!(text, "{next}");
                 heading = next;
-                let _ = writeln!(text, "{heading}");
-            }
-            if item.score.is_none() && item.region != region {
-                region = &item.region;
-                let _ = writeln!(text, "{region}:");
             }
             let _ = writeln!(text, "- {}", line(item));
         }
@@ -54,31 +61,33 @@ fn line(item: &ListItem) -> String {
     if item.score.is_some() {
         notes.push(item.region.clone());
     }
-    if let Some(parts) = &item.parts {
-        notes.push(format!("parts: {}", parts.join(" + ")));
+    match (&item.composed_of, &item.parts) {
+        (Some(joined), _) => notes.push(format!("joined from {}", joined.join(" + "))),
+        (None, Some(parts)) => notes.push(format!("parts: {}", parts.join(" + "))),
+        (None, None) => {}
     }
-    match (&item.composed_of, item.available) {
-        (Some(parts), _) => notes.push(format!("joined from {}", parts.join(" + "))),
-        (None, true) => {}
-        (None, false) => notes.push("not in this model".into()),
+    if item.score.is_some() && !item.available {
+        notes.push("not in this model".into());
     }
     if item.experimental {
-        notes.push("experimental".into());
+        notes.push("experimental: this model is weak at it".into());
     }
     let _ = write!(text, ": {}", notes.join("; "));
     text
 }
 
-/// "CT (2265 scans), MR (120)": how much SAT was taught says something about how far to trust it.
+/// "CT 2265, MR 120 scans": how much SAT was taught says something about how far to trust it.
 fn where_taught(item: &ListItem) -> String {
     let TrainingScans { ct, mri, pet } = item.training_scans;
     let modalities = item.modalities.iter().map(|modality| {
         let scans = match modality {
-            crate::volume::Modality::Ct => ct,
-            crate::volume::Modality::Mri => mri,
-            crate::volume::Modality::Pet => pet,
+            Modality::Ct => ct,
+            Modality::Mri => mri,
+            Modality::Pet => pet,
         };
-        scans.map_or(said(*modality).to_owned(), |scans| format!("{} {scans}", said(*modality)))
+        scans.map_or(said(*modality).to_owned(), |scans| {
+            format!("{} {scans}", said(*modality))
+        })
     });
     let modalities: Vec<String> = modalities.collect();
     let unit = if ct.or(mri).or(pet).is_some() { " scans" } else { "" };

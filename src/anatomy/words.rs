@@ -32,7 +32,8 @@ impl Spelling {
         if self.words.iter().any(|word| has_digit(word)) {
             return None;
         }
-        let (sides, rest): (Vec<&str>, Vec<&str>) = self.words.iter().map(String::as_str).partition(|word| is_side(word));
+        let (sides, rest): (Vec<&str>, Vec<&str>) =
+            self.words.iter().map(String::as_str).partition(|word| is_side(word));
         (!rest.is_empty()).then(|| format!("{} {}", sides.concat(), rest.concat()))
     }
 
@@ -101,7 +102,10 @@ pub(super) fn spell(phrase: &str) -> Spelling {
             words.push(even_out(word));
         }
     }
-    let sides = ["left", "right"].iter().filter(|side| words.iter().any(|word| word == *side)).count();
+    let sides = ["left", "right"]
+        .iter()
+        .filter(|side| words.iter().any(|word| word == *side))
+        .count();
     if sides == 2 {
         both = true;
         words.retain(|word| !is_side(word) && word != "and");
@@ -111,22 +115,50 @@ pub(super) fn spell(phrase: &str) -> Spelling {
 
 /// Lower-case words without accents; everything that is no letter or digit parts them.
 fn split(phrase: &str) -> Vec<String> {
-    let plain: String = phrase.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect();
-    let plain = plain.replace("'s ", " ").replace("’s ", " ").replace('æ', "ae").replace('œ', "oe").replace('ß', "ss");
+    let plain: String = phrase
+        .nfkd()
+        .filter(|c| !is_combining_mark(*c))
+        .flat_map(char::to_lowercase)
+        .collect();
+    let plain = (plain + " ")
+        .replace("'s ", " ")
+        .replace("’s ", " ")
+        .replace('æ', "ae")
+        .replace('œ', "oe")
+        .replace('ß', "ss");
     let plain = plain.replace('&', " and ");
-    plain.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    plain
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 const STOP: &[&str] = &["the", "of", "a", "an", "in", "sided", "side"];
 const BOTH: &[&str] = &["both", "bilateral", "bilat", "bilaterally", "bl"];
 /// Words after or before which a lone I, V or X is a number.
-const NUMBERED: &[&str] =
-    &["segment", "rib", "costa", "ventricle", "ventriculus", "vertebra", "lumbar", "cervical", "thoracic", "couinaud", "nerve", "sacral"];
+const NUMBERED: &[&str] = &[
+    "segment",
+    "rib",
+    "costa",
+    "ventricle",
+    "ventriculus",
+    "vertebra",
+    "lumbar",
+    "cervical",
+    "thoracic",
+    "couinaud",
+    "nerve",
+    "sacral",
+];
 
 fn side_word(word: &str) -> Option<&'static str> {
     Some(match word {
-        "left" | "l" | "lt" | "lft" | "sin" | "sinister" | "sinistra" | "sinistrum" | "sinistri" | "sinistrae" | "lhs" => "left",
-        "right" | "r" | "rt" | "rgt" | "dex" | "dexter" | "dextra" | "dextrum" | "dextri" | "dextrae" | "rhs" => "right",
+        "left" | "l" | "lt" | "lft" | "sin" | "sinister" | "sinistra" | "sinistrum" | "sinistri" | "sinistrae"
+        | "lhs" => "left",
+        "right" | "r" | "rt" | "rgt" | "dex" | "dexter" | "dextra" | "dextrum" | "dextri" | "dextrae" | "rhs" => {
+            "right"
+        }
         _ => return None,
     })
 }
@@ -134,13 +166,20 @@ fn side_word(word: &str) -> Option<&'static str> {
 /// Third, 3rd, III and 3 are one number.
 fn numeral(word: &str, numbered: bool) -> Option<String> {
     const ORDINALS: [&str; 12] = [
-        "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth",
+        "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+        "twelfth",
     ];
     const LATIN: [&str; 6] = ["primus", "secundus", "tertius", "quartus", "quintus", "sextus"];
     const ROMAN: [&str; 12] = ["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii"];
-    const WRITTEN: [&str; 12] =
-        ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
-    let place = |table: &[&str]| table.iter().position(|entry| *entry == word).map(|place| (place + 1).to_string());
+    const WRITTEN: [&str; 12] = [
+        "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    ];
+    let place = |table: &[&str]| {
+        table
+            .iter()
+            .position(|entry| *entry == word)
+            .map(|place| (place + 1).to_string())
+    };
     if let Some(number) = place(&ORDINALS).or_else(|| place(&LATIN)) {
         return Some(number);
     }
@@ -154,9 +193,16 @@ fn numeral(word: &str, numbered: bool) -> Option<String> {
     }
     let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let ending = &word[digits.len()..];
-    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) && matches!(ending, "" | "st" | "nd" | "rd" | "th") {
+    if !digits.is_empty()
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && matches!(ending, "" | "st" | "nd" | "rd" | "th")
+    {
         let number = digits.trim_start_matches('0');
-        return Some(if number.is_empty() { "0".to_owned() } else { number.to_owned() });
+        return Some(if number.is_empty() {
+            "0".to_owned()
+        } else {
+            number.to_owned()
+        });
     }
     None
 }
@@ -194,7 +240,13 @@ fn singular(word: &str) -> String {
     if word.len() < 4 || !word.ends_with('s') || ["us", "is", "ss", "as"].iter().any(|ending| word.ends_with(ending)) {
         return word.to_owned();
     }
-    for (plural, one) in [("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("shes", "sh")] {
+    for (plural, one) in [
+        ("ies", "y"),
+        ("sses", "ss"),
+        ("xes", "x"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+    ] {
         if let Some(stem) = word.strip_suffix(plural) {
             return format!("{stem}{one}");
         }
@@ -261,6 +313,7 @@ const WORDS: &[(&str, &str)] = &[
     ("scapulae", "scapula"),
     ("scapulas", "scapula"),
     ("sterna", "sternum"),
+    ("testes", "testis"),
     ("thalami", "thalamus"),
     ("thalamuses", "thalamus"),
     ("thyroids", "thyroid"),
@@ -292,7 +345,13 @@ mod tests {
 
     #[test]
     fn order_side_words_plural_case_and_punctuation_do_not_matter() {
-        for phrase in ["caudate nucleus, left", "L caudate nucleus", "Caudate nuclei (L)", "the left-sided caudate nucleus", "lt. caudate nucleus"] {
+        for phrase in [
+            "caudate nucleus, left",
+            "L caudate nucleus",
+            "Caudate nuclei (L)",
+            "the left-sided caudate nucleus",
+            "lt. caudate nucleus",
+        ] {
             assert_eq!(key(phrase), key("left caudate nucleus"), "{phrase}");
         }
         assert_eq!(key("Ösophagus"), key("osophagus"));
@@ -304,7 +363,14 @@ mod tests {
 
     #[test]
     fn numerals_are_one_number_however_they_are_written() {
-        for phrase in ["segment IV", "segment 4", "4th segment", "fourth segment", "Segment 04", "segment four"] {
+        for phrase in [
+            "segment IV",
+            "segment 4",
+            "4th segment",
+            "fourth segment",
+            "Segment 04",
+            "segment four",
+        ] {
             assert_eq!(key(phrase), "4 segment", "{phrase}");
         }
         assert_eq!(key("segment V"), "5 segment");

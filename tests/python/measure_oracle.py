@@ -144,7 +144,11 @@ def differences(ours, theirs, path=""):
         return [
             line
             for key, value in theirs.items()
-            for line in (differences(ours[key], value, f"{path}.{key}") if key in ours else [f"{path}.{key} is absent"])
+                for line in (
+                differences(ours.get(key, []), value, f"{path}.{key}")
+                if key in ours or value == []  # an empty list may be left out
+                else [f"{path}.{key} is absent"]
+            )
         ]
     if isinstance(theirs, list):
         if len(ours) != len(theirs):

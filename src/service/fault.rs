@@ -28,6 +28,8 @@ pub enum Code {
     NotFound,
     /// A parameter is wrong.
     InvalidArgument,
+    /// The caller stopped the run.
+    Cancelled,
     /// Our own fault.
     Internal,
 }
@@ -41,6 +43,8 @@ pub struct Candidate {
     pub name: String,
     /// How near it is, 0 to 1.
     pub score: f64,
+    /// Whether the loaded model has it in this modality.
+    pub available: bool,
 }
 
 /// The contract's error object: `{code, message, hint, candidates?}`.

@@ -1,19 +1,9 @@
 //! What callers may ask: the inputs of `segment` and `measure_volume` as contract.md fixes them.
 
+use crate::anatomy::Detail;
 use crate::volume::Modality;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// How much of an answer to give.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Detail {
-    /// Without parts, boxes, percentiles, passing checks and file hashes.
-    #[default]
-    Summary,
-    /// Everything.
-    Full,
-}
 
 /// Axis code the image is read in before the network sees it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +15,16 @@ pub enum Orientation {
     /// For images read in the sagittal plane, such as spine MR.
     #[serde(rename = "ASR")]
     Asr,
+}
+
+impl Orientation {
+    /// The axis code.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Orientation::Ras => "RAS",
+            Orientation::Asr => "ASR",
+        }
+    }
 }
 
 /// A file format for masks or measurements.

@@ -1,0 +1,365 @@
+//! From probabilities on a model's grid back to a mask on the image's own.
+//!
+//! The probability is interpolated (trilinear) and then compared with the threshold: where the grids coincide this is
+//! the model's own mask, elsewhere a smoother one than its nearest neighbours would be. Beyond the crop the probability
+//! is 0, but past the outermost centres of the uncropped model grid the border is repeated: there the image goes on
+//! for a part of a voxel, and only the resampling left it out.
+
+use rayon::prelude::*;
+
+use super::Prepared;
+use crate::volume::{Grid, Mask, MaskBuilder, Neighbour, Run, Sampling};
+
+/// Planes of the image that one thread takes at a time.
+const SLAB: usize = 8;
+
+/// A box of voxels of a prepared image: the lowest and the highest voxel, both inside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelBox {
+    /// The lowest voxel along each axis.
+    pub min: [usize; 3],
+    /// The highest voxel along each axis.
+    pub max: [usize; 3],
+}
+
+impl ModelBox {
+    /// All of an image of this shape (which has voxels).
+    pub fn whole(shape: [usize; 3]) -> ModelBox {
+        ModelBox {
+            min: [0; 3],
+            max: shape.map(|length| length.saturating_sub(1)),
+        }
+    }
+
+    /// Voxels along each axis.
+    pub fn shape(&self) -> [usize; 3] {
+        [0, 1, 2].map(|axis| self.max[axis] + 1 - self.min[axis])
+    }
+
+    /// Number of voxels.
+    pub fn len(&self) -> usize {
+        self.shape().iter().product()
+    }
+
+    /// Never: both corners are inside.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+/// The mask on the image's own grid of one class, whose probability is given for all of the prepared image, last axis
+/// fastest.
+///
+/// # Panics
+/// When there are not as many probabilities as the prepared image has voxels.
+pub fn restore(prepared: &Prepared, probability: &[f32], threshold: f32) -> Mask {
+    restore_box(prepared, ModelBox::whole(prepared.shape()), probability, threshold)
+}
+
+/// As [`restore`], where the probability is given for a box only (last axis fastest) and is 0 outside it. The threshold
+/// is not below 0.
+///
+/// # Panics
+/// When there are not as many probabilities as the box has voxels, or the box reaches beyond the prepared image.
+pub fn restore_box(prepared: &Prepared, part: ModelBox, probability: &[f32], threshold: f32) -> Mask {
+    assert_eq!(
+        probability.len(),
+        part.len(),
+        "one probability for each voxel of the box"
+    );
+    let shape = prepared.shape();
+    assert!(
+        (0..3).all(|axis| part.max[axis] < shape[axis]),
+        "the box {part:?} reaches beyond {shape:?}"
+    );
+
+    let crop = prepared.crop_start();
+    let field = Field {
+        probability,
+        shape: part.shape(),
+        min: [0, 1, 2].map(|axis| crop[axis] + part.min[axis]),
+    };
+    let sampling = prepared.way_back();
+    let runs = if sampling.is_separable() {
+        along_axes(prepared.source_grid(), &sampling, &field, threshold)
+    } else {
+        voxel_by_voxel(prepared, &sampling, &field, threshold)
+    };
+    let mut builder = MaskBuilder::new(prepared.shared_source_grid());
+    runs.into_iter().flatten().for_each(|run| builder.push_run(run));
+    builder.finish()
+}
+
+/// Probabilities in a box of the uncropped model grid; 0 outside.
+struct Field<'a> {
+    probability: &'a [f32],
+    shape: [usize; 3],
+    min: [usize; 3],
+}
+
+impl Field<'_> {
+    fn strides(&self) -> [usize; 3] {
+        [self.shape[1] * self.shape[2], self.shape[2], 1]
+    }
+
+    /// An index of the uncropped model grid as a place in the box with a margin of one zero all round.
+    fn padded(&self, axis: usize, index: usize) -> usize {
+        (index + 1).saturating_sub(self.min[axis]).min(self.shape[axis] + 1)
+    }
+
+    fn at(&self, index: [usize; 3]) -> f32 {
+        let strides = self.strides();
+        let mut place = 0;
+        for axis in 0..3 {
+            match index[axis].checked_sub(self.min[axis]) {
+                Some(inside) if inside < self.shape[axis] => place += inside * strides[axis],
+                _ => return 0.0,
+            }
+        }
+        self.probability[place]
+    }
+}
+
+/// The voxels of the image along one of its axes that the box reaches, and the two places in the padded box that each
+/// lies between.
+struct Reach {
+    start: usize,
+    places: Vec<(usize, usize, f32)>,
+}
+
+impl Reach {
+    fn new(neighbours: &[Neighbour], field: &Field<'_>, model_axis: usize) -> Reach {
+        let margin = field.shape[model_axis] + 1;
+        let place = |n: &Neighbour| {
+            (
+                field.padded(model_axis, n.low),
+                field.padded(model_axis, n.high),
+                n.weight as f32,
+            )
+        };
+        let is_inside = |n: &Neighbour| {
+            let (low, high, _) = place(n);
+            (1..margin).contains(&low) || (1..margin).contains(&high)
+        };
+        let start = neighbours.iter().position(is_inside).unwrap_or(neighbours.len());
+        Reach {
+            start,
+            places: neighbours[start..]
+                .iter()
+                .take_while(|n| is_inside(n))
+                .map(place)
+                .collect(),
+        }
+    }
+}
+
+/// Axis by axis, which is possible where the axes of image and model lie along each other: a few planes of the box are
+/// laid out as the image is stored, interpolated to each plane of the image, then to each line, then to each voxel.
+fn along_axes(grid: &Grid, sampling: &Sampling, field: &Field<'_>, threshold: f32) -> Vec<Vec<Run>> {
+    let from = sampling.from();
+    let [i, j, k] = [0, 1, 2].map(|axis| Reach::new(&sampling.neighbours(axis), field, from[axis]));
+    let layout = Layout::new(field, from);
+    let lines: Vec<usize> = (0..k.places.len()).step_by(SLAB).collect();
+    lines
+        .into_par_iter()
+        .map(|first| {
+            let planes = &k.places[first..(first + SLAB).min(k.places.len())];
+            let low = planes.iter().map(|p| p.0.min(p.1)).min().unwrap_or(0);
+            let high = planes.iter().map(|p| p.0.max(p.1)).max().unwrap_or(0);
+            let slab: Vec<Plane> = (low..=high).map(|depth| layout.plane(field, depth)).collect();
+            let mut runs = Vec::new();
+            for (n, &(a, b, weight)) in planes.iter().enumerate() {
+                let (a, b) = (&slab[a - low], &slab[b - low]);
+                if a.highest.max(b.highest) <= threshold {
+                    continue;
+                }
+                let plane = a.towards(b, weight);
+                let base = grid.index([i.start, j.start, k.start + first + n]) as u64;
+                let stride = grid.shape()[0] as u64;
+                threshold_plane(&plane, &i.places, &j.places, threshold, |line, start, end| {
+                    let origin = base + line as u64 * stride;
+                    runs.push(Run {
+                        start: origin + start as u64,
+                        end: origin + end as u64,
+                    });
+                });
+            }
+            runs
+        })
+        .collect()
+}
+
+/// How planes of the box are laid out: lines run along the model axis that is the image's first, and so on.
+struct Layout {
+    width: usize,
+    height: usize,
+    from: [usize; 3],
+}
+
+/// A plane of the padded box, in the order in which the image is stored, and its highest value, and each line's.
+struct Plane {
+    width: usize,
+    values: Vec<f32>,
+    line_highest: Vec<f32>,
+    highest: f32,
+}
+
+impl Layout {
+    fn new(field: &Field<'_>, from: [usize; 3]) -> Layout {
+        Layout {
+            width: field.shape[from[0]] + 2,
+            height: field.shape[from[1]] + 2,
+            from,
+        }
+    }
+
+    fn plane(&self, field: &Field<'_>, depth: usize) -> Plane {
+        let [along, across, deep] = self.from;
+        let mut values = vec![0.0; self.width * self.height];
+        if (1..=field.shape[deep]).contains(&depth) {
+            let strides = field.strides();
+            let base = (depth - 1) * strides[deep];
+            for (row, line) in values
+                .chunks_exact_mut(self.width)
+                .skip(1)
+                .take(field.shape[across])
+                .enumerate()
+            {
+                let start = base + row * strides[across];
+                let source = field.probability[start..].iter().step_by(strides[along]);
+                line[1..=field.shape[along]]
+                    .iter_mut()
+                    .zip(source)
+                    .for_each(|(to, from)| *to = *from);
+            }
+        }
+        Plane::new(self.width, values)
+    }
+}
+
+impl Plane {
+    fn new(width: usize, values: Vec<f32>) -> Plane {
+        let line_highest: Vec<f32> = values.chunks_exact(width).map(highest).collect();
+        Plane {
+            width,
+            highest: highest(&line_highest),
+            values,
+            line_highest,
+        }
+    }
+
+    fn line(&self, n: usize) -> &[f32] {
+        &self.values[n * self.width..(n + 1) * self.width]
+    }
+
+    /// The plane that lies `weight` of the way from this one to another.
+    fn towards(&self, other: &Plane, weight: f32) -> Plane {
+        let values = self
+            .values
+            .iter()
+            .zip(&other.values)
+            .map(|(&a, &b)| lerp(a, b, weight))
+            .collect();
+        Plane::new(self.width, values)
+    }
+}
+
+/// Calls `found` with (line, start, end) for each run above the threshold, counted from the first voxels reached.
+fn threshold_plane(
+    plane: &Plane,
+    along: &[(usize, usize, f32)],
+    across: &[(usize, usize, f32)],
+    threshold: f32,
+    mut found: impl FnMut(usize, usize, usize),
+) {
+    let mut line = vec![0.0; plane.width];
+    for (row, &(a, b, weight)) in across.iter().enumerate() {
+        // An average is nowhere above the highest of what it is made of.
+        if plane.line_highest[a].max(plane.line_highest[b]) <= threshold {
+            continue;
+        }
+        for (value, (&a, &b)) in line.iter_mut().zip(plane.line(a).iter().zip(plane.line(b))) {
+            *value = lerp(a, b, weight);
+        }
+        let mut start = None;
+        for (n, &(low, high, weight)) in along.iter().enumerate() {
+            match (lerp(line[low], line[high], weight) > threshold, start) {
+                (true, None) => start = Some(n),
+                (false, Some(first)) => {
+                    found(row, first, n);
+                    start = None;
+                }
+                _ => {}
+            }
+        }
+        if let Some(first) = start {
+            found(row, first, along.len());
+        }
+    }
+}
+
+/// Each voxel by itself: for sheared images, whose axes do not lie along the model's.
+fn voxel_by_voxel(prepared: &Prepared, sampling: &Sampling, field: &Field<'_>, threshold: f32) -> Vec<Vec<Run>> {
+    let grid = prepared.source_grid();
+    let (low, high) = surroundings(prepared, field);
+    let planes: Vec<usize> = (low[2]..high[2]).collect();
+    planes
+        .into_par_iter()
+        .map(|k| {
+            let mut runs: Vec<Run> = Vec::new();
+            for j in low[1]..high[1] {
+                let line = grid.index([0, j, k]) as u64;
+                for i in low[0]..high[0] {
+                    let [x, y, z] = sampling.locate([i, j, k]);
+                    let along_x = |y, z| lerp(field.at([x.low, y, z]), field.at([x.high, y, z]), x.weight as f32);
+                    let along_y = |z| lerp(along_x(y.low, z), along_x(y.high, z), y.weight as f32);
+                    if lerp(along_y(z.low), along_y(z.high), z.weight as f32) > threshold {
+                        let start = line + i as u64;
+                        match runs.last_mut() {
+                            Some(run) if run.end == start => run.end += 1,
+                            _ => runs.push(Run { start, end: start + 1 }),
+                        }
+                    }
+                }
+            }
+            runs
+        })
+        .collect()
+}
+
+/// A box of the image (half-open) that holds every voxel which the field's box can reach: up to a voxel beyond its
+/// edges, and one more where the border is repeated.
+fn surroundings(prepared: &Prepared, field: &Field<'_>) -> ([usize; 3], [usize; 3]) {
+    let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
+    let to_voxel = prepared.source_grid().inverse();
+    for corner in 0..8 {
+        let model = [0, 1, 2].map(|axis| match corner >> axis & 1 {
+            0 => field.min[axis] as f64 - 2.0,
+            _ => (field.min[axis] + field.shape[axis]) as f64 + 1.0,
+        });
+        let voxel = crate::volume::transform(&to_voxel, prepared.whole_grid().to_world(model));
+        for axis in 0..3 {
+            low[axis] = low[axis].min(voxel[axis]);
+            high[axis] = high[axis].max(voxel[axis]);
+        }
+    }
+    let shape = prepared.source_grid().shape();
+    (
+        [0, 1, 2].map(|axis| low[axis].floor().max(0.0) as usize),
+        [0, 1, 2].map(|axis| ((high[axis].ceil() + 1.0).max(0.0) as usize).min(shape[axis])),
+    )
+}
+
+fn highest(values: &[f32]) -> f32 {
+    values
+        .iter()
+        .fold(0.0, |highest, &value| if value > highest { value } else { highest })
+}
+
+fn lerp(a: f32, b: f32, weight: f32) -> f32 {
+    a + (b - a) * weight
+}
+
+#[cfg(test)]
+#[path = "restore_tests.rs"]
+mod tests;

@@ -12,6 +12,7 @@ phrases of the report (list_anatomy), has those that are structures found in the
 
 import argparse
 import asyncio
+import os
 import re
 import shutil
 import sys
@@ -40,6 +41,7 @@ async def main() -> int:
     server = StdioServerParameters(
         command=options.server[0],
         args=[*options.server[1:], "serve", "--data-root", str(options.image.parent)],
+        env=dict(os.environ),  # a client passes on next to nothing of its own accord
     )
     async with Client(server) as sat:
         try:
@@ -180,4 +182,9 @@ def program() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    try:
+        sys.exit(asyncio.run(main()))
+    except Exception as error:  # a server that does not start has said why on stderr
+        while hasattr(error, "exceptions"):
+            error = error.exceptions[0]
+        sys.exit(f"report_to_volumes: no answer from sat-mcp: {error}")

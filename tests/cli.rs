@@ -16,7 +16,9 @@ struct Desk {
 
 impl Desk {
     fn new() -> Desk {
-        Desk { dir: tempfile::tempdir().unwrap() }
+        Desk {
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -31,7 +33,10 @@ impl Desk {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sat-mcp"));
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx");
-        command.args(arguments).env("SAT_MCP_RESULTS", self.path("results")).env("SAT_MCP_MODELS", models);
+        command
+            .args(arguments)
+            .env("SAT_MCP_RESULTS", self.path("results"))
+            .env("SAT_MCP_MODELS", models);
         command.env("XDG_CONFIG_HOME", self.path("config"));
         command
     }
@@ -43,7 +48,11 @@ impl Desk {
     /// Runs `segment` on an image that must fail, and returns what was told; nothing may be left behind.
     fn refused(&self, image: &str, more: &[&str]) -> Told {
         let mut arguments = vec!["segment", "--image", image, "--json"];
-        arguments.extend(if more.is_empty() { &["--modality", "mri", "--target", "brainstem"] } else { more });
+        arguments.extend(if more.is_empty() {
+            &["--modality", "mri", "--target", "brainstem"]
+        } else {
+            more
+        });
         let told = self.run(&arguments);
         assert_ne!(told.code, 0, "{image} was accepted");
         assert_eq!(self.results(), Vec::<String>::new(), "{image} left something behind");
@@ -52,8 +61,10 @@ impl Desk {
 
     fn results(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path("results")).into_iter().flatten();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).filter(|name| name != "masks").collect();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != "masks")
+            .collect();
         names.sort();
         names
     }
@@ -112,7 +123,11 @@ fn images_that_cannot_be_used_are_refused_with_the_fault_and_nothing_is_left() {
     let middle = damaged.len() / 2;
     damaged[middle] ^= 0xff;
     let cases: [(&str, Vec<u8>, &str); 13] = [
-        ("not-nifti.nii", b"a letter, and not an image at all, however long it may go on and on".repeat(9), "not a nifti"),
+        (
+            "not-nifti.nii",
+            b"a letter, and not an image at all, however long it may go on and on".repeat(9),
+            "not a nifti",
+        ),
         ("empty.nii.gz", Vec::new(), "empty"),
         ("cut.nii.gz", whole[..whole.len() - 12].to_vec(), "cut short"),
         ("damaged.nii.gz", damaged, "damaged"),
@@ -131,15 +146,23 @@ fn images_that_cannot_be_used_are_refused_with_the_fault_and_nothing_is_left() {
         let told = desk.refused(&image, &[]);
         let (code, text) = told.error();
         assert_eq!((told.code, code.as_str()), (1, "bad_image"), "{name}: {text}");
-        assert!(text.contains(name) || name == "constant.nii", "{name} is not named: {text}");
-        assert!(text.to_lowercase().contains(word), "{name}: {word:?} is not in {text:?}");
+        assert!(
+            text.contains(name) || name == "constant.nii",
+            "{name} is not named: {text}"
+        );
+        assert!(
+            text.to_lowercase().contains(word),
+            "{name}: {word:?} is not in {text:?}"
+        );
     }
 }
 
 #[test]
 fn a_path_that_is_no_file_is_told() {
     let desk = Desk::new();
-    let (code, text) = desk.refused(&desk.path("nothing.nii.gz").display().to_string(), &[]).error();
+    let (code, text) = desk
+        .refused(&desk.path("nothing.nii.gz").display().to_string(), &[])
+        .error();
     assert!(code == "not_found" && text.contains("no such file"), "{code} {text}");
     let (code, text) = desk.refused(&desk.dir.path().display().to_string(), &[]).error();
     assert!(code == "bad_image" && text.contains("folder"), "{code} {text}");
@@ -158,18 +181,28 @@ fn targets_that_cannot_be_had_are_answered_with_names_that_can() {
     let (code, text) = told.error();
     assert_eq!((told.code, code.as_str()), (1, "unknown_target"), "{text}");
     assert!(text.contains("hippocampus"), "{text}");
-    assert!(told.json()["error"]["candidates"].as_array().is_some_and(|all| !all.is_empty()));
+    assert!(
+        told.json()["error"]["candidates"]
+            .as_array()
+            .is_some_and(|all| !all.is_empty())
+    );
 
     let (code, text) = of(&["left kidney"], "mri").error();
     assert_eq!(code, "not_in_model", "{text}");
     let (code, text) = of(&["left caudate nucleus"], "ct").error();
     assert!(code == "not_in_modality" || code == "not_in_model", "{code} {text}");
     let (code, text) = of(&["left"], "mri").error();
-    assert!(["unknown_target", "ambiguous_target"].contains(&code.as_str()), "{code} {text}");
+    assert!(
+        ["unknown_target", "ambiguous_target"].contains(&code.as_str()),
+        "{code} {text}"
+    );
 
     let told = of(&["brainstem", "xyzzy", "left kidney"], "mri");
     let (_, text) = told.error();
-    assert!(text.contains("xyzzy") && text.contains("left kidney") && text.contains("2 targets"), "{text}");
+    assert!(
+        text.contains("xyzzy") && text.contains("left kidney") && text.contains("2 targets"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -179,18 +212,48 @@ fn wrong_usage_ends_with_2() {
     for arguments in [
         &["segment"][..],
         &["segment", "--image", &image],
-        &["segment", "--image", &image, "--target", "brainstem", "--modality", "xray"],
+        &[
+            "segment",
+            "--image",
+            &image,
+            "--target",
+            "brainstem",
+            "--modality",
+            "xray",
+        ],
         &["segment", "--image", &image, "--target", "brainstem"], // NIfTI does not say what made it
-        &["segment", "--image", &image, "--target", "brainstem", "--modality", "mri", "--formats", "dicom-seg"],
+        &[
+            "segment",
+            "--image",
+            &image,
+            "--target",
+            "brainstem",
+            "--modality",
+            "mri",
+            "--formats",
+            "dicom-seg",
+        ],
         &["measure"],
         &["measure", "--mask", &image, "--result", "abc"],
         &["nonsense"],
         &["anatomy", "--limit", "0"],
-        &["segment", "--provider", "abacus", "--image", &image, "--target", "brainstem"],
+        &[
+            "segment",
+            "--provider",
+            "abacus",
+            "--image",
+            &image,
+            "--target",
+            "brainstem",
+        ],
     ] {
         let told = desk.run(arguments);
         assert_eq!(told.code, 2, "{arguments:?}: {}", told.stderr);
-        assert!(!told.stderr.is_empty() && told.stdout.is_empty(), "{arguments:?}: {}", told.stdout);
+        assert!(
+            !told.stderr.is_empty() && told.stdout.is_empty(),
+            "{arguments:?}: {}",
+            told.stdout
+        );
     }
 }
 
@@ -200,11 +263,24 @@ fn a_results_folder_that_cannot_be_written_is_told_before_any_work() {
     let image = desk.file("a.nii", &Nifti::new().bytes());
     let blocked = desk.file("a-file", b"");
     let results = format!("{blocked}/results");
-    let arguments =
-        ["segment", "--image", &image, "--modality", "mri", "--target", "brainstem", "--json", "--results", &results];
+    let arguments = [
+        "segment",
+        "--image",
+        &image,
+        "--modality",
+        "mri",
+        "--target",
+        "brainstem",
+        "--json",
+        "--results",
+        &results,
+    ];
     let told = desk.run(&arguments);
     let (_, text) = told.error();
-    assert!(told.code == 1 && text.contains("a-file") && text.contains("--results"), "{text}");
+    assert!(
+        told.code == 1 && text.contains("a-file") && text.contains("--results"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -239,7 +315,10 @@ fn a_model_that_is_missing_or_damaged_is_refused_with_the_reason() {
     assert!(text.contains("query_decoder.onnx") && text.contains("sha256"), "{text}");
     std::fs::remove_file(&graph).unwrap();
     let text = anatomy(&copied);
-    assert!(text.contains("query_decoder.onnx") && text.contains("not there"), "{text}");
+    assert!(
+        text.contains("query_decoder.onnx") && text.contains("not there"),
+        "{text}"
+    );
     std::fs::write(copy.join("model.toml"), "format = 1\nname = \"x\"\n").unwrap();
     let text = anatomy(&copied);
     assert!(text.contains("model.toml") && text.contains("version"), "{text}");
@@ -249,17 +328,41 @@ fn a_model_that_is_missing_or_damaged_is_refused_with_the_reason() {
 fn without_onnx_runtime_the_line_that_installs_it_is_given() {
     let desk = Desk::new();
     let image = desk.file("a.nii", &Nifti::new().bytes());
-    let mut command =
-        desk.command(&["segment", "--image", &image, "--modality", "mri", "--target", "brainstem", "--json"]);
-    let told = Told::of(command.env("ORT_DYLIB_PATH", "/nowhere/libonnxruntime.so").output().unwrap());
+    let mut command = desk.command(&[
+        "segment",
+        "--image",
+        &image,
+        "--modality",
+        "mri",
+        "--target",
+        "brainstem",
+        "--json",
+    ]);
+    let told = Told::of(
+        command
+            .env("ORT_DYLIB_PATH", "/nowhere/libonnxruntime.so")
+            .output()
+            .unwrap(),
+    );
     let (code, text) = told.error();
     assert_eq!((told.code, code.as_str()), (1, "provider_unavailable"), "{text}");
-    assert!(text.contains("pip install onnxruntime") && text.contains("/nowhere/libonnxruntime.so"), "{text}");
+    assert!(
+        text.contains("pip install onnxruntime") && text.contains("/nowhere/libonnxruntime.so"),
+        "{text}"
+    );
     assert_eq!(desk.results(), Vec::<String>::new());
 
     let letter = desk.file("libonnxruntime.so.1.99.0", b"not a library");
-    let mut command =
-        desk.command(&["segment", "--image", &image, "--modality", "mri", "--target", "brainstem", "--json"]);
+    let mut command = desk.command(&[
+        "segment",
+        "--image",
+        &image,
+        "--modality",
+        "mri",
+        "--target",
+        "brainstem",
+        "--json",
+    ]);
     let told = Told::of(command.env("ORT_DYLIB_PATH", &letter).output().unwrap());
     let (code, text) = told.error();
     assert_eq!(code, "provider_unavailable", "{text}");
@@ -272,7 +375,16 @@ fn a_provider_asked_for_by_name_runs_or_is_an_error() {
     let image = desk.file("a.nii", &varied().bytes());
     for provider in ["cuda", "tensorrt"] {
         let told = desk.run(&[
-            "segment", "--image", &image, "--modality", "mri", "--target", "brainstem", "--json", "--provider", provider,
+            "segment",
+            "--image",
+            &image,
+            "--modality",
+            "mri",
+            "--target",
+            "brainstem",
+            "--json",
+            "--provider",
+            provider,
         ]);
         if told.code == 0 {
             // On a machine with such a card, it must be what ran.
@@ -299,8 +411,18 @@ fn an_image_far_smaller_than_a_window_gives_whole_results_that_are_found_again()
     let image = desk.file("small.nii", &varied().bytes());
     let out = desk.path("out");
     let arguments = [
-        "segment", "--image", &image, "--modality", "mri", "--target", "brainstem", "--target", "L hippocampus", "--json",
-        "--out", &out.display().to_string(),
+        "segment",
+        "--image",
+        &image,
+        "--modality",
+        "mri",
+        "--target",
+        "brainstem",
+        "--target",
+        "L hippocampus",
+        "--json",
+        "--out",
+        &out.display().to_string(),
     ];
     let first = desk.run(&arguments);
     assert_eq!(first.code, 0, "{}", first.stderr);
@@ -309,7 +431,13 @@ fn an_image_far_smaller_than_a_window_gives_whole_results_that_are_found_again()
     assert_eq!(answer["masks"][1]["name"], "left hippocampus");
     assert_eq!(answer["masks"][1]["target"], "L hippocampus");
     assert_eq!(answer["execution"]["cached"], false);
-    for file in ["brainstem.nii.gz", "left_hippocampus.nii.gz", "labelmap.nii.gz", "preview.png", "result.json"] {
+    for file in [
+        "brainstem.nii.gz",
+        "left_hippocampus.nii.gz",
+        "labelmap.nii.gz",
+        "preview.png",
+        "result.json",
+    ] {
         assert!(out.join(file).is_file(), "{file} is not in --out");
     }
     let id = answer["result_id"].as_str().unwrap();
@@ -321,10 +449,24 @@ fn an_image_far_smaller_than_a_window_gives_whole_results_that_are_found_again()
     assert_eq!(again["masks"], answer["masks"]);
 
     // Other targets of the same image: another result, but the masks that are there are used again.
-    let fewer = desk.run(&["segment", "--image", &image, "--modality", "mri", "--target", "brain stem", "--json"]).json();
+    let fewer = desk
+        .run(&[
+            "segment",
+            "--image",
+            &image,
+            "--modality",
+            "mri",
+            "--target",
+            "brain stem",
+            "--json",
+        ])
+        .json();
     assert_ne!(fewer["result_id"], id);
     assert_eq!(fewer["execution"]["cached"], true);
-    assert_eq!(fewer["masks"][0]["measurement"]["voxels"], answer["masks"][0]["measurement"]["voxels"]);
+    assert_eq!(
+        fewer["masks"][0]["measurement"]["voxels"],
+        answer["masks"][0]["measurement"]["voxels"]
+    );
 
     let measured = desk.run(&["measure", "--result", id, "--json"]).json();
     assert_eq!(measured["measurements"][0], answer["masks"][0]["measurement"]);
@@ -340,7 +482,16 @@ fn an_image_far_smaller_than_a_window_gives_whole_results_that_are_found_again()
 fn a_kept_mask_that_was_damaged_is_made_again() {
     let desk = Desk::new();
     let image = desk.file("small.nii", &varied().bytes());
-    let arguments = ["segment", "--image", &image, "--modality", "mri", "--target", "brain", "--json"];
+    let arguments = [
+        "segment",
+        "--image",
+        &image,
+        "--modality",
+        "mri",
+        "--target",
+        "brain",
+        "--json",
+    ];
     let first = desk.run(&arguments).json();
     let id = first["result_id"].as_str().unwrap();
     assert_eq!(desk.run(&["results", "--delete", id]).code, 0);
@@ -362,14 +513,33 @@ fn a_kept_mask_that_was_damaged_is_made_again() {
 fn a_mask_does_not_depend_on_what_else_was_asked() {
     let desk = Desk::new();
     let image = desk.file("small.nii", &varied().bytes());
-    let alone = ["segment", "--image", &image, "--modality", "mri", "--target", "brain", "--json"];
+    let alone = [
+        "segment",
+        "--image",
+        &image,
+        "--modality",
+        "mri",
+        "--target",
+        "brain",
+        "--json",
+    ];
     let hash = |answer: &Value, i: usize| answer["masks"][i]["files"][0]["sha256"].as_str().unwrap().to_owned();
     let alone = hash(&desk.run(&alone).json(), 0);
     let other = Desk::new();
     let image = other.file("small.nii", &varied().bytes());
     let together = [
-        "segment", "--image", &image, "--modality", "mri", "--target", "cerebellum", "--target", "left thalamus", "--target",
-        "brain", "--json",
+        "segment",
+        "--image",
+        &image,
+        "--modality",
+        "mri",
+        "--target",
+        "cerebellum",
+        "--target",
+        "left thalamus",
+        "--target",
+        "brain",
+        "--json",
     ];
     assert_eq!(hash(&other.run(&together).json(), 2), alone);
 }
@@ -378,7 +548,10 @@ fn a_mask_does_not_depend_on_what_else_was_asked() {
 fn the_settings_file_is_read_and_a_wrong_one_is_told() {
     let desk = Desk::new();
     let kept = desk.path("kept");
-    let good = desk.file("good.toml", format!("results = {:?}\nresults_max_days = 3\n", kept.display()).as_bytes());
+    let good = desk.file(
+        "good.toml",
+        format!("results = {:?}\nresults_max_days = 3\n", kept.display()).as_bytes(),
+    );
     let mut command = desk.command(&["results", "--json", "--config", &good]);
     let told = Told::of(command.env_remove("SAT_MCP_RESULTS").output().unwrap());
     assert_eq!(told.json()["folder"], kept.display().to_string());
@@ -395,8 +568,19 @@ fn the_doctor_says_what_works() {
     assert_eq!(report.code, 0, "{}", report.stderr);
     let report = report.json();
     assert_eq!(report["ok"], true);
-    let cpu = report["providers"].as_array().unwrap().iter().find(|provider| provider["name"] == "cpu").unwrap();
+    let cpu = report["providers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|provider| provider["name"] == "cpu")
+        .unwrap();
     assert_eq!(cpu["starts"], true);
-    assert!(report["models"].as_array().unwrap().iter().any(|model| model["name"] == "sat-mini" && model["used"] == true));
+    assert!(
+        report["models"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|model| model["name"] == "sat-mini" && model["used"] == true)
+    );
     assert!(report["onnxruntime"]["version"].as_str().is_some());
 }

@@ -32,6 +32,7 @@ from sat_tools.training import (
     auxiliary_loss,
     label_weights,
     load_maps,
+    pretrain_text,
     phase_at,
     query_loss,
 )
@@ -51,6 +52,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", default="SAT-MINI", choices=sorted(BY_NAME))
     parser.add_argument("--width", type=int, help="features of stage 0, instead of the configured")
     parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
+    parser.add_argument("--text-steps", type=int, default=1000, help="steps of teaching the text encoder beforehand")
     parser.add_argument("--queries", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
@@ -87,19 +89,24 @@ def main() -> None:
     maps = load_maps(args.labels, [n for n in range(1, 21) if n not in args.development])
 
     model = SatMini(sizes, tokenizer.get_vocab_size())
+    checkpoint = args.out / "checkpoint.pt"
+    if not checkpoint.exists():
+        pretrain_text(model.text, prompts, args.text_steps, args.seed)
     average = Average(model, 0.998)
-    # Attention does not bear the rate that convolutions with normalisation like.
-    fast = [*model.network.backbone.parameters(), *model.auxiliary.parameters()]
-    slow = [p for p in model.parameters() if all(p is not f for f in fast)]
-    groups = [{"params": fast, "share": 1.0}, {"params": slow, "share": 0.4}]
+    # Attention does not bear the rate that convolutions with normalisation like, and the text encoder knows its words.
+    groups = [
+        {"params": [*model.network.backbone.parameters(), *model.auxiliary.parameters()], "share": 1.0},
+        {"params": [p for n, p in model.network.named_parameters() if not n.startswith("backbone.")], "share": 0.4},
+        {"params": [*model.text.parameters()], "share": 0.1},
+    ]
     optimiser = torch.optim.AdamW(groups, lr=args.rate, weight_decay=1e-2, betas=(0.9, 0.98))
     step, seconds = 0, 0.0
-    checkpoint = args.out / "checkpoint.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=False)
         model.load_state_dict(state["model"])
         average.model.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
+        if "optimiser" in state:
+            optimiser.load_state_dict(state["optimiser"])
         step, seconds = state["step"], state["seconds"]
         average.steps = step
         print(f"going on from step {step}, {seconds / 60:.1f} min", flush=True)
@@ -136,7 +143,7 @@ def main() -> None:
             group["lr"] = group["share"] * rate_at(progress, step, args.rate)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits, scores = model(image[None, None].expand(-1, 3, -1, -1, -1).contiguous(), ids, mask, modality)
-        asked, dice = query_loss(logits, masks)
+        asked, dice = query_loss(logits, masks, balance=0.9 * max(0.0, 1 - progress / 0.5))
         # Class weights help rare labels to start and blur large ones later.
         seen = auxiliary_loss(scores, labels, weights ** max(0.0, 1 - 2 * progress))
         loss = asked + seen * max(0.25, 1 - progress)

@@ -58,7 +58,7 @@ class LabelMap:
 @dataclass(frozen=True)
 class Rendered:
     image: np.ndarray
-    """Normalised, cropped as inference crops, float32."""
+    """float32, first axis to the right, second to the front, third to the head."""
     labels: np.ndarray
     """Indices into `classes.NUMBERS` on the same grid, 0 where the image does not show the tissue."""
     stripped: bool
@@ -132,11 +132,27 @@ def rotation(degrees: Tensor) -> Tensor:
 
 
 def render(head: LabelMap, spacing: float, seed: int, strength: float = 1.0, t1_like: bool = True) -> Rendered:
-    """One image with its labels. `strength` scales deformation; the seed decides everything else."""
+    """One image with its labels, prepared as inference prepares a scan that has this spacing already."""
+    scan = render_scan(head, spacing, seed, strength, t1_like)
+    box = foreground(scan.image)
+    return Rendered(normalise(scan.image[box]), scan.labels[box], scan.stripped)
+
+
+def render_scan(
+    head: LabelMap,
+    spacing: float,
+    seed: int,
+    strength: float = 1.0,
+    t1_like: bool = True,
+    stripped: bool | None = None,
+) -> Rendered:
+    """One image as a scanner would give it: not cropped, intensities from 0. `strength` scales deformation;
+    `stripped` removes the skull or leaves it; the seed decides everything else."""
     draw = Drawn(seed)
     labels = head.labels
     flip = draw.chance(0.5)
-    stripped = draw.chance(0.45)
+    chance = draw.chance(0.45)
+    stripped = chance if stripped is None else stripped
     size = torch.tensor(labels.shape).float()
 
     # Output grid: a box around the head (or the brain), in mm of the map, that may cut the neck or a little more.
@@ -156,8 +172,7 @@ def render(head: LabelMap, spacing: float, seed: int, strength: float = 1.0, t1_
         low, high = low + cut[:3] * size, high - cut[3:] * size
     centre = (low + high) / 2
     inverse = torch.linalg.inv(linear)
-    extent = (inverse.abs() @ (high - low)) * 1.0
-    extent = torch.minimum(extent, (high - low) * 1.08 + 8)
+    extent = torch.minimum(inverse.abs() @ (high - low), (high - low) * 1.08 + 8)
     shape = tuple(int(n) for n in (extent / spacing).ceil().clamp(min=16))
 
     # Where each voxel centre lies in the map.
@@ -233,6 +248,4 @@ def render(head: LabelMap, spacing: float, seed: int, strength: float = 1.0, t1_
     else:
         image = (image + noise + draw.uniform(0, 8)).abs()
 
-    image, target = image.numpy(), target.numpy().astype(np.uint8)
-    box = foreground(image)
-    return Rendered(normalise(image[box]), target[box], stripped)
+    return Rendered(image.numpy(), target.numpy().astype(np.uint8), stripped)

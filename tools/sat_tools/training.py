@@ -56,6 +56,9 @@ class SatMini(nn.Module):
         self.network = SatNetwork(sizes)
         self.text = TextEncoder(mini_config(vocabulary), sizes.query_width)
         self.auxiliary = nn.Conv3d(sizes.feature_width, len(NUMBERS), 1)
+        # A mask embedding ends in GELU, so no entry is below -0.17: only strong features can say "not here". With
+        # features of unit size the embeddings are pushed to where GELU is flat, and stay there.
+        nn.init.constant_(self.network.backbone.decoder.stages[-1].convs[-1].norm.weight, 5.0)
 
     def forward(self, image: Tensor, ids: Tensor, mask: Tensor, modality: Tensor) -> tuple[Tensor, Tensor]:
         """Image [1, 3, x, y, z] and n prompts -> logits [n, voxels] and label scores [1, labels, x, y, z]."""
@@ -131,15 +134,53 @@ class Prompts:
         return ids, mask, torch.full((len(texts),), MODALITIES["mri"])
 
 
-def query_loss(logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+def pretrain_text(text: TextEncoder, prompts: Prompts, steps: int, seed: int, report=print) -> None:
+    """Teach the text encoder what the names mean before it meets an image, as SAT does with its own (there from
+    definitions and atlases, here from the table): which labels a structure is made of, whatever the wording.
+
+    Fresh queries differ so little from one another that the decoder takes very long to tell them apart.
+    """
+    chooser = random.Random(f"text/{seed}")
+    meanings = nn.Linear(text.modality_embed.embedding_dim, len(NUMBERS))
+    nn.init.normal_(text.modality_embed.weight, std=0.02)
+    parameters = [*text.parameters(), *meanings.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-3, total_steps=steps)
+    # A prompt for what is not in a head has no labels at all; that is a meaning too.
+    everything = [(p, prompts.members[i]) for i, ps in enumerate(prompts.phrases) for p in ps]
+    nothing = torch.zeros(len(NUMBERS), dtype=torch.bool)
+    for step in range(steps):
+        batch = chooser.choices(everything, k=48) + [(chooser.choice(prompts.absent), nothing) for _ in range(16)]
+        ids, mask, modality = prompts.encode([p for p, _ in batch])
+        query = text(ids, mask, modality)
+        truth = torch.stack([m for _, m in batch]).float()
+        loss = F.binary_cross_entropy_with_logits(meanings(query), truth)
+        # Queries of unit size, centred, are what the decoder's first normalisation likes best.
+        loss = loss + 0.01 * (query.mean(0).square().mean() + (query.square().mean() - 1).square())
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        schedule.step()
+        if step % 200 == 199:
+            wrong = ((meanings(query) > 0) != truth.bool()).any(1).float().mean()
+            report(f"text {step + 1}: loss {float(loss.detach()):.4f}, prompts with a wrong label {float(wrong):.2f}")
+
+
+def query_loss(logits: Tensor, masks: Tensor, balance: float) -> tuple[Tensor, Tensor]:
     """Cross-entropy weighted per prompt so that small structures count, plus Dice where there is something to find.
 
-    A weight per prompt leaves the best probability of every voxel where it was, so 0.5 stays a meaningful threshold.
+    With `balance` 1 the inside of a structure weighs as much as all that is outside, without which the first thing
+    learnt is to find nothing; with 0 all voxels weigh the same, so that 0.5 is a meaningful threshold in the end.
     Returns the loss and the soft Dice per prompt (nan for empty ones).
     """
     logits, target = logits.float(), masks.float()
     size = target.sum(1)
-    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(1) / (size + 1000.0)
+    rest = target.shape[1] - size
+    inside = (rest / (size + 10)).clamp(min=1.0) ** balance
+    scale = size * inside + 1000.0 ** (1 - balance) * rest**balance
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    entropy = (entropy * (1 + (inside[:, None] - 1) * target)).sum(1) / scale
     p = logits.sigmoid()
     dice = (2 * (p * target).sum(1) + 1) / (p.sum(1) + size + 1)
     present = size > 0

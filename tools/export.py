@@ -17,6 +17,7 @@ import torch
 
 from sat_tools.classes import HeadClass, read_classes
 from sat_tools.export import Description, export_model
+from sat_tools.network import Sizes
 from sat_tools.training import PHASES, SatMini
 
 GOOD_ENOUGH = 0.6
@@ -24,8 +25,8 @@ GOOD_ENOUGH = 0.6
 
 def load(checkpoint: Path) -> SatMini:
     """The averaged weights of a checkpoint."""
-    state = torch.load(checkpoint, weights_only=False)
-    model = SatMini(state["sizes"], state["vocabulary"])
+    state = torch.load(checkpoint, weights_only=True)
+    model = SatMini(Sizes(**state["sizes"]), state["vocabulary"])
     model.load_state_dict(state["average"])
     return model.eval()
 

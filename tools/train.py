@@ -14,7 +14,7 @@ import math
 import os
 import random
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from sat_tools.training import (
     RandomHeads,
     SatMini,
     auxiliary_loss,
+    choose_voxels,
     label_weights,
     load_maps,
     pretrain_text,
@@ -54,6 +55,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
     parser.add_argument("--text-steps", type=int, default=1000, help="steps of teaching the text encoder beforehand")
     parser.add_argument("--queries", type=int, default=20)
+    parser.add_argument("--voxels", type=int, default=120_000, help="voxels a step that the losses look at")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--save-minutes", type=float, default=4)
@@ -102,11 +104,10 @@ def main() -> None:
     optimiser = torch.optim.AdamW(groups, lr=args.rate, weight_decay=1e-2, betas=(0.9, 0.98))
     step, seconds = 0, 0.0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=False)
+        state = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(state["model"])
         average.model.load_state_dict(state["average"])
-        if "optimiser" in state:
-            optimiser.load_state_dict(state["optimiser"])
+        optimiser.load_state_dict(state["optimiser"])
         step, seconds = state["step"], state["seconds"]
         average.steps = step
         print(f"going on from step {step}, {seconds / 60:.1f} min", flush=True)
@@ -115,7 +116,7 @@ def main() -> None:
 
     def state() -> dict:
         return {
-            "sizes": sizes,
+            "sizes": asdict(sizes),
             "vocabulary": tokenizer.get_vocab_size(),
             "model": model.state_dict(),
             "average": average.model.state_dict(),
@@ -137,15 +138,18 @@ def main() -> None:
         image, labels, stripped = next(loader)
         waited = time.monotonic() - begun
         chooser = random.Random(f"prompts/{args.seed}/{step}")
+        chosen, stand_for = choose_voxels(labels, args.voxels, torch.Generator().manual_seed(step))
+        labels = labels.flatten()[chosen]
         texts, masks = prompts.draw(labels, stripped, args.queries, chooser)
         ids, mask, modality = prompts.encode(texts)
         for group in optimiser.param_groups:
             group["lr"] = group["share"] * rate_at(progress, step, args.rate)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits, scores = model(image[None, None].expand(-1, 3, -1, -1, -1).contiguous(), ids, mask, modality)
-        asked, dice = query_loss(logits, masks, balance=0.9 * max(0.0, 1 - progress / 0.5))
+            channels = image[None, None].expand(-1, 3, -1, -1, -1).contiguous()
+            logits, scores = model(channels, ids, mask, modality, chosen)
+        asked, dice = query_loss(logits, masks, stand_for, balance=0.9 * max(0.0, 1 - progress / 0.5))
         # Class weights help rare labels to start and blur large ones later.
-        seen = auxiliary_loss(scores, labels, weights ** max(0.0, 1 - 2 * progress))
+        seen = auxiliary_loss(scores, labels, stand_for, weights ** max(0.0, 1 - 2 * progress))
         loss = asked + seen * max(0.25, 1 - progress)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -28,6 +28,14 @@ from sat_tools.training import load_maps
 BINS = 100
 THRESHOLDS = np.arange(0.30, 0.701, 0.05)
 WORTH_IT = 0.01
+"""A threshold other than 0.5 must gain this much."""
+OUTSIDE_BRAIN = {"head", "skull", "external cerebrospinal fluid", "cerebrospinal fluid"}
+"""Not to be scored on a head that was stripped of them."""
+TARGETS = [
+    f"{side}{name}"
+    for name in ("thalamus", "hippocampus", "lateral ventricle", "putamen", "caudate nucleus")
+    for side in ("left ", "right ")
+] + ["brainstem", "cerebellum"]
 
 
 def dice_by_threshold(p: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -42,11 +50,9 @@ def dice_by_threshold(p: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def score(model: Model, image: nib.Nifti1Image, numbers: np.ndarray, classes: list[HeadClass]) -> dict[str, np.ndarray]:
     """Dice by threshold per class on the image's own grid."""
     result = {}
-    for i in range(0, len(classes), 7):
-        group = classes[i : i + 7]
-        for c, p in zip(group, model.segment(image, [c.name for c in group])):
-            scored = ~np.isin(numbers, c.ignored) if c.ignored else np.ones(p.shape, bool)
-            result[c.name] = dice_by_threshold(p[scored], c.mask(numbers)[scored])
+    for c, p in zip(classes, model.segment(image, [c.name for c in classes])):
+        scored = ~np.isin(numbers, c.ignored) if c.ignored else np.ones(p.shape, bool)
+        result[c.name] = dice_by_threshold(p[scored], c.mask(numbers)[scored])
     return result
 
 
@@ -64,7 +70,7 @@ def development(args: argparse.Namespace) -> None:
     model, classes = Model.read(args.model), read_classes()
     scores: dict[str, dict[str, list[np.ndarray]]] = {c.name: {"t1": [], "any": []} for c in classes}
     for kind, image, numbers, stripped in development_images(args.labels, args.maps, args.spacing):
-        usable = [c for c in classes if not (stripped and c.name in ("head", "skull", "external cerebrospinal fluid", "cerebrospinal fluid"))]
+        usable = [c for c in classes if not (stripped and c.name in OUTSIDE_BRAIN)]
         for name, curve in score(model, image, numbers, usable).items():
             scores[name][kind].append(curve)
     report = {}
@@ -99,9 +105,8 @@ def head_mr(args: argparse.Namespace) -> None:
     model = Model.read(args.model)
     thresholds = {c["name"]: c.get("threshold", 0.5) for c in model.entries["classes"]}
     image, numbers = head_mr_image(args.scan)
-    # Not in its labels: tissue outside the brain; its 24 is only a little of the external fluid.
-    absent = {"head", "skull", "external cerebrospinal fluid", "cerebrospinal fluid"}
-    classes = [c for c in read_classes() if c.name not in absent]
+    # Its labels have no tissue outside the brain; their 24 is only a little of the external fluid.
+    classes = [c for c in read_classes() if c.name not in OUTSIDE_BRAIN]
     report = {
         name: {"head_mr": round(float(curve[round(thresholds[name] * BINS)]), 3)}
         for name, curve in score(model, image, numbers, classes).items()
@@ -140,10 +145,9 @@ def picture(args: argparse.Namespace) -> None:
         image = nib.load(args.image)
     image = nib.as_closest_canonical(image)
     begun = time.monotonic()
-    p = model.segment(image, args.targets)
-    took = time.monotonic() - begun
     thresholds = {c["name"]: c.get("threshold", 0.5) for c in model.entries["classes"]}
-    masks = [one > thresholds.get(name, 0.5) for name, one in zip(args.targets, p)]
+    masks = [p > thresholds.get(name, 0.5) for name, p in zip(args.targets, model.segment(image, args.targets))]
+    took = time.monotonic() - begun
     data = np.asarray(image.dataobj, dtype=np.float32)
     found = np.argwhere(np.any(masks, axis=0))
     middle = np.median(found, axis=0).astype(int) if len(found) else np.array(data.shape) // 2
@@ -181,7 +185,7 @@ def main() -> None:
     one.add_argument("--model", type=Path, required=True)
     one.add_argument("--labels", type=Path, required=True)
     one.add_argument("--maps", type=int, nargs="+", default=[19, 20])
-    one.add_argument("--spacing", type=float, default=1.0, help="of the rendered images, mm")
+    one.add_argument("--spacing", type=float, default=1.5, help="of the rendered images, mm")
     one.add_argument("--out", type=Path, required=True)
     one.set_defaults(run=development)
     one = commands.add_parser("head-mr")
@@ -197,7 +201,7 @@ def main() -> None:
     one = commands.add_parser("picture")
     one.add_argument("--model", type=Path, required=True)
     one.add_argument("--image", type=Path, required=True)
-    one.add_argument("--targets", nargs="+", default=["left thalamus", "right thalamus", "left hippocampus", "right hippocampus", "brainstem", "cerebellum", "left lateral ventricle", "right lateral ventricle", "left putamen", "right putamen", "left caudate nucleus", "right caudate nucleus"])
+    one.add_argument("--targets", nargs="+", default=TARGETS)
     one.add_argument("--out", type=Path, required=True)
     one.set_defaults(run=picture)
     args = parser.parse_args()

@@ -60,12 +60,12 @@ def describe(version: str, figures: dict | None, readme: str | None) -> Descript
     return Description(
         name="sat-mini",
         version=version,
-        description="Structures of the head on MR by name: SAT's design at a fortieth of SAT-Nano's size, trained on synthetic images.",
+        description="Structures of the head on MR by name: SAT's design, small, trained on synthetic images",
         architecture="UNET",
         licence="Apache-2.0",
         made_from=[
             {
-                "what": "images rendered from 18 head label maps (training_seg_01 to 18), github BBillot/SynthSeg 66342c1f",
+                "what": "synthetic images rendered from 18 head label maps, github BBillot/SynthSeg 66342c1f",
                 "licence": "Apache-2.0",
             }
         ],

@@ -17,16 +17,20 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from sat_tools.classes import read_classes
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-EXTRA = "the of in and side sided right left both l r bilateral segment segmentation show mask volume mri t1 t2 flair head".split()
+EXTRA = (
+    "the of in and side sided right left both l r bilateral segment segmentation show mask volume mri t1 t2 flair head"
+)
 
 
 def vocabulary(names: list[str]) -> list[str]:
     """[PAD] must be id 0: the mask is made from `id > 0`."""
-    words = sorted({w for name in names for w in re.findall(r"[a-z0-9]+", name.lower())} | set(EXTRA))
+    words = sorted({w for name in names for w in re.findall(r"[a-z0-9]+", name.lower())} | set(EXTRA.split()))
     letters = string.ascii_lowercase + string.digits
     single = [*letters, *string.punctuation]
     pieces = [*SPECIAL, *single, *(f"##{c}" for c in letters)]
-    endings = sorted({f"##{e}" for e in ("s", "es", "al", "ar", "ic", "us", "um", "ae", "is", "ed", "ing", "ly")} - set(pieces))
+    endings = sorted(
+        {f"##{e}" for e in ("s", "es", "al", "ar", "ic", "us", "um", "ae", "is", "ed", "ing", "ly")} - set(pieces)
+    )
     return [*pieces, *endings, *(w for w in words if w not in single)]
 
 

@@ -50,7 +50,11 @@ class HeadClass:
             return [self.name, *self.synonyms]
         bare = [self.name.removeprefix(self.laterality).strip(), *self.synonyms]
         side, letter = self.laterality, self.laterality[0]
-        return [p for b in bare for p in (f"{side} {b}", f"{b} {side}", f"{letter} {b}", f"{side}-sided {b}", f"{b}, {side}")]
+        return [
+            p
+            for b in bare
+            for p in (f"{side} {b}", f"{b} {side}", f"{letter} {b}", f"{side}-sided {b}", f"{b}, {side}")
+        ]
 
 
 def read_classes(path: Path = TABLE) -> list[HeadClass]:

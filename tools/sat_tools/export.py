@@ -129,7 +129,10 @@ def write_graphs(
     write_graph(Backbone(network), folder / "backbone.onnx", image, ["features", "memory"], {})
     tokens = [side // sizes.stride for side in window]
     decoder = DecoderWithHead(network, position_code(tokens, sizes.memory_width))
-    asked = {"memory": torch.randn(int(np.prod(tokens)), sizes.memory_width), "query": torch.randn(3, sizes.query_width)}
+    asked = {
+        "memory": torch.randn(int(np.prod(tokens)), sizes.memory_width),
+        "query": torch.randn(3, sizes.query_width),
+    }
     write_graph(decoder, folder / "query_decoder.onnx", asked, ["mask_embedding"], {"query": {0: n}})
 
     one_word = {k: v[:1] for k, v in words.items()}
@@ -225,7 +228,7 @@ def export_model(
     window: tuple[int, int, int],
     description: Description,
 ) -> dict[str, float]:
-    """Write the model folder. Returns how far each graph is from PyTorch, relative to its range; more than 1e-4 is an error."""
+    """Write the model folder. Returns how far each graph is from PyTorch, relative to its range: at most 1e-4."""
     tokenizer_text = tokenizer_file.read_bytes()
     with whole_folder(out) as folder:
         (folder / "tokenizer.json").write_bytes(tokenizer_text)

@@ -21,7 +21,6 @@ from .preparation import foreground, normalise
 INDEX = np.zeros(NUMBERS.max() + 1, dtype=np.uint8)
 INDEX[NUMBERS] = np.arange(len(NUMBERS))
 CSF = int(INDEX[24])
-OTHER_TISSUE = int(INDEX[507])
 
 # Mean intensity on a T1-weighted scan (white matter 110) and how far a scan may stray from it, by label number.
 # From general knowledge of T1 contrast; the spreads are wide on purpose.
@@ -149,103 +148,115 @@ def render_scan(
     """One image as a scanner would give it: not cropped, intensities from 0. `strength` scales deformation;
     `stripped` removes the skull or leaves it; the seed decides everything else."""
     draw = Drawn(seed)
-    labels = head.labels
-    flip = draw.chance(0.5)
-    chance = draw.chance(0.45)
+    flip, chance = draw.chance(0.5), draw.chance(0.45)
     stripped = chance if stripped is None else stripped
-    size = torch.tensor(labels.shape).float()
+    sight = Sight.choose(draw, head.labels, spacing, strength, stripped)
+    keep = kept_tissues(draw, stripped)
+    image, mixture, visible = paint(draw, sight, keep, spacing, t1_like)
+    labels = sight.look_up(torch.zeros(3)).long()
+    if flip:
+        image, mixture, visible, labels = (t.flip(0) for t in (image, mixture, visible, labels))
+        labels = torch.from_numpy(MIRROR)[labels].long()
+    image = spoil(draw, image, mixture, visible, spacing, background=not stripped and draw.chance(0.4))
+    return Rendered(image.numpy(), (labels * keep[labels]).numpy().astype(np.uint8), stripped)
 
-    # Output grid: a box around the head (or the brain), in mm of the map, that may cut the neck or a little more.
-    linear = rotation(draw.uniform(-1, 1, 3) * 15 * strength)
-    linear = linear @ torch.diag(1 + draw.uniform(-1, 1, 3) * 0.12 * strength)
-    linear = linear + draw.uniform(-1, 1, 9).reshape(3, 3) * 0.03 * strength
+
+@dataclass
+class Sight:
+    """Where the voxels of the image lie in the map of labels."""
+
+    labels: Tensor
+    shape: tuple[int, int, int]
+    linear: Tensor
+    points: list[Tensor]
+    """Coordinates of voxel centres in the map, one tensor an axis."""
+
+    @classmethod
+    def choose(cls, draw: Drawn, labels: Tensor, spacing: float, strength: float, stripped: bool) -> Sight:
+        linear = rotation(draw.uniform(-1, 1, 3) * 15 * strength)
+        linear = linear @ torch.diag(1 + draw.uniform(-1, 1, 3) * 0.12 * strength)
+        linear = linear + draw.uniform(-1, 1, 9).reshape(3, 3) * 0.03 * strength
+        low, high = field_of_view(draw, labels, stripped)
+        extent = torch.minimum(torch.linalg.inv(linear).abs() @ (high - low), (high - low) * 1.08 + 8)
+        shape = tuple(int(n) for n in (extent / spacing).ceil().clamp(min=16))
+
+        axes = [(torch.arange(n).float() - (n - 1) / 2) * spacing for n in shape]
+        grid = torch.meshgrid(*axes, indexing="ij")
+        knots = tuple(max(3, round(n * spacing / draw.uniform(22, 60))) for n in shape)
+        bend = smooth_field(shape, knots, 3, draw.generator) * draw.uniform(0.5, 3.5) * strength
+        centre = (low + high) / 2
+        points = [sum(linear[a, b] * grid[b] for b in range(3)) + centre[a] + bend[a] for a in range(3)]
+        return cls(labels, shape, linear, points)
+
+    def look_up(self, offset: Tensor) -> Tensor:
+        """Label index at every voxel centre moved by `offset` mm along the image's axes; 0 outside the map."""
+        moved = self.linear @ offset
+        sides = self.labels.shape
+        where = torch.zeros(self.shape, dtype=torch.int32)
+        inside = torch.ones(self.shape, dtype=torch.bool)
+        for a, stride in enumerate((sides[1] * sides[2], sides[2], 1)):
+            index = (self.points[a] + moved[a]).round_().to(torch.int32)
+            inside &= (index >= 0) & (index < sides[a])
+            where += index.clamp_(0, sides[a] - 1) * stride
+        return self.labels.reshape(-1)[where.reshape(-1)].reshape(self.shape) * inside
+
+
+def field_of_view(draw: Drawn, labels: Tensor, stripped: bool) -> tuple[Tensor, Tensor]:
+    """Opposite corners, in mm of the map, of a box around the head (or the brain) that may cut the neck or more."""
+    size = torch.tensor(labels.shape).float()
     low, high = torch.zeros(3), size.clone()
     if stripped:
-        brain = torch.from_numpy(BRAIN)[labels[::4, ::4, ::4].long()].numpy().astype(np.float32)
-        box = foreground(brain)
-        low = torch.tensor([4.0 * b.start for b in box]) - 8
-        high = torch.tensor([4.0 * b.stop for b in box]) + 8
-    elif draw.chance(0.7):
+        box = foreground(BRAIN[labels[::4, ::4, ::4].numpy()].astype(np.float32))
+        return torch.tensor([4.0 * b.start for b in box]) - 8, torch.tensor([4.0 * b.stop for b in box]) + 8
+    if draw.chance(0.7):
         low[2] += draw.uniform(0, 0.35) * size[2]
-    if not stripped and draw.chance(0.2):
+    if draw.chance(0.2):
         cut = draw.uniform(0, 0.12, 6)
         low, high = low + cut[:3] * size, high - cut[3:] * size
-    centre = (low + high) / 2
-    inverse = torch.linalg.inv(linear)
-    extent = torch.minimum(inverse.abs() @ (high - low), (high - low) * 1.08 + 8)
-    shape = tuple(int(n) for n in (extent / spacing).ceil().clamp(min=16))
+    return low, high
 
-    # Where each voxel centre lies in the map.
-    axes = [(torch.arange(n).float() - (n - 1) / 2) * spacing for n in shape]
-    grid = torch.meshgrid(*axes, indexing="ij")
-    knots = tuple(max(3, round(n * spacing / draw.uniform(22, 60))) for n in shape)
-    amplitude = draw.uniform(0.5, 3.5) * strength
-    bend = smooth_field(shape, knots, 3, draw.generator) * amplitude
-    points = [
-        sum(linear[a, b] * grid[b] for b in range(3)) + centre[a] + bend[a] for a in range(3)
-    ]
 
-    limits = [n - 1 for n in labels.shape]
-    flat = labels.reshape(-1)
-    strides = (labels.shape[1] * labels.shape[2], labels.shape[2], 1)
+def kept_tissues(draw: Drawn, stripped: bool) -> Tensor:
+    """Which label indices the image shows. Tools that strip skulls differ in what they leave on the brain."""
+    if not stripped:
+        return torch.ones(len(NUMBERS), dtype=torch.bool)
+    keep = torch.from_numpy(BRAIN.copy())
+    keep[CSF] = draw.chance(0.5)
+    for number in (85, 512, 514, 502):
+        keep[int(INDEX[number])] = draw.chance(0.3)
+    return keep
 
-    def look_up(offset: Tensor) -> Tensor:
-        """Label index at every voxel centre moved by `offset` mm of the output grid."""
-        moved = linear @ offset
-        where = torch.zeros(shape, dtype=torch.int32)
-        inside = None
-        for a in range(3):
-            index = (points[a] + moved[a]).round_().to(torch.int32)
-            ok = (index >= 0) & (index <= limits[a])
-            inside = ok if inside is None else inside & ok
-            where += index.clamp_(0, limits[a]) * strides[a]
-        found = flat[where.reshape(-1)].reshape(shape)
-        return found * inside
 
-    swap = torch.from_numpy(MIRROR) if flip else torch.arange(len(NUMBERS), dtype=torch.uint8)
-    keep = torch.ones(len(NUMBERS), dtype=torch.bool)
-    if stripped:
-        keep = torch.from_numpy(BRAIN.copy())
-        keep[CSF] = draw.chance(0.5)
-        for number in (85, 512, 514, 502):
-            keep[int(INDEX[number])] = draw.chance(0.3)
-    means, mixed = tissue_means(draw, t1_like)
-    means, mixed = means * keep, mixed * keep
-    shown = swap * keep
-
-    # How wide a voxel's profile is, relative to its size, per axis; thick slices now and then.
+def paint(draw: Drawn, sight: Sight, keep: Tensor, spacing: float, t1_like: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean intensity, amplitude of mixture, and the share of each voxel that is tissue."""
+    means, mixed = (t * keep for t in tissue_means(draw, t1_like))
+    tissue = keep.clone()
+    tissue[0] = False
+    # How wide a voxel's profile is, relative to its size, per axis; thick slices now and then. A scan of 1 mm has its
+    # own profile, however fine the grid.
     profile = torch.where(draw.uniform(0, 1, 3) < 0.1, draw.uniform(1.0, 2.0, 3), draw.uniform(0.5, 1.1, 3))
-    # A scan of 1 mm has its own profile, however fine the grid.
     half = torch.maximum(profile * spacing, torch.tensor(1.0)) / 4
-    image = torch.zeros(shape)
-    mixture = torch.zeros(shape)
-    visible = torch.zeros(shape)
+    image, mixture, visible = (torch.zeros(sight.shape) for _ in range(3))
     for corner in range(8):
         signs = torch.tensor([1.0 if corner >> a & 1 else -1.0 for a in range(3)])
-        found = look_up(half * signs).long()
+        found = sight.look_up(half * signs).long()
         image += means[found]
         mixture += mixed[found]
-        visible += keep[found] & (found > 0)
-    centre_labels = look_up(torch.zeros(3)).long()
-    if flip:
-        image, mixture, visible, centre_labels = (t.flip(0) for t in (image, mixture, visible, centre_labels))
-    target = shown[centre_labels]
-    image, mixture = image / 8, mixture / 8
+        visible += tissue[found]
+    return image / 8, mixture / 8, visible / 8
 
+
+def spoil(draw: Drawn, image: Tensor, mixture: Tensor, visible: Tensor, spacing: float, background: bool) -> Tensor:
+    """Texture, uneven coils, contrast curve and noise; `background` leaves noise around the head too."""
+    shape, generator = tuple(image.shape), draw.generator
     blobs = tuple(max(3, round(n * spacing / draw.uniform(8, 25))) for n in shape)
-    image = image + mixture * torch.tanh(2 * smooth_field(shape, blobs, 1, draw.generator)[0])
-    tissue_noise = draw.uniform(0.5, 6)
-    image = image + tissue_noise * torch.randn(shape, generator=draw.generator) * (visible / 8)
-    bias = smooth_field(shape, tuple(draw.integer(3) + 2 for _ in range(3)), 1, draw.generator)[0]
+    image = image + mixture * torch.tanh(2 * smooth_field(shape, blobs, 1, generator)[0])
+    image = image + draw.uniform(0.5, 6) * torch.randn(shape, generator=generator) * visible
+    bias = smooth_field(shape, tuple(draw.integer(3) + 2 for _ in range(3)), 1, generator)[0]
     image = image.clamp(min=0.0) * torch.exp(bias * draw.uniform(0, 0.25))
     image = 110 * (image / 110) ** float(np.exp(0.18 * float(draw.normal(1))))
-    image = image * (visible > 0)
-
-    background = draw.uniform(0, 1)
-    noise = torch.randn(shape, generator=draw.generator) * draw.uniform(0, 5)
-    if stripped or background < 0.6:
-        image = (image + noise * (visible > 0)).clamp(min=0.0)
-    else:
-        image = (image + noise + draw.uniform(0, 8)).abs()
-
-    return Rendered(image.numpy(), target.numpy().astype(np.uint8), stripped)
+    shown = visible > 0
+    noise = torch.randn(shape, generator=generator) * draw.uniform(0, 5)
+    if background:
+        return (image * shown + noise + draw.uniform(0, 8)).abs()
+    return ((image + noise) * shown).clamp(min=0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,23 +86,21 @@ class Model:
         inside = tuple(slice(0, n) for n in shape)
         return (total / weights)[(slice(None), *inside)]
 
-    def segment(self, image: nib.Nifti1Image, texts: list[str]) -> np.ndarray:
-        """Probabilities [n, ...] on the image's own grid, MR only."""
+    def segment(self, image: nib.Nifti1Image, texts: list[str]) -> Iterator[np.ndarray]:
+        """Probabilities on the image's own grid, one prompt after another; MR only."""
         preparation = self.entries["preparation"]
         resampled, affine = to_grid(image, preparation["spacing_mm"])
         box = foreground(resampled)
         prepared = normalise(resampled[box], tuple(preparation["percentiles"]))
-        p = self.probabilities(prepared, self.queries(texts))
-        affine = affine @ translation([s.start for s in box])
+        maps = self.probabilities(prepared, self.queries(texts))
         # Where the crop reaches the image's edge its border values go on outside; elsewhere outside there is nothing.
         pads = [(0 if s.start == 0 else 1, 0 if s.stop == n else 1) for s, n in zip(box, resampled.shape)]
-        affine = affine @ translation([-low for low, _ in pads])
+        affine = affine @ translation([s.start - low for s, (low, _) in zip(box, pads)])
         back = np.linalg.inv(affine) @ image.affine
-        out = np.empty((len(texts), *image.shape[:3]), dtype=np.float32)
-        for i, one in enumerate(p):
-            padded = np.pad(one, pads)
-            affine_transform(padded, back[:3, :3], back[:3, 3], image.shape[:3], out[i], order=1, mode="nearest")
-        return out
+        for p in maps:
+            yield affine_transform(
+                np.pad(p, pads), back[:3, :3], back[:3, 3], image.shape[:3], np.float32, order=1, mode="nearest"
+            )
 
 
 def translation(offset: list[int]) -> np.ndarray:

@@ -224,7 +224,5 @@ def position_code(shape: list[int] | tuple[int, ...], width: int) -> Tensor:
 
     x, y, z = (axis_code(n) for n in shape)
     grid = (*shape, per_axis)
-    code = torch.cat(
-        [x[:, None, None].expand(grid), y[None, :, None].expand(grid), z[None, None].expand(grid)], dim=-1
-    )
+    code = torch.cat([x[:, None, None].expand(grid), y[None, :, None].expand(grid), z[None, None].expand(grid)], dim=-1)
     return code[..., :width].reshape(-1, 1, width)

@@ -134,12 +134,10 @@ class Prompts:
         self.needs_skull = torch.tensor([c.name == "head" for c in classes])
 
     def draw(self, labels: Tensor, stripped: bool, n: int, chooser: random.Random) -> tuple[list[str], Tensor]:
-        """`n` prompts and their masks [n, voxels] for label indices [voxels]: about one in ten asks for what is not in a head."""
+        """`n` prompts and their masks [n, voxels] for label indices [voxels]; one in ten asks for what is not there."""
         usable = [i for i in range(len(self.classes)) if not (stripped and self.needs_skull[i])]
         picked = chooser.sample(usable, n - max(n // 10, 1))
-        texts = [
-            self.classes[i].name if chooser.random() < 0.5 else chooser.choice(self.phrases[i]) for i in picked
-        ]
+        texts = [self.classes[i].name if chooser.random() < 0.5 else chooser.choice(self.phrases[i]) for i in picked]
         texts += chooser.sample(self.absent, n - len(picked))
         table = torch.zeros(n, len(NUMBERS), dtype=torch.bool)
         table[: len(picked)] = self.members[picked]

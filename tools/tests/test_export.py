@@ -19,7 +19,10 @@ WINDOW = (24, 16, 20)
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory, tiny, tokenizer):
     torch.manual_seed(3)
-    network, text = SatNetwork(tiny).eval(), TextEncoder(mini_config(tokenizer.get_vocab_size()), tiny.query_width).eval()
+    network, text = (
+        SatNetwork(tiny).eval(),
+        TextEncoder(mini_config(tokenizer.get_vocab_size()), tiny.query_width).eval(),
+    )
     image, (ids, mask) = torch.randn(1, 1, *WINDOW), encode_texts(tokenizer, ["left thalamus", "brain"])
     with torch.no_grad():
         query = text(ids, mask, torch.tensor([1, 1]))
@@ -106,8 +109,9 @@ def test_a_mask_comes_back_on_the_scans_own_grid(exported):
     model = Model.read(exported[0])
     affine = np.array([[-1.5, 0.1, 0, 20], [0.1, 1.5, 0, -30], [0, 0, 2, 5], [0, 0, 0, 1.0]])
     data = np.random.default_rng(0).uniform(0, 100, (30, 28, 22)).astype(np.float32)
-    p = model.segment(nib.Nifti1Image(data, affine), ["brain"])
-    assert p.shape == (1, 30, 28, 22) and (p >= 0).all() and (p <= 1).all()
+    maps = list(model.segment(nib.Nifti1Image(data, affine), ["brain", "left thalamus"]))
+    assert len(maps) == 2
+    assert all(p.shape == (30, 28, 22) and (p >= 0).all() and (p <= 1).all() for p in maps)
 
 
 def test_importance_is_highest_in_the_middle_and_nowhere_zero():

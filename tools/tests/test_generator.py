@@ -70,6 +70,9 @@ def test_what_is_asked_as_absent_is_not_in_a_head(tmp_path):
 
 def test_preparation_figures():
     assert resampled_shape((160, 192, 224), np.ones(3), np.full(3, 2.5)).tolist() == [65, 77, 90]
-    assert window_starts((60, 100, 200), (80, 80, 80)) == [(0, 0, 0), *((0, y, z) for y in (0, 20) for z in (0, 40, 80, 120))][1:]
+    assert (
+        window_starts((60, 100, 200), (80, 80, 80))
+        == [(0, 0, 0), *((0, y, z) for y in (0, 20) for z in (0, 40, 80, 120))][1:]
+    )
     data = normalise(np.random.default_rng(0).normal(100, 10, (20, 20, 20)))
     assert abs(data.mean()) < 1e-5 and abs(data.std() - 1) < 1e-5

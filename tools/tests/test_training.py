@@ -4,8 +4,8 @@ import random
 
 import pytest
 import torch
-
 from conftest import ABSENT
+
 from sat_tools.classes import NUMBERS, read_classes
 from sat_tools.training import (
     Average,

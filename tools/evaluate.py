@@ -1,7 +1,7 @@
 """Dice of a model folder.
 
-    python tools/evaluate.py development --model onnx/sat-mini --labels DIR --out figures.json
-    python tools/evaluate.py head-mr --model onnx/sat-mini --scan test_scan.npz --out figures.json
+    python tools/evaluate.py development --model onnx/sat-mini --labels DIR --out A.json
+    python tools/evaluate.py head-mr --model onnx/sat-mini --scan test_scan.npz --development A.json --out B.json
     python tools/evaluate.py merge --development A.json --head-mr B.json --out figures.json
     python tools/evaluate.py picture --model onnx/sat-mini --image scan.nii.gz --out picture.png
 
@@ -31,6 +31,7 @@ WORTH_IT = 0.01
 """A threshold other than 0.5 must gain this much."""
 OUTSIDE_BRAIN = {"head", "skull", "external cerebrospinal fluid", "cerebrospinal fluid"}
 """Not to be scored on a head that was stripped of them."""
+KEYS = ("development", "development_any_contrast", "head_mr", "threshold")
 TARGETS = [
     f"{side}{name}"
     for name in ("thalamus", "hippocampus", "lateral ventricle", "putamen", "caudate nucleus")
@@ -103,12 +104,12 @@ def head_mr_image(scan: Path) -> tuple[nib.Nifti1Image, np.ndarray]:
 
 def head_mr(args: argparse.Namespace) -> None:
     model = Model.read(args.model)
-    thresholds = {c["name"]: c.get("threshold", 0.5) for c in model.entries["classes"]}
+    chosen = json.loads(args.development.read_text())["classes"]
     image, numbers = head_mr_image(args.scan)
     # Its labels have no tissue outside the brain; their 24 is only a little of the external fluid.
     classes = [c for c in read_classes() if c.name not in OUTSIDE_BRAIN]
     report = {
-        name: {"head_mr": round(float(curve[round(thresholds[name] * BINS)]), 3)}
+        name: {"head_mr": round(float(curve[round(chosen[name]["threshold"] * BINS)]), 3)}
         for name, curve in score(model, image, numbers, classes).items()
     }
     finish(args.out, report, "head_mr")
@@ -129,6 +130,10 @@ def merge(args: argparse.Namespace) -> None:
         entry.update(real.get(name, {}))
         entry["dice"] = entry.get("head_mr", entry["development"])
     args.out.write_text(json.dumps({"classes": figures}, indent=1))
+    print("| structure | rendered T1 | rendered, any contrast | real T1 | threshold |\n|---|---|---|---|---|")
+    for name, entry in figures.items():
+        columns = (f"{entry[key]:.2f}" if key in entry else "–" for key in KEYS)
+        print(f"| {name} | {' | '.join(columns)} |")
 
 
 def picture(args: argparse.Namespace) -> None:
@@ -191,6 +196,7 @@ def main() -> None:
     one = commands.add_parser("head-mr")
     one.add_argument("--model", type=Path, required=True)
     one.add_argument("--scan", type=Path, required=True)
+    one.add_argument("--development", type=Path, required=True, help="figures with the thresholds to use")
     one.add_argument("--out", type=Path, required=True)
     one.set_defaults(run=head_mr)
     one = commands.add_parser("merge")

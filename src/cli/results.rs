@@ -61,7 +61,7 @@ fn list(service: &Service, results: &[StoredResult]) -> String {
         ];
         lines.add_row(row);
     }
-    format!("{lines}\nin {}", service.store().root().display())
+    format!("{}\nin {}", lines.trim_fmt(), service.store().root().display())
 }
 
 fn ago(used: SystemTime) -> String {

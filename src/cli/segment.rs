@@ -2,6 +2,7 @@
 
 use super::arguments::{Common, Segment};
 use super::{bar, print, print_json, settings, table};
+use crate::service::text::warning_lines;
 use crate::service::{Code, Detail, Fault, SegmentAnswer, SegmentRequest, Service};
 use std::path::{Path, PathBuf};
 
@@ -44,14 +45,13 @@ pub(super) fn segment(service: &Service, request: &SegmentRequest, out: Option<&
 /// The table, the warnings, and where the files are.
 pub(super) fn for_people(answer: &SegmentAnswer, out: Option<&Path>) -> String {
     let mut text = table::volumes(answer);
-    let mut told: Vec<&str> = Vec::new();
-    for warning in &answer.warnings {
-        // The table says these in a word.
-        let in_table = ["cut_off", "empty_mask"].contains(&warning.code.as_str());
-        if !in_table && !told.contains(&warning.message.as_str()) {
-            told.push(&warning.message);
-            text.push_str(&format!("\n! {}", warning.message));
-        }
+    // The table says the others in a word.
+    let told = answer
+        .warnings
+        .iter()
+        .filter(|w| !["cut_off", "empty_mask"].contains(&w.code.as_str()));
+    for line in warning_lines(&told.cloned().collect::<Vec<_>>()) {
+        text.push_str(&format!("\n! {line}"));
     }
     let execution = &answer.execution;
     let how = match execution.cached {

@@ -2,13 +2,14 @@
 
 use crate::measure::{Measurement, Status};
 use crate::service::SegmentAnswer;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
-/// A table without lines, which reads well in a terminal and in a log.
+/// A table with one line, under its header, which reads well in a terminal and in a log.
 pub(super) fn plain(header: &[&str], right_aligned: &[usize]) -> Table {
+    let style = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(style)
         .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.iter().copied());
     for column in right_aligned {
@@ -37,7 +38,7 @@ pub(super) fn volumes(answer: &SegmentAnswer) -> String {
             note(answer, &mask.target, measurement),
         ]);
     }
-    table.to_string()
+    table.trim_fmt()
 }
 
 fn note(answer: &SegmentAnswer, target: &str, measurement: &Measurement) -> String {

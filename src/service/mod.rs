@@ -15,7 +15,7 @@ mod plan;
 mod request;
 mod resources;
 mod run;
-mod text;
+pub(crate) mod text;
 
 pub use crate::anatomy::Detail;
 pub use crate::segment::{Cancel, Progress, Step};

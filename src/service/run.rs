@@ -366,7 +366,7 @@ fn warnings(plan: &Plan, found: &HashMap<&str, &Measured>) -> Vec<Warning> {
                     "{model} finds {:?} poorly{figure}: do not rely on this mask or its volume.",
                     piece.name
                 );
-                warn(target, "experimental_class", message);
+                warn(target, super::text::EXPERIMENTAL, message);
             }
         }
         let measurement = &found[name.as_str()].measurement;

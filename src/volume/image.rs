@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Grid, Mask, MaskBuilder, Modality, Placement};
+use sha2::{Digest, Sha256};
 
 /// An image: one float a voxel, first stored axis fastest, and where the voxels are.
 ///
@@ -74,14 +75,14 @@ impl Volume {
         self.placement.as_ref()
     }
 
-    /// A hash of what the image is: shape, affine and decoded voxels, whatever the file looked like.
-    pub fn content_hash(&self) -> blake3::Hash {
-        let mut hasher = blake3::Hasher::new();
+    /// sha256 in hexadecimal of what the image is: shape, affine and decoded voxels, whatever the file looked like.
+    pub fn content_hash(&self) -> String {
+        let mut hasher = Sha256::new();
         for length in self.grid.shape() {
-            hasher.update(&(length as u64).to_le_bytes());
+            hasher.update((length as u64).to_le_bytes());
         }
         for value in self.grid.affine().iter() {
-            hasher.update(&value.to_le_bytes());
+            hasher.update(value.to_le_bytes());
         }
         let mut bytes = Vec::with_capacity(4 * HASH_CHUNK);
         for chunk in self.voxels.chunks(HASH_CHUNK) {
@@ -89,7 +90,7 @@ impl Volume {
             bytes.extend(chunk.iter().flat_map(|voxel| voxel.to_le_bytes()));
             hasher.update(&bytes);
         }
-        hasher.finalize()
+        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

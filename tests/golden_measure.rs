@@ -36,7 +36,11 @@ fn differences(ours: &Value, theirs: &Value, path: &str, found: &mut Vec<String>
         (Value::Number(a), Value::Number(b)) if b.is_f64() || a.is_f64() => {
             let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
             // Half of the last digit that is kept, and a little for the oracle's own rounding.
-            let places = |end: &str| path.rsplit('.').take(3).any(|part| part.split('[').next().unwrap().ends_with(end));
+            let places = |end: &str| {
+                path.rsplit('.')
+                    .take(3)
+                    .any(|part| part.split('[').next().unwrap().ends_with(end))
+            };
             let half = match () {
                 _ if places("_ml") => 0.00051,
                 _ if places("_mm") || places("intensity") => 0.0051,
@@ -59,7 +63,11 @@ fn measurements_of_real_masks_are_those_of_simpleitk_and_numpy() {
         let labels = read_labels(&data(&case, "labels")).unwrap();
         for expected in case["measurements"].as_array().unwrap() {
             let mask = labels.mask(expected["label"].as_u64().unwrap() as u32);
-            let with = Measuring { image: Some(&image), modality: Some(Modality::Ct), ..Measuring::default() };
+            let with = Measuring {
+                image: Some(&image),
+                modality: Some(Modality::Ct),
+                ..Measuring::default()
+            };
             let name = expected["name"].as_str().unwrap();
             let mut ours = serde_json::to_value(measure(name, &mask, &with)).unwrap();
             ours["label"] = expected["label"].clone();
@@ -96,7 +104,10 @@ fn moved(mask: &Mask, shift: i64) -> Mask {
         let row = mask.grid().index([0, first[1], first[2]]) as i64;
         let start = (first[0] as i64 + shift).clamp(0, width);
         let end = (first[0] as i64 + length as i64 + shift).clamp(0, width);
-        (start < end).then(|| Run { start: (row + start) as u64, end: (row + end) as u64 })
+        (start < end).then(|| Run {
+            start: (row + start) as u64,
+            end: (row + end) as u64,
+        })
     });
     Mask::from_runs(mask.shared_grid(), runs.collect())
 }

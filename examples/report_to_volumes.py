@@ -12,9 +12,11 @@ phrases of the report (list_anatomy), has those that are structures found in the
 
 import argparse
 import asyncio
+import os
 import re
 import shutil
 import sys
+import textwrap
 from pathlib import Path
 
 from mcp import Client, StdioServerParameters
@@ -40,6 +42,8 @@ async def main() -> int:
     server = StdioServerParameters(
         command=options.server[0],
         args=[*options.server[1:], "serve", "--data-root", str(options.image.parent)],
+        # A client passes on next to nothing of its own accord.
+        env={"SAT_MCP_LOG": "warn", **os.environ},
     )
     async with Client(server) as sat:
         try:
@@ -118,31 +122,40 @@ async def measure(sat: Client, options: argparse.Namespace, result_id: str) -> l
 
 def conclusion(found: dict, measured: list[dict]) -> str:
     """What can be said, and what cannot."""
+    model = f"{found['model']['name']} {found['model']['version']}"
     sizes = [f"the {one['name']} {one['volume_ml']:.1f} mL" for one in measured if one["status"] != "empty"]
     missing = [one["name"] for one in measured if one["status"] == "empty"]
-    model = found["model"]
-    said = [f"In this scan {model['name']} {model['version']} measures {listed(sizes)}." if sizes else ""]
-    said += [side_difference(measured)]
-    said += [f"It found no {listed(missing, 'or')}, which does not prove that there is none." if missing else ""]
-    said += [f"Note: {message}" for message in dict.fromkeys(warning["message"] for warning in found["warnings"])]
-    said += [
-        "Whether these sizes are normal depends on age, sex and head size, which this agent does not know; the masks were "
-        "made automatically and nobody has checked them, so look at the preview before using the numbers. "
-        "Not a medical device."
+    said = []
+    if sizes:
+        said.append(f"In this scan {model} measures {listed(sizes)}.")
+    said += compared_sides(found, measured)
+    if missing:
+        said.append(f"It found no {listed(missing, 'or')}, which does not prove that there is none.")
+    limits = [
+        *dict.fromkeys(warning["message"] for warning in found["warnings"]),
+        "Whether a size is normal depends on age, sex and head size, which this agent does not know.",
+        "The masks were made automatically and nobody has checked them: look at the preview first.",
+        "This is not a medical device.",
     ]
-    return " ".join(sentence for sentence in said if sentence)
+    return "\n".join([textwrap.fill(" ".join(said), 100), "", "Before you use these numbers:", *(f"- {limit}" for limit in limits)])
 
 
-def side_difference(measured: list[dict]) -> str:
-    """The report's comparison of left with right, where both were measured."""
-    by_name = {one["name"]: one["volume_ml"] for one in measured if one["status"] == "present"}
-    for name, left in by_name.items():
-        right = by_name.get(name.replace("left", "right"))
-        if name.startswith("left ") and right:
-            percent = 100 * (left - right) / right
-            relation = "larger" if percent > 0 else "smaller"
-            return f"The left one of the two {name.removeprefix('left ')} masks is {abs(percent):.0f} % {relation} than the right."
-    return ""
+def compared_sides(found: dict, measured: list[dict]) -> list[str]:
+    """Left against right, where both were measured and the model is good at both."""
+    poor = {warning["target"] for warning in found["warnings"] if warning["code"] == "experimental_class"}
+    doubtful = {mask["name"] for mask in found["masks"] if mask["target"] in poor}
+    volumes = {one["name"]: one["volume_ml"] for one in measured if one["status"] == "present"}
+    said = []
+    for name, left in volumes.items():
+        other = name.replace("left ", "right ", 1)
+        if other == name or other not in volumes:
+            continue
+        if doubtful & {name, other}:
+            said.append(f"The {name} and the {other} cannot be compared: the model is poor at them.")
+            continue
+        percent = 100 * (left - volumes[other]) / volumes[other]
+        said.append(f"The {name} is {abs(percent):.0f} % {'larger' if percent > 0 else 'smaller'} than the {other}.")
+    return said
 
 
 class Refused(Exception):
@@ -180,4 +193,9 @@ def program() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    try:
+        sys.exit(asyncio.run(main()))
+    except Exception as error:  # a server that does not start has said why on stderr
+        while hasattr(error, "exceptions"):
+            error = error.exceptions[0]
+        sys.exit(f"report_to_volumes: no answer from sat-mcp: {error}")

@@ -98,7 +98,6 @@ fn collapse_words(object: &mut Map<String, Value>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::anatomy::{ListAnswer, ListRequest};
 
     #[test]

@@ -33,13 +33,20 @@ struct Wrong {
 }
 
 fn fault(faults: &[Wrong]) -> Fault {
-    let what: Vec<_> = faults.iter().map(|wrong| wrong.what.as_str()).collect();
-    let instead: Vec<_> = faults.iter().filter_map(|wrong| wrong.instead.as_deref()).collect();
-    let fault = Fault::new(Code::InvalidArgument, what.join(" "));
-    if instead.is_empty() {
-        fault
-    } else {
-        fault.hint(instead.join(" "))
+    match faults {
+        [
+            Wrong {
+                what,
+                instead: Some(instead),
+            },
+        ] => Fault::new(Code::InvalidArgument, what).hint(instead),
+        several => {
+            let pairs = several
+                .iter()
+                .flat_map(|wrong| [Some(wrong.what.as_str()), wrong.instead.as_deref()]);
+            let said: Vec<_> = pairs.flatten().collect();
+            Fault::new(Code::InvalidArgument, said.join(" "))
+        }
     }
 }
 

@@ -65,7 +65,7 @@ impl Desk for Service {
     }
 
     fn read_resource(&self, uri: &str) -> Result<Vec<u8>, Fault> {
-        self.read_resource(uri).map(|found| found.bytes)
+        self.read_resource(uri).map(|(_, bytes)| bytes)
     }
 
     fn results(&self) -> Result<Vec<StoredResult>, Fault> {

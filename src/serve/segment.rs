@@ -4,6 +4,7 @@ use super::beat::Beat;
 use super::desk::Desk;
 use super::runs::{Seat, View};
 use super::server::Server;
+use crate::segment::Step;
 use crate::service::{Code, Fault, SegmentAnswer, SegmentRequest};
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
@@ -95,7 +96,7 @@ async fn tell(beat: &mut Beat, seat: &SharedSeat, view: View<Arc<SegmentAnswer>>
                 total if step.done < total => f64::from(step.done) + passed(stepped.elapsed(), window),
                 _ => f64::from(step.done),
             };
-            beat.say(progress, Some(f64::from(step.total)), &sentence(&step.sentence, since))
+            beat.say(progress, Some(f64::from(step.total)), &sentence(&step, since))
                 .await;
         }
         View::Done(_) => {}
@@ -108,9 +109,9 @@ fn passed(spent: Duration, window: Duration) -> f64 {
     0.9 * spent / (spent + window)
 }
 
-fn sentence(step: &str, since: Instant) -> String {
+fn sentence(step: &Step, since: Instant) -> String {
     match since.elapsed().as_secs() {
-        0..5 => step.to_owned(),
-        seconds => format!("{step} ({seconds} s so far)"),
+        seconds if seconds >= 5 && step.done < step.total => format!("{} ({seconds} s so far)", step.sentence),
+        _ => step.sentence.clone(),
     }
 }

@@ -8,7 +8,10 @@ impl SegmentAnswer {
     pub fn text(&self) -> String {
         let mut text = String::new();
         if self.status == RunStatus::Running {
-            let eta = self.eta_s.map(|s| format!(" about {s:.0} s more")).unwrap_or_else(|| " a while".into());
+            let eta = self
+                .eta_s
+                .map(|s| format!(" about {s:.0} s more"))
+                .unwrap_or_else(|| " a while".into());
             let _ = write!(
                 text,
                 "Still running (result {}); it will take{eta}. Call segment again with the same arguments to get the result.",
@@ -33,10 +36,13 @@ impl SegmentAnswer {
             }
         }
         write_warnings(&mut text, &self.warnings);
-        let files: Vec<&str> = [self.labelmap.as_ref().map(|l| l.path.as_deref().unwrap_or(&l.uri)), self.preview.as_ref().map(|p| p.path.as_deref().unwrap_or(&p.uri))]
-            .into_iter()
-            .flatten()
-            .collect();
+        let files: Vec<&str> = [
+            self.labelmap.as_ref().map(|l| l.path.as_deref().unwrap_or(&l.uri)),
+            self.preview.as_ref().map(|p| p.path.as_deref().unwrap_or(&p.uri)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         let _ = write!(text, "Result {}. ", self.result_id);
         if !files.is_empty() {
             let _ = write!(text, "Label map and preview: {}. ", files.join(", "));

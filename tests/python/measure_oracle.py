@@ -1,8 +1,8 @@
 """What SimpleITK, nibabel, numpy and DeepMind's surface-distance say about a mask.
 
 Every figure is found in another way than the program finds it: SimpleITK's label filters for volume, centroid, pieces and
-intensity, numpy over all voxels for boxes and percentiles, scipy's convex hull in millimetres for diameters, the published
-surface-distance package (beside this file, unchanged) for surfaces.
+intensity, numpy over all voxels for boxes and percentiles, scipy's convex hull in millimetres for diameters, DeepMind's
+surface-distance package for surfaces.
 """
 
 import itertools
@@ -14,7 +14,8 @@ import SimpleITK
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.distance import pdist
 
-from surface_distance import metrics
+numpy.Inf = numpy.inf  # surface-distance is older than numpy 2, which dropped this name
+from surface_distance import metrics  # noqa: E402
 
 LPS_TO_RAS = numpy.array([-1.0, -1.0, 1.0])
 FACES = {0: ("left", "right"), 1: ("posterior", "anterior"), 2: ("inferior", "superior")}

@@ -6,6 +6,7 @@ mod nifti_bytes;
 
 use nifti_bytes::{Nifti, gzip};
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -30,7 +31,7 @@ impl Desk {
         self.path(name).display().to_string()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sat-mcp"));
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx");
         command
@@ -41,7 +42,7 @@ impl Desk {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Told {
+    fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Told {
         Told::of(self.command(arguments).output().unwrap())
     }
 
@@ -68,6 +69,14 @@ impl Desk {
         names.sort();
         names
     }
+}
+
+/// `segment IMAGE` for targets in MR, as JSON.
+fn mr(image: &str, targets: &[&str], more: &[&str]) -> Vec<String> {
+    let mut arguments = vec!["segment", "--image", image, "--modality", "mri", "--json"];
+    targets.iter().for_each(|target| arguments.extend(["--target", target]));
+    arguments.extend(more);
+    arguments.into_iter().map(str::to_owned).collect()
 }
 
 struct Told {
@@ -263,18 +272,7 @@ fn a_results_folder_that_cannot_be_written_is_told_before_any_work() {
     let image = desk.file("a.nii", &Nifti::new().bytes());
     let blocked = desk.file("a-file", b"");
     let results = format!("{blocked}/results");
-    let arguments = [
-        "segment",
-        "--image",
-        &image,
-        "--modality",
-        "mri",
-        "--target",
-        "brainstem",
-        "--json",
-        "--results",
-        &results,
-    ];
+    let arguments = mr(&image, &["brainstem"], &["--results", &results]);
     let told = desk.run(&arguments);
     let (_, text) = told.error();
     assert!(
@@ -328,16 +326,7 @@ fn a_model_that_is_missing_or_damaged_is_refused_with_the_reason() {
 fn without_onnx_runtime_the_line_that_installs_it_is_given() {
     let desk = Desk::new();
     let image = desk.file("a.nii", &Nifti::new().bytes());
-    let mut command = desk.command(&[
-        "segment",
-        "--image",
-        &image,
-        "--modality",
-        "mri",
-        "--target",
-        "brainstem",
-        "--json",
-    ]);
+    let mut command = desk.command(&mr(&image, &["brainstem"], &[]));
     let told = Told::of(
         command
             .env("ORT_DYLIB_PATH", "/nowhere/libonnxruntime.so")
@@ -353,16 +342,7 @@ fn without_onnx_runtime_the_line_that_installs_it_is_given() {
     assert_eq!(desk.results(), Vec::<String>::new());
 
     let letter = desk.file("libonnxruntime.so.1.99.0", b"not a library");
-    let mut command = desk.command(&[
-        "segment",
-        "--image",
-        &image,
-        "--modality",
-        "mri",
-        "--target",
-        "brainstem",
-        "--json",
-    ]);
+    let mut command = desk.command(&mr(&image, &["brainstem"], &[]));
     let told = Told::of(command.env("ORT_DYLIB_PATH", &letter).output().unwrap());
     let (code, text) = told.error();
     assert_eq!(code, "provider_unavailable", "{text}");
@@ -374,18 +354,7 @@ fn a_provider_asked_for_by_name_runs_or_is_an_error() {
     let desk = Desk::new();
     let image = desk.file("a.nii", &varied().bytes());
     for provider in ["cuda", "tensorrt"] {
-        let told = desk.run(&[
-            "segment",
-            "--image",
-            &image,
-            "--modality",
-            "mri",
-            "--target",
-            "brainstem",
-            "--json",
-            "--provider",
-            provider,
-        ]);
+        let told = desk.run(&mr(&image, &["brainstem"], &["--provider", provider]));
         if told.code == 0 {
             // On a machine with such a card, it must be what ran.
             assert_eq!(told.json()["execution"]["provider"], provider);
@@ -410,20 +379,11 @@ fn an_image_far_smaller_than_a_window_gives_whole_results_that_are_found_again()
     let desk = Desk::new();
     let image = desk.file("small.nii", &varied().bytes());
     let out = desk.path("out");
-    let arguments = [
-        "segment",
-        "--image",
+    let arguments = mr(
         &image,
-        "--modality",
-        "mri",
-        "--target",
-        "brainstem",
-        "--target",
-        "L hippocampus",
-        "--json",
-        "--out",
-        &out.display().to_string(),
-    ];
+        &["brainstem", "L hippocampus"],
+        &["--out", &out.display().to_string()],
+    );
     let first = desk.run(&arguments);
     assert_eq!(first.code, 0, "{}", first.stderr);
     let answer = first.json();
@@ -449,18 +409,7 @@ fn an_image_far_smaller_than_a_window_gives_whole_results_that_are_found_again()
     assert_eq!(again["masks"], answer["masks"]);
 
     // Other targets of the same image: another result, but the masks that are there are used again.
-    let fewer = desk
-        .run(&[
-            "segment",
-            "--image",
-            &image,
-            "--modality",
-            "mri",
-            "--target",
-            "brain stem",
-            "--json",
-        ])
-        .json();
+    let fewer = desk.run(&mr(&image, &["brain stem"], &[])).json();
     assert_ne!(fewer["result_id"], id);
     assert_eq!(fewer["execution"]["cached"], true);
     assert_eq!(
@@ -482,16 +431,7 @@ fn an_image_far_smaller_than_a_window_gives_whole_results_that_are_found_again()
 fn a_kept_mask_that_was_damaged_is_made_again() {
     let desk = Desk::new();
     let image = desk.file("small.nii", &varied().bytes());
-    let arguments = [
-        "segment",
-        "--image",
-        &image,
-        "--modality",
-        "mri",
-        "--target",
-        "brain",
-        "--json",
-    ];
+    let arguments = mr(&image, &["brain"], &[]);
     let first = desk.run(&arguments).json();
     let id = first["result_id"].as_str().unwrap();
     assert_eq!(desk.run(&["results", "--delete", id]).code, 0);
@@ -513,34 +453,12 @@ fn a_kept_mask_that_was_damaged_is_made_again() {
 fn a_mask_does_not_depend_on_what_else_was_asked() {
     let desk = Desk::new();
     let image = desk.file("small.nii", &varied().bytes());
-    let alone = [
-        "segment",
-        "--image",
-        &image,
-        "--modality",
-        "mri",
-        "--target",
-        "brain",
-        "--json",
-    ];
+    let alone = mr(&image, &["brain"], &[]);
     let hash = |answer: &Value, i: usize| answer["masks"][i]["files"][0]["sha256"].as_str().unwrap().to_owned();
     let alone = hash(&desk.run(&alone).json(), 0);
     let other = Desk::new();
     let image = other.file("small.nii", &varied().bytes());
-    let together = [
-        "segment",
-        "--image",
-        &image,
-        "--modality",
-        "mri",
-        "--target",
-        "cerebellum",
-        "--target",
-        "left thalamus",
-        "--target",
-        "brain",
-        "--json",
-    ];
+    let together = mr(&image, &["cerebellum", "left thalamus", "brain"], &[]);
     assert_eq!(hash(&other.run(&together).json(), 2), alone);
 }
 

@@ -79,13 +79,20 @@ impl Names {
 
     fn index(&mut self) {
         for i in 0..self.entries.len() {
-            self.learn(&spell(&self.entries[i].name), Meaning::Name(i));
-            for j in 0..self.entries[i].synonyms.len() {
-                let synonym = &self.entries[i].synonyms[j];
-                let (spelling, own) = (spell(&synonym.text), synonym.own);
-                self.entries[i].synonyms[j].key = spelling.key();
-                self.learn(&spelling, Meaning::Synonym(i, own));
-            }
+            let name = spell(&self.entries[i].name);
+            let mut keys = HashSet::from([name.key()]);
+            self.learn(&name, Meaning::Name(i));
+            let mut synonyms = std::mem::take(&mut self.entries[i].synonyms);
+            synonyms.retain_mut(|synonym| {
+                let spelling = spell(&synonym.text);
+                synonym.key = spelling.key();
+                let new = keys.insert(synonym.key.clone());
+                if new {
+                    self.learn(&spelling, Meaning::Synonym(i, synonym.own));
+                }
+                new
+            });
+            self.entries[i].synonyms = synonyms;
         }
         for (i, ask) in self.catalogue.asks().iter().enumerate() {
             for phrase in &ask.phrases {

@@ -16,9 +16,13 @@ impl ListAnswer {
         } else {
             String::new()
         };
+        let weak = match self.items.iter().any(|item| item.experimental) {
+            true => " Experimental: the model is weak at it (Dice below 0.6).",
+            false => "",
+        };
         let _ = writeln!(
             text,
-            "{} {names}{page}; model {}. Scans: how many SAT was taught it from.",
+            "{} {names}{page}; model {}. Scans: how many SAT was taught it from.{weak}",
             self.total, self.model
         );
         if let Some(note) = &self.note {
@@ -70,26 +74,26 @@ fn line(item: &ListItem) -> String {
         notes.push("not in this model".into());
     }
     if item.experimental {
-        notes.push("experimental: this model is weak at it".into());
+        notes.push("experimental".into());
     }
     let _ = write!(text, ": {}", notes.join("; "));
     text
 }
 
-/// "CT 2265, MR 120 scans": how much SAT was taught says something about how far to trust it.
+/// "CT 2265 scans, MR 120": how much SAT was taught says something about how far to trust it.
 fn where_taught(item: &ListItem) -> String {
     let TrainingScans { ct, mri, pet } = item.training_scans;
+    let mut unit = " scans";
     let modalities = item.modalities.iter().map(|modality| {
         let scans = match modality {
             Modality::Ct => ct,
             Modality::Mri => mri,
             Modality::Pet => pet,
         };
-        scans.map_or(said(*modality).to_owned(), |scans| {
-            format!("{} {scans}", said(*modality))
-        })
+        match scans {
+            Some(scans) => format!("{} {scans}{}", said(*modality), std::mem::take(&mut unit)),
+            None => said(*modality).to_owned(),
+        }
     });
-    let modalities: Vec<String> = modalities.collect();
-    let unit = if ct.or(mri).or(pet).is_some() { " scans" } else { "" };
-    modalities.join(", ") + unit
+    modalities.collect::<Vec<_>>().join(", ")
 }

@@ -261,12 +261,14 @@ fn singular(word: &str) -> String {
     word.strip_suffix('s').unwrap_or(word).to_owned()
 }
 
-/// Words the rules get wrong, and other words for them. Sorted.
+/// Words the rules get wrong, other words for them, and short forms. Sorted.
 const WORDS: &[(&str, &str)] = &[
     ("adrenals", "adrenal"),
     ("amygdalae", "amygdala"),
+    ("ant", "anterior"),
     ("aortas", "aorta"),
     ("areas", "area"),
+    ("art", "artery"),
     ("arteria", "artery"),
     ("arteriae", "artery"),
     ("atria", "atrium"),
@@ -286,6 +288,7 @@ const WORDS: &[(&str, &str)] = &[
     ("disk", "disc"),
     ("emboli", "embolus"),
     ("embolus", "embolus"),
+    ("ext", "external"),
     ("femora", "femur"),
     ("femurs", "femur"),
     ("fibre", "fiber"),
@@ -296,9 +299,12 @@ const WORDS: &[(&str, &str)] = &[
     ("haematomata", "hematoma"),
     ("hippocampi", "hippocampus"),
     ("humeri", "humerus"),
+    ("inf", "inferior"),
     ("insulae", "insula"),
     ("insulas", "insula"),
+    ("int", "internal"),
     ("labia", "labium"),
+    ("lat", "lateral"),
     ("lens", "lens"),
     ("lenses", "lens"),
     ("leucoaraiosis", "leukoaraiosis"),
@@ -313,6 +319,7 @@ const WORDS: &[(&str, &str)] = &[
     ("nuclei", "nucleus"),
     ("pallida", "pallidum"),
     ("pallidi", "pallidum"),
+    ("post", "posterior"),
     ("putamens", "putamen"),
     ("putamina", "putamen"),
     ("renes", "ren"),
@@ -320,6 +327,7 @@ const WORDS: &[(&str, &str)] = &[
     ("scapulae", "scapula"),
     ("scapulas", "scapula"),
     ("sterna", "sternum"),
+    ("sup", "superior"),
     ("testes", "testis"),
     ("thalami", "thalamus"),
     ("thalamuses", "thalamus"),
@@ -331,8 +339,10 @@ const WORDS: &[(&str, &str)] = &[
     ("uteri", "uterus"),
     ("vena", "vein"),
     ("venae", "vein"),
+    ("vent", "ventricle"),
     ("ventriculi", "ventricle"),
     ("ventriculus", "ventricle"),
+    ("vert", "vertebra"),
     ("vertebrae", "vertebra"),
     ("vertebras", "vertebra"),
 ];

@@ -143,6 +143,7 @@ mod tests {
     /// Doc of the enum.
     #[derive(Serialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
+    #[allow(dead_code)]
     enum Kind {
         /// With a comment.
         One,

@@ -36,8 +36,9 @@ test-python: $(VENV)/tests
 	cargo build --locked
 	ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(ORT)}" SAT_MCP_PROGRAM=$(abspath $(TARGET))/debug/sat-mcp $(BIN)/python -m pytest -q tests/python
 
-test-tools: $(VENV)/tools ## what needs PyTorch: architecture, training, export
-	cd tools && $(CURDIR)/$(VENV)/tools-venv/bin/python -m pytest -q tests
+test-tools: $(VENV)/tools ## what needs PyTorch: architecture, training, export, and the program against the same path in numpy
+	cargo build --locked
+	cd tools && SAT_MCP_PROGRAM=$(abspath $(TARGET))/debug/sat-mcp $(CURDIR)/$(VENV)/tools-venv/bin/python -m pytest -q tests anatomy
 
 $(VENV)/tools: tools/pyproject.toml $(VENV)/runtime
 	$(PYTHON) -m venv $(VENV)/tools-venv

@@ -341,6 +341,42 @@ fn a_weak_class_is_said_to_be_weak() {
 }
 
 #[test]
+fn a_model_may_describe_a_class_once_for_each_modality() {
+    let class = |modality, experimental, synonym: &str| OfferedClass {
+        name: "hippocampus".into(),
+        modalities: vec![modality],
+        synonyms: vec![synonym.into()],
+        experimental,
+        ..OfferedClass::default()
+    };
+    let classes = vec![
+        class(Modality::Ct, true, "seahorse"),
+        class(Modality::Mri, false, "sea horse of the brain"),
+    ];
+    let resolver = Resolver::new(
+        Catalogue::load(),
+        &Offered {
+            model: "twice".into(),
+            classes,
+        },
+    );
+    for (phrase, modality, weak) in [
+        ("seahorse", Modality::Mri, false),
+        ("sea horse of the brain", Modality::Ct, true),
+    ] {
+        let found = resolver.resolve(phrase, modality, false);
+        assert_eq!(
+            found,
+            Ok(Resolved::Class {
+                name: "hippocampus".into(),
+                score: 0.9,
+                experimental: weak
+            })
+        );
+    }
+}
+
+#[test]
 fn the_list_is_the_whole_catalogue_whatever_the_model_and_says_what_is_available() {
     for (modality, classes) in [(None, 451), (Some(Modality::Pet), 3)] {
         let answer = SAT

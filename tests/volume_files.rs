@@ -129,9 +129,9 @@ fn the_affine_is_the_one_that_nibabel_takes() {
         header.resize(352, 0);
         header[108..112].fill(0);
         let found = read(&[header, vec![0; 5 * 6 * 7 * 4]].concat()).unwrap();
-        for row in 0..4 {
-            for column in 0..4 {
-                let (is, should) = (found.grid().affine()[(row, column)], affine[row][column]);
+        for (row, should) in affine.iter().enumerate() {
+            for (column, should) in should.iter().enumerate() {
+                let is = found.grid().affine()[(row, column)];
                 assert!(
                     (is - should).abs() < 1e-12,
                     "header {number}: {is} for {should}\n{}",

@@ -267,20 +267,14 @@ mod tests {
                 );
             }
         }
-        assert_eq!(
+        let sided = |side: Laterality| {
             taught
                 .iter()
-                .filter(|class| class.laterality == Some(Laterality::Left))
-                .count(),
-            120
-        );
-        assert_eq!(
-            taught
-                .iter()
-                .filter(|class| class.laterality == Some(Laterality::Right))
-                .count(),
-            120
-        );
+                .filter(|class| class.laterality == Some(side))
+                .map(|class| class.scans.len())
+                .sum::<usize>()
+        };
+        assert_eq!((sided(Laterality::Left), sided(Laterality::Right)), (120, 120));
     }
 
     #[test]

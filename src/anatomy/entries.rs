@@ -63,6 +63,7 @@ pub(super) struct Entry {
     pub reach: [Reach; 3],
     divisions: Vec<(Modality, Vec<String>)>,
     own_region: Option<String>,
+    weak_in: Vec<Modality>,
 }
 
 impl Entry {
@@ -108,6 +109,13 @@ impl Entry {
         self.class.and_then(|class| class.part_of.as_deref()).or(offered)
     }
 
+    /// Whether the model says of itself that it is weak at it, in `modality` or in any.
+    pub fn weak(&self, modality: Option<Modality>) -> bool {
+        self.weak_in
+            .iter()
+            .any(|weak| modality.is_none_or(|only| only == *weak))
+    }
+
     /// Whether `name` is a piece of it.
     pub fn has_part(&self, name: &str) -> bool {
         self.divisions
@@ -137,45 +145,67 @@ pub(super) fn entries(catalogue: &'static Catalogue, offered: &Offered) -> Vec<E
 
 /// One entry a name: the catalogue's, then those that only the model has.
 fn joined(catalogue: &'static Catalogue, offered: &Offered) -> Vec<Entry> {
-    let by_name: HashMap<&str, &OfferedClass> = offered
-        .classes
-        .iter()
-        .map(|class| (class.name.as_str(), class))
-        .collect();
+    let mut own = by_name(offered);
+    let mut entry = |name: &str, class: Option<&'static Class>| {
+        let (offered, weak_in) = own
+            .remove(name)
+            .map_or((None, Vec::new()), |(class, weak)| (Some(class), weak));
+        let side = class.map_or_else(|| Laterality::of_name(name), |class| class.laterality);
+        let divisions = class.into_iter().flat_map(|class| &class.divisions);
+        Entry {
+            name: name.to_owned(),
+            laterality: offered.as_ref().and_then(|offered| offered.laterality).or(side),
+            synonyms: synonyms(offered.as_ref(), class),
+            paired: false,
+            reach: Default::default(),
+            divisions: divisions
+                .map(|division| (division.modality, division.parts.clone()))
+                .collect(),
+            own_region: offered.as_ref().and_then(|offered| offered.region.clone()),
+            weak_in,
+            class,
+            offered,
+        }
+    };
     let mut entries: Vec<Entry> = catalogue
         .classes()
         .iter()
-        .map(|class| Entry {
-            name: class.name.clone(),
-            class: Some(class),
-            offered: by_name.get(class.name.as_str()).map(|class| (*class).clone()),
-            laterality: class.laterality,
-            synonyms: synonyms(by_name.get(class.name.as_str()).copied(), Some(class)),
-            paired: false,
-            reach: Default::default(),
-            divisions: class.divisions.iter().map(|d| (d.modality, d.parts.clone())).collect(),
-            own_region: None,
-        })
+        .map(|class| entry(&class.name, Some(class)))
         .collect();
     let catalogued: HashSet<&str> = catalogue.classes().iter().map(|class| class.name.as_str()).collect();
-    entries.extend(
-        offered
-            .classes
-            .iter()
-            .filter(|class| !catalogued.contains(class.name.as_str()))
-            .map(|class| Entry {
-                name: class.name.clone(),
-                class: None,
-                offered: Some(class.clone()),
-                laterality: class.laterality.or_else(|| Laterality::of_name(&class.name)),
-                synonyms: synonyms(Some(class), None),
-                paired: false,
-                reach: Default::default(),
-                divisions: Vec::new(),
-                own_region: class.region.clone(),
-            }),
-    );
+    let mut seen: HashSet<&str> = HashSet::new();
+    for class in &offered.classes {
+        if !catalogued.contains(class.name.as_str()) && seen.insert(&class.name) {
+            entries.push(entry(&class.name, None));
+        }
+    }
     entries
+}
+
+/// A model may describe a class once for each modality: taken together, with the modalities that it is weak in.
+fn by_name(offered: &Offered) -> HashMap<String, (OfferedClass, Vec<Modality>)> {
+    let mut classes: HashMap<String, (OfferedClass, Vec<Modality>)> = HashMap::new();
+    for class in &offered.classes {
+        let (known, weak_in) = classes.entry(class.name.clone()).or_insert_with(|| {
+            (
+                OfferedClass {
+                    modalities: Vec::new(),
+                    synonyms: Vec::new(),
+                    ..class.clone()
+                },
+                Vec::new(),
+            )
+        });
+        if class.experimental {
+            weak_in.extend(&class.modalities);
+        }
+        known.modalities.extend(&class.modalities);
+        known.synonyms.extend(class.synonyms.iter().cloned());
+        known.region = known.region.take().or_else(|| class.region.clone());
+        known.laterality = known.laterality.or(class.laterality);
+        known.part_of = known.part_of.take().or_else(|| class.part_of.clone());
+    }
+    classes
 }
 
 fn synonyms(offered: Option<&OfferedClass>, class: Option<&Class>) -> Vec<Synonym> {
@@ -240,6 +270,7 @@ fn pair(entries: &mut Vec<Entry>, catalogue: &Catalogue) {
                         paired: true,
                         reach: Default::default(),
                         divisions: Vec::new(),
+                        weak_in: Vec::new(),
                         own_region,
                     });
                     entries.len() - 1

@@ -316,8 +316,11 @@ impl Shape {
             Some(Reach::Union(parts)) => Some(parts.clone()),
             _ => None,
         };
-        let weak =
-            resolver.experimental(&entry.name) || composed_of.iter().flatten().any(|part| resolver.experimental(part));
+        let weak = resolver.experimental(&entry.name, self.modality)
+            || composed_of
+                .iter()
+                .flatten()
+                .any(|part| resolver.experimental(part, self.modality));
         let matched = |key: &str| full || self.query.as_deref() == Some(key);
         let synonyms = entry.synonyms.iter().filter(|synonym| matched(&synonym.key));
         let scans = |m: Modality| entry.class.and_then(|class| class.scans_in(m));

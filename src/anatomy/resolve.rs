@@ -225,14 +225,14 @@ impl Resolver {
                     Reach::Offered => Ok(Resolved::Class {
                         name: entry.name.clone(),
                         score,
-                        experimental: self.experimental(&entry.name),
+                        experimental: self.experimental(&entry.name, Some(modality)),
                     }),
                     Reach::Union(parts) => Ok(Resolved::Union {
                         phrase,
                         name: entry.name.clone(),
                         parts: parts.clone(),
                         score,
-                        experimental: parts.iter().any(|part| self.experimental(part)),
+                        experimental: parts.iter().any(|part| self.experimental(part, Some(modality))),
                     }),
                     Reach::Known | Reach::Nothing => Err(ResolveError::NotInModel {
                         candidates: self.near(&spelling, modality, Some(entry), true),
@@ -270,11 +270,11 @@ impl Resolver {
         }
     }
 
-    pub(super) fn experimental(&self, name: &str) -> bool {
-        let entry = self.names.named(name).map(|place| &self.names.entries[place]);
-        entry
-            .and_then(|entry| entry.offered.as_ref())
-            .is_some_and(|offered| offered.experimental)
+    /// Whether the model is weak at a class of its own, in `modality` or in any.
+    pub(super) fn experimental(&self, name: &str, modality: Option<Modality>) -> bool {
+        self.names
+            .named(name)
+            .is_some_and(|place| self.names.entries[place].weak(modality))
     }
 
     fn choices(&self, choices: &[usize], modality: Modality) -> Vec<Candidate> {

@@ -71,17 +71,18 @@ pub(super) fn has_digit(word: &str) -> bool {
 /// The evened-out form of a phrase.
 pub(super) fn spell(phrase: &str) -> Spelling {
     let raw = split(phrase);
-    let numbered = raw.iter().any(|word| NUMBERED.contains(&even_out(word).as_str()));
+    let evened: Vec<String> = raw.iter().map(|word| even_out(word)).collect();
+    let numbered = evened.iter().any(|word| NUMBERED.contains(&word.as_str()));
     let mut words: Vec<String> = Vec::with_capacity(raw.len());
     let mut both = false;
-    let mut rest = raw.iter().map(String::as_str).peekable();
-    while let Some(word) = rest.next() {
+    let mut rest = raw.iter().map(String::as_str).zip(evened).peekable();
+    while let Some((word, evened)) = rest.next() {
         if STOP.contains(&word) {
             continue;
         }
         // "L 4", "C-7": a level written in two pieces, unless the letter is a side ("L rib 4" keeps its L apart).
         if matches!(word, "c" | "t" | "th" | "l" | "s" | "d")
-            && let Some(next) = rest.peek()
+            && let Some((next, _)) = rest.peek()
             && next.len() <= 2
             && next.bytes().all(|byte| byte.is_ascii_digit())
             && !numbered
@@ -99,7 +100,7 @@ pub(super) fn spell(phrase: &str) -> Spelling {
         } else if let Some(level) = level_word(word) {
             words.push(level);
         } else {
-            words.push(even_out(word));
+            words.push(evened);
         }
     }
     let sides = ["left", "right"]
@@ -115,18 +116,21 @@ pub(super) fn spell(phrase: &str) -> Spelling {
 
 /// Lower-case words without accents; everything that is no letter or digit parts them.
 fn split(phrase: &str) -> Vec<String> {
-    let plain: String = phrase
-        .nfkd()
-        .filter(|c| !is_combining_mark(*c))
-        .flat_map(char::to_lowercase)
-        .collect();
-    let plain = (plain + " ")
-        .replace("'s ", " ")
-        .replace("’s ", " ")
-        .replace('æ', "ae")
-        .replace('œ', "oe")
-        .replace('ß', "ss");
-    let plain = plain.replace('&', " and ");
+    let mut plain: String = match phrase.is_ascii() {
+        true => phrase.to_ascii_lowercase(),
+        false => phrase
+            .nfkd()
+            .filter(|c| !is_combining_mark(*c))
+            .flat_map(char::to_lowercase)
+            .collect::<String>()
+            .replace('’', "'")
+            .replace('æ', "ae")
+            .replace('œ', "oe")
+            .replace('ß', "ss"),
+    };
+    if plain.contains(['\'', '&']) {
+        plain = (plain + " ").replace("'s ", " ").replace('&', " and ");
+    }
     plain
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
@@ -229,7 +233,10 @@ fn even_out(word: &str) -> String {
     if let Ok(found) = WORDS.binary_search_by(|(from, _)| (*from).cmp(word.as_str())) {
         return WORDS[found].1.to_owned();
     }
-    let word = word.replace("ae", "e").replace("oe", "e");
+    let word = match word.contains("ae") || word.contains("oe") {
+        true => word.replace("ae", "e").replace("oe", "e"),
+        false => word,
+    };
     match word.strip_suffix("our") {
         Some(stem) if stem.len() > 2 => format!("{stem}or"),
         _ => word,

@@ -112,7 +112,7 @@ pub(super) struct Segment {
     /// Orientation the network reads it in: RAS, or ASR for spine MR read in the sagittal plane
     #[arg(long, ignore_case = true)]
     pub orientation: Option<OrientationWord>,
-    /// Files wanted
+    /// Files wanted; this version writes nifti alone
     #[arg(long, value_delimiter = ',')]
     pub formats: Vec<FormatWord>,
     /// Try names that the model was never taught, as they stand
@@ -250,6 +250,8 @@ impl From<FormatWord> for Format {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| format!("{text:?} is not a number of seconds"))?;
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| format!("{text:?} is not a number of seconds"))?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

@@ -68,7 +68,10 @@ pub(super) fn run(common: &Common, arguments: &Doctor) -> Result<(), Fault> {
     }
     match report.ok {
         true => Ok(()),
-        false => Err(Fault::new(Code::ProviderUnavailable, "sat-mcp cannot segment here yet; see above for what is missing.")),
+        false => Err(Fault::new(
+            Code::ProviderUnavailable,
+            "sat-mcp cannot segment here yet; see above for what is missing.",
+        )),
     }
 }
 
@@ -86,7 +89,9 @@ fn examine(config: &Config, settings: &Settings) -> Report {
                 Err(error) => onnxruntime.error = Some(told(&error.to_string(), error.hint())),
                 Ok(runtime) => {
                     onnxruntime.build = Some(runtime.build_info().to_owned());
-                    providers = Provider::ALL.map(|provider| try_out(&runtime, provider, folder.as_ref())).into();
+                    providers = Provider::ALL
+                        .map(|provider| try_out(&runtime, provider, folder.as_ref()))
+                        .into();
                 }
             }
         }
@@ -97,7 +102,11 @@ fn examine(config: &Config, settings: &Settings) -> Report {
             results: store.results().map(|results| results.len()).unwrap_or(0),
             error: None,
         },
-        Err(error) => ResultsReport { path: settings.results.clone(), results: 0, error: Some(error.to_string()) },
+        Err(error) => ResultsReport {
+            path: settings.results.clone(),
+            results: 0,
+            error: Some(error.to_string()),
+        },
     };
     let wanted = |report: &ProviderReport| match settings.provider {
         ProviderChoice::Auto => report.starts,
@@ -134,10 +143,17 @@ impl RuntimeReport {
 
 /// Loads the model's graphs on a provider: the only proof that it works.
 fn try_out(runtime: &Runtime, provider: Provider, folder: Option<&ModelFolder>) -> ProviderReport {
-    let mut report = ProviderReport { name: provider.as_str(), starts: false, why_not: None };
+    let mut report = ProviderReport {
+        name: provider.as_str(),
+        starts: false,
+        why_not: None,
+    };
     match folder {
         _ if !provider.built_in() => {
-            report.why_not = Some(format!("this ONNX Runtime was built without it. {}", provider.requirements()));
+            report.why_not = Some(format!(
+                "this ONNX Runtime was built without it. {}",
+                provider.requirements()
+            ));
         }
         None => report.why_not = Some("no model to try it with".to_owned()),
         Some(folder) => match Network::open(runtime, folder.clone(), ProviderChoice::Named(provider), 1) {
@@ -154,9 +170,14 @@ fn models(settings: &Settings, folder: Option<&Path>) -> (Vec<ModelReport>, Opti
         true => Some(PathBuf::from(&settings.model)),
         false => folder.map(|folder| folder.join(&settings.model)),
     };
-    let entries = folder.and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten();
-    let mut paths: Vec<PathBuf> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.join("model.toml").is_file()).collect();
+    let entries = folder
+        .and_then(|folder| std::fs::read_dir(folder).ok())
+        .into_iter()
+        .flatten();
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.join("model.toml").is_file())
+        .collect();
     paths.extend(used.clone());
     paths.sort();
     paths.dedup();
@@ -164,7 +185,10 @@ fn models(settings: &Settings, folder: Option<&Path>) -> (Vec<ModelReport>, Opti
     let reports = paths.into_iter().map(|path| {
         let in_use = used.as_ref() == Some(&path);
         let mut report = ModelReport {
-            name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            name: path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
             path: path.clone(),
             used: in_use,
             version: None,
@@ -190,13 +214,17 @@ fn models(settings: &Settings, folder: Option<&Path>) -> (Vec<ModelReport>, Opti
 }
 
 fn told(message: &str, hint: Option<String>) -> String {
-    hint.map(|hint| format!("{message}. {hint}")).unwrap_or_else(|| message.to_owned())
+    hint.map(|hint| format!("{message}. {hint}"))
+        .unwrap_or_else(|| message.to_owned())
 }
 
 fn for_people(report: &Report) -> String {
     let mut text = format!("sat-mcp {}\n", report.version);
     let runtime = &report.onnxruntime;
-    let path = |path: &Option<PathBuf>| path.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
+    let path = |path: &Option<PathBuf>| {
+        path.as_ref()
+            .map_or("none".to_owned(), |path| path.display().to_string())
+    };
     let _ = writeln!(text, "settings      {}", path(&report.config));
     let version = runtime.version.as_deref().unwrap_or("of unknown version");
     match &runtime.found_by {
@@ -209,7 +237,10 @@ fn for_people(report: &Report) -> String {
         let _ = writeln!(text, "              ! {error}");
     }
     for provider in &report.providers {
-        let state = provider.why_not.as_ref().map_or("starts".to_owned(), |why| format!("does not start: {why}"));
+        let state = provider
+            .why_not
+            .as_ref()
+            .map_or("starts".to_owned(), |why| format!("does not start: {why}"));
         let _ = writeln!(text, "  {:<11} {state}", provider.name);
     }
     let _ = writeln!(text, "models        {}", path(&report.models_folder));
@@ -222,7 +253,12 @@ fn for_people(report: &Report) -> String {
         };
         let _ = writeln!(text, "  {:<11} {state}{used}", model.name);
     }
-    let _ = writeln!(text, "results       {} ({} kept)", report.results.path.display(), report.results.results);
+    let _ = writeln!(
+        text,
+        "results       {} ({} kept)",
+        report.results.path.display(),
+        report.results.results
+    );
     if let Some(error) = &report.results.error {
         let _ = writeln!(text, "              ! {error}");
     }

@@ -35,7 +35,11 @@ pub fn main() -> ExitCode {
         Ok(()) => DONE,
         Err(fault) => {
             tell(&fault, json);
-            if fault.code == Code::InvalidArgument { USAGE } else { FAILED }
+            if fault.code == Code::InvalidArgument {
+                USAGE
+            } else {
+                FAILED
+            }
         }
     };
     ExitCode::from(code)

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 pub(super) fn run(common: &Common, arguments: &Results) -> Result<(), Fault> {
     let settings = settings::settings(common)?;
     let mut limit = settings.limits;
-    let service = Service::open(settings)?;
+    let service = Service::without_model(settings)?;
     for id in &arguments.delete {
         service.store().delete(id)?;
     }
@@ -29,7 +29,11 @@ pub(super) fn run(common: &Common, arguments: &Results) -> Result<(), Fault> {
         text.push_str(&format!("deleted {}\n", arguments.delete.join(", ")));
     }
     if let Some(pruned) = pruned {
-        text.push_str(&format!("pruned {} entries, {:.1} MB\n", pruned.entries, pruned.bytes as f64 / 1e6));
+        text.push_str(&format!(
+            "pruned {} entries, {:.1} MB\n",
+            pruned.entries,
+            pruned.bytes as f64 / 1e6
+        ));
     }
     text.push_str(&match results.is_empty() {
         true => format!("no results in {}", service.store().root().display()),
@@ -57,7 +61,7 @@ fn list(service: &Service, results: &[StoredResult]) -> String {
         ];
         lines.add_row(row);
     }
-    format!("{lines}\nin {}", service.store().root().display())
+    format!("{}\nin {}", lines.trim_fmt(), service.store().root().display())
 }
 
 fn ago(used: SystemTime) -> String {
@@ -76,7 +80,11 @@ fn json(
     arguments: &Results,
     pruned: Option<crate::store::Pruned>,
 ) -> serde_json::Value {
-    let since_1970 = |used: SystemTime| used.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let since_1970 = |used: SystemTime| {
+        used.duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs()
+    };
     let results: Vec<serde_json::Value> = results
         .iter()
         .map(|result| {

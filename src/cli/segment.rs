@@ -2,6 +2,7 @@
 
 use super::arguments::{Common, Segment};
 use super::{bar, print, print_json, settings, table};
+use crate::service::text::warning_lines;
 use crate::service::{Code, Detail, Fault, SegmentAnswer, SegmentRequest, Service};
 use std::path::{Path, PathBuf};
 
@@ -26,11 +27,7 @@ pub(super) fn run(common: &Common, arguments: &Segment) -> Result<(), Fault> {
 }
 
 /// Runs a request with a progress bar and copies the files to `out`.
-pub(super) fn segment(
-    service: &Service,
-    request: &SegmentRequest,
-    out: Option<&Path>,
-) -> Result<SegmentAnswer, Fault> {
+pub(super) fn segment(service: &Service, request: &SegmentRequest, out: Option<&Path>) -> Result<SegmentAnswer, Fault> {
     // Better to hear of a folder that can't be written now than after minutes of work.
     out.map(writable).transpose()?;
     let plan = service.plan(request)?;
@@ -48,30 +45,39 @@ pub(super) fn segment(
 /// The table, the warnings, and where the files are.
 pub(super) fn for_people(answer: &SegmentAnswer, out: Option<&Path>) -> String {
     let mut text = table::volumes(answer);
-    let mut told: Vec<&str> = Vec::new();
-    for warning in &answer.warnings {
-        // The table says these in a word.
-        let in_table = ["cut_off", "empty_mask"].contains(&warning.code.as_str());
-        if !in_table && !told.contains(&warning.message.as_str()) {
-            told.push(&warning.message);
-            text.push_str(&format!("\n! {}", warning.message));
-        }
+    // The table says the others in a word.
+    let told = answer
+        .warnings
+        .iter()
+        .filter(|w| !["cut_off", "empty_mask"].contains(&w.code.as_str()));
+    for line in warning_lines(&told.cloned().collect::<Vec<_>>()) {
+        text.push_str(&format!("\n! {line}"));
     }
     let execution = &answer.execution;
     let how = match execution.cached {
         true => "from the store".to_owned(),
-        false => format!("{} windows on {} in {}", execution.windows, execution.provider, execution.precision),
+        false => format!(
+            "{} windows on {} in {}",
+            execution.windows, execution.provider, execution.precision
+        ),
     };
     text.push_str(&format!(
         "\n\n{} {}, {how}, {:.1} s. Not a medical device.",
         answer.model.name, answer.model.version, execution.seconds
     ));
     text.push_str(&format!("\nresult   {}", answer.result_id));
-    let folder = answer.labelmap.as_ref().and_then(|labelmap| Path::new(labelmap.path.as_deref()?).parent());
+    let folder = answer
+        .labelmap
+        .as_ref()
+        .and_then(|labelmap| Path::new(labelmap.path.as_deref()?).parent());
     let folder = out.or(folder).map(Path::to_owned);
     if let Some(folder) = folder {
         text.push_str(&format!("\nmasks    {}", folder.display()));
-        if let Some(preview) = answer.preview.as_ref().and_then(|preview| preview.uri.rsplit('/').next()) {
+        if let Some(preview) = answer
+            .preview
+            .as_ref()
+            .and_then(|preview| preview.uri.rsplit('/').next())
+        {
             text.push_str(&format!("\npreview  {}", folder.join(preview).display()));
         }
     }
@@ -85,8 +91,11 @@ fn writable(out: &Path) -> Result<(), Fault> {
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Fault {
-    Fault::new(Code::Internal, format!("{}: cannot be written: {error}.", path.display()))
-        .hint("Name a folder that may be written with --out DIR.")
+    Fault::new(
+        Code::Internal,
+        format!("{}: cannot be written: {error}.", path.display()),
+    )
+    .hint("Name a folder that may be written with --out DIR.")
 }
 
 /// Copies a result's files, each whole or not at all.
@@ -95,10 +104,14 @@ fn copy(service: &Service, answer: &SegmentAnswer, out: &Path) -> Result<(), Fau
     for entry in std::fs::read_dir(&folder).map_err(|error| cannot_write(&folder, &error))? {
         let path = entry.map_err(|error| cannot_write(&folder, &error))?.path();
         let target = out.join(path.file_name().unwrap_or_default());
-        let copied = tempfile::Builder::new().prefix(".partial-").permissions(permissions()).tempfile_in(out).and_then(|mut file| {
-            std::io::copy(&mut std::fs::File::open(&path)?, file.as_file_mut())?;
-            file.persist(&target).map_err(|error| error.error)
-        });
+        let copied = tempfile::Builder::new()
+            .prefix(".partial-")
+            .permissions(permissions())
+            .tempfile_in(out)
+            .and_then(|mut file| {
+                std::io::copy(&mut std::fs::File::open(&path)?, file.as_file_mut())?;
+                file.persist(&target).map_err(|error| error.error)
+            });
         copied.map_err(|error| cannot_write(&target, &error))?;
     }
     Ok(())
@@ -109,5 +122,8 @@ fn permissions() -> std::fs::Permissions {
     #[cfg(unix)]
     return std::os::unix::fs::PermissionsExt::from_mode(0o666);
     #[cfg(not(unix))]
-    return tempfile::tempfile().and_then(|file| file.metadata()).map(|data| data.permissions()).unwrap_or_else(|_| unreachable!());
+    return tempfile::tempfile()
+        .and_then(|file| file.metadata())
+        .map(|data| data.permissions())
+        .unwrap_or_else(|_| unreachable!());
 }

@@ -36,8 +36,15 @@ pub(super) struct Config {
 impl Config {
     /// The file that was named, which must be there, or the user's own, which may be.
     pub fn read(named: Option<&Path>) -> Result<Config, Fault> {
-        let own = || etcetera::choose_base_strategy().ok().map(|base| base.config_dir().join("sat-mcp/sat-mcp.toml"));
-        let Some(path) = named.map(Path::to_owned).or_else(|| own().filter(|path| path.is_file())) else {
+        let own = || {
+            etcetera::choose_base_strategy()
+                .ok()
+                .map(|base| base.config_dir().join("sat-mcp/sat-mcp.toml"))
+        };
+        let Some(path) = named
+            .map(Path::to_owned)
+            .or_else(|| own().filter(|path| path.is_file()))
+        else {
             return Ok(Config::default());
         };
         let wrong = |fault: String| {
@@ -46,14 +53,19 @@ impl Config {
         };
         let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
         let config: Config = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-        Ok(Config { path: Some(path), ..config })
+        Ok(Config {
+            path: Some(path),
+            ..config
+        })
     }
 
     /// Settings of a service that reads any file.
     pub fn settings(&self, common: &Common) -> Result<Settings, Fault> {
         let provider = match (&common.provider, &self.provider) {
             (Some(provider), _) => *provider,
-            (None, Some(word)) => word.parse().map_err(|error: String| Fault::new(Code::InvalidArgument, error))?,
+            (None, Some(word)) => word
+                .parse()
+                .map_err(|error: String| Fault::new(Code::InvalidArgument, error))?,
             (None, None) => ProviderChoice::Auto,
         };
         let threads = common.threads.or(self.threads);
@@ -61,7 +73,11 @@ impl Config {
             return Err(Fault::new(Code::InvalidArgument, "threads is not within 1 to 1024."));
         }
         Ok(Settings {
-            model: common.model.clone().or_else(|| self.model.clone()).unwrap_or_else(|| MODEL.to_owned()),
+            model: common
+                .model
+                .clone()
+                .or_else(|| self.model.clone())
+                .unwrap_or_else(|| MODEL.to_owned()),
             models: common.models.clone().or_else(|| self.models.clone()),
             provider,
             ort_lib: common.ort_lib.clone().or_else(|| self.ort_lib.clone()),
@@ -77,8 +93,11 @@ impl Config {
             return Ok(named);
         }
         let base = etcetera::choose_base_strategy().map_err(|error| {
-            Fault::new(Code::InvalidArgument, format!("There is no home folder to keep results in ({error})."))
-                .hint("Name a folder with --results DIR or SAT_MCP_RESULTS.")
+            Fault::new(
+                Code::InvalidArgument,
+                format!("There is no home folder to keep results in ({error})."),
+            )
+            .hint("Name a folder with --results DIR or SAT_MCP_RESULTS.")
         })?;
         Ok(base.data_dir().join("sat-mcp/results"))
     }
@@ -86,12 +105,20 @@ impl Config {
 
 /// Limits from gigabytes and days.
 pub(super) fn limits(gigabytes: Option<f64>, days: Option<f64>) -> Result<Limits, Fault> {
-    let wrong = |name: &str| Fault::new(Code::InvalidArgument, format!("{name} must be a number that is not negative."));
+    let wrong = |name: &str| {
+        Fault::new(
+            Code::InvalidArgument,
+            format!("{name} must be a number that is not negative."),
+        )
+    };
     if gigabytes.is_some_and(|gb| !(gb.is_finite() && gb >= 0.0)) {
         return Err(wrong("The limit in gigabytes"));
     }
     let max_age = days.map(|days| Duration::try_from_secs_f64(days * 86_400.0).map_err(|_| wrong("The limit in days")));
-    Ok(Limits { max_bytes: gigabytes.map(|gb| (gb * 1e9) as u64), max_age: max_age.transpose()? })
+    Ok(Limits {
+        max_bytes: gigabytes.map(|gb| (gb * 1e9) as u64),
+        max_age: max_age.transpose()?,
+    })
 }
 
 /// Settings from the command line and the settings file.

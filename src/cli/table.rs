@@ -2,12 +2,15 @@
 
 use crate::measure::{Measurement, Status};
 use crate::service::SegmentAnswer;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
-/// A table without lines, which reads well in a terminal and in a log.
+/// A table with one line, under its header, which reads well in a terminal and in a log.
 pub(super) fn plain(header: &[&str], right_aligned: &[usize]) -> Table {
+    let style = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table
+        .load_style(style)
+        .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.iter().copied());
     for column in right_aligned {
         if let Some(column) = table.column_mut(*column) {
@@ -19,7 +22,10 @@ pub(super) fn plain(header: &[&str], right_aligned: &[usize]) -> Table {
 
 /// Volumes of an answer's masks, one line a target.
 pub(super) fn volumes(answer: &SegmentAnswer) -> String {
-    let mut table = plain(&["structure", "mL", "longest mm", "pieces", "probability", "note"], &[1, 2, 3, 4]);
+    let mut table = plain(
+        &["structure", "mL", "longest mm", "pieces", "probability", "note"],
+        &[1, 2, 3, 4],
+    );
     for mask in &answer.masks {
         let measurement = &mask.measurement;
         let optional = |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |v| format!("{v:.digits$}"));
@@ -32,7 +38,7 @@ pub(super) fn volumes(answer: &SegmentAnswer) -> String {
             note(answer, &mask.target, measurement),
         ]);
     }
-    table.to_string()
+    table.trim_fmt()
 }
 
 fn note(answer: &SegmentAnswer, target: &str, measurement: &Measurement) -> String {
@@ -45,7 +51,10 @@ fn note(answer: &SegmentAnswer, target: &str, measurement: &Measurement) -> Stri
             notes.push(format!("reaches the edge: {}", faces.join(", ")));
         }
     }
-    let of_target = answer.warnings.iter().filter(|warning| warning.target.as_deref() == Some(target));
+    let of_target = answer
+        .warnings
+        .iter()
+        .filter(|warning| warning.target.as_deref() == Some(target));
     for warning in of_target {
         match warning.code.as_str() {
             "experimental_class" => notes.push("experimental".to_owned()),

@@ -111,8 +111,8 @@ pub fn measure(name: &str, mask: &Mask, with: &Measuring) -> Measurement {
     let image = usable_image(name, mask, with, &mut warnings);
     if let Some(image) = image {
         let unit = with.unit.unwrap_or_else(|| intensity::unit(with.modality));
-        let (mut values, lost) = intensity::gather(&rows, image);
-        out.intensity = intensity::statistics(&mut values, unit);
+        let (values, lost) = intensity::gather(&rows, image);
+        out.intensity = intensity::statistics(values, unit);
         if lost > 0 {
             warnings.push(MeasureWarning::new(
                 "not_finite",

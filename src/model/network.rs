@@ -198,6 +198,7 @@ fn array2(value: &ort::value::DynValue, width: usize) -> Result<Array2<f32>, Mod
     })
 }
 
+#[allow(clippy::result_large_err)] // ort hands the builder back inside its errors
 fn session(
     runtime: &Runtime,
     graph: &Path,

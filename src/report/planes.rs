@@ -26,7 +26,14 @@ pub(super) fn choose(
         let mut planes = [0; 3];
         for (n, view) in View::ALL.into_iter().enumerate() {
             let through = view.axes()[2];
-            planes[n] = best_plane(profiles, main, &seen, through, frame.grid.shape()[through]);
+            // A target that another plane shows already still counts a little, so that planes keep to where things are;
+            // slivers and specks count less than organs.
+            let weight = |(p, &seen): (&Profile, &bool)| {
+                let ml = p.voxels() as f64 * frame.grid.voxel_volume() / 1000.0;
+                (ml / (ml + 1.0)).sqrt() * if seen { 0.15 } else { 1.0 }
+            };
+            let weights: Vec<f64> = profiles.iter().zip(&seen).map(weight).collect();
+            planes[n] = best_plane(profiles, &weights, main, through, frame.grid.shape()[through]);
             for (target, profile) in profiles.iter().enumerate() {
                 seen[target] |= profile.shown(through, planes[n]) >= SEEN;
             }
@@ -37,18 +44,14 @@ pub(super) fn choose(
     (chosen, visible)
 }
 
-fn best_plane(profiles: &[Profile], main: Option<usize>, seen: &[bool], axis: usize, length: usize) -> usize {
+fn best_plane(profiles: &[Profile], weights: &[f64], main: Option<usize>, axis: usize, length: usize) -> usize {
     let middle = (length as f64 - 1.0) / 2.0;
     let centre = main.map_or(middle, |n| profiles[n].centre(axis));
-    // A target that another plane shows already still counts a little, so that planes keep to where things are.
-    let weights: Vec<f64> = seen.iter().map(|&seen| if seen { 0.15 } else { 1.0 }).collect();
+    let all = weights.iter().sum::<f64>().max(f64::MIN_POSITIVE);
     let score = |at: usize| {
-        let shown = profiles
-            .iter()
-            .zip(&weights)
-            .map(|(p, w)| w * p.shown(axis, at).min(ENOUGH) / ENOUGH);
+        let shown = |(p, w): (&Profile, &f64)| w * p.shown(axis, at).min(ENOUGH) / ENOUGH;
         let away = (at as f64 - centre).abs() / length as f64;
-        shown.sum::<f64>() - 0.2 * away
+        profiles.iter().zip(weights).map(shown).sum::<f64>() / all - 0.2 * away
     };
     (0..length).max_by(|&a, &b| score(a).total_cmp(&score(b))).unwrap_or(0)
 }

@@ -50,11 +50,8 @@ const ROWS: usize = 2;
 /// Draws `targets` over `volume`. Masks of another grid are named in the legend but not drawn.
 pub fn preview(volume: &Volume, targets: &[Outline<'_>], modality: Modality) -> RgbImage {
     let frame = Frame::new(volume.grid());
-    let drawable: Vec<Outline<'_>> = targets
-        .iter()
-        .filter(|t| t.mask.grid().shape() == volume.grid().shape())
-        .copied()
-        .collect();
+    let fits = |t: &Outline<'_>| t.mask.grid().shape() == volume.grid().shape();
+    let drawable: Vec<Outline<'_>> = targets.iter().filter(|t| fits(t)).copied().collect();
     let profiles: Vec<Profile> = drawable.iter().map(|t| Profile::new(t.mask, &frame)).collect();
     let main = (0..drawable.len())
         .filter(|&n| !drawable[n].mask.is_empty())
@@ -62,22 +59,14 @@ pub fn preview(volume: &Volume, targets: &[Outline<'_>], modality: Modality) -> 
     let names: Vec<&str> = targets.iter().map(|t| t.name).collect();
     let window = Window::choose(volume, modality, main.map(|n| drawable[n].mask), &names);
     let (rows, seen) = planes::choose(&profiles, main, &frame, ROWS);
-    let scene = Scene::new(
-        volume,
-        &drawable,
-        frame,
-        planes::field(volume, modality, &profiles, &frame_of(volume)),
-        window,
-    );
+    let field = planes::field(volume, modality, &profiles, &frame);
+    let scene = Scene::new(volume, &drawable, frame, field, window);
 
-    let visible: Vec<bool> = {
-        let mut seen = seen.iter();
-        let fits = |t: &Outline<'_>| t.mask.grid().shape() == volume.grid().shape();
-        targets
-            .iter()
-            .map(|t| fits(t) && seen.next().copied().unwrap_or(false))
-            .collect()
-    };
+    let mut seen = seen.into_iter();
+    let visible: Vec<bool> = targets
+        .iter()
+        .map(|t| fits(t) && seen.next().unwrap_or(false))
+        .collect();
     let row_height = scene.row_height();
     let pictures = rows.len() as i32 * (row_height + GAP);
     let mut canvas = Canvas::new(WIDTH as u32, 1, PAGE);
@@ -102,10 +91,6 @@ pub fn preview(volume: &Volume, targets: &[Outline<'_>], modality: Modality) -> 
         &format!("{}{tilted}", scene.window.caption),
     );
     canvas.picture
-}
-
-fn frame_of(volume: &Volume) -> Frame {
-    Frame::new(volume.grid())
 }
 
 /// A picture as PNG.

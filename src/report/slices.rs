@@ -146,6 +146,11 @@ impl Profile {
         Profile { counts }
     }
 
+    /// Voxels of the mask.
+    pub fn voxels(&self) -> u64 {
+        self.counts[0].iter().sum()
+    }
+
     /// First and last coordinate with a voxel.
     pub fn range(&self, axis: usize) -> Option<(usize, usize)> {
         let has = |&n: &u64| n > 0;

@@ -17,7 +17,9 @@ impl Window {
         match modality {
             Modality::Ct => Window::ct(target.and_then(|mask| median(volume, mask)), names),
             Modality::Mri => {
-                let (black, white) = body_range(volume, 0.01, 0.995);
+                let (black, white) = body_range(volume, 0.01, 0.98);
+                // Some room above, or white matter would be a white patch without detail.
+                let white = white + 0.2 * (white - black);
                 Window {
                     black,
                     white,

@@ -5,13 +5,15 @@
 //! is 0, but past the outermost centres of the uncropped model grid the border is repeated: there the image goes on
 //! for a part of a voxel, and only the resampling left it out.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::Prepared;
 use crate::volume::{Grid, Mask, MaskBuilder, Neighbour, Run, Sampling};
 
 /// Planes of the image that one thread takes at a time.
-const SLAB: usize = 8;
+const SLAB: usize = 16;
 
 /// A box of voxels of a prepared image: the lowest and the highest voxel, both inside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +104,7 @@ impl Field<'_> {
         [self.shape[1] * self.shape[2], self.shape[2], 1]
     }
 
-    /// An index of the uncropped model grid as a place in the box with a margin of one zero all round.
+    /// An index of the uncropped model grid as a place in the box with a margin of a zero at either end.
     fn padded(&self, axis: usize, index: usize) -> usize {
         (index + 1).saturating_sub(self.min[axis]).min(self.shape[axis] + 1)
     }
@@ -118,38 +120,41 @@ impl Field<'_> {
         }
         self.probability[place]
     }
+
+    fn interpolated(&self, place: [Neighbour; 3]) -> f32 {
+        let [x, y, z] = place;
+        let reach =
+            |axis: usize| self.min[axis] <= place[axis].high && place[axis].low < self.min[axis] + self.shape[axis];
+        if !(reach(0) && reach(1) && reach(2)) {
+            return 0.0;
+        }
+        let along_z = |x, y| lerp(self.at([x, y, z.low]), self.at([x, y, z.high]), z.weight as f32);
+        let along_y = |x| lerp(along_z(x, y.low), along_z(x, y.high), y.weight as f32);
+        lerp(along_y(x.low), along_y(x.high), x.weight as f32)
+    }
 }
 
-/// The voxels of the image along one of its axes that the box reaches, and the two places in the padded box that each
-/// lies between.
+/// The voxels of the image along one of its axes that the box reaches, and where in the padded box each lies: so far
+/// from one place to the next.
 struct Reach {
     start: usize,
-    places: Vec<(usize, usize, f32)>,
+    places: Vec<(usize, f32)>,
 }
 
 impl Reach {
     fn new(neighbours: &[Neighbour], field: &Field<'_>, model_axis: usize) -> Reach {
-        let margin = field.shape[model_axis] + 1;
-        let place = |n: &Neighbour| {
-            (
-                field.padded(model_axis, n.low),
-                field.padded(model_axis, n.high),
-                n.weight as f32,
-            )
-        };
+        let inside = 1..field.shape[model_axis] + 1;
+        let place = |n: &Neighbour| (field.padded(model_axis, n.low), n.weight as f32);
         let is_inside = |n: &Neighbour| {
-            let (low, high, _) = place(n);
-            (1..margin).contains(&low) || (1..margin).contains(&high)
+            inside.contains(&field.padded(model_axis, n.low)) || inside.contains(&field.padded(model_axis, n.high))
         };
         let start = neighbours.iter().position(is_inside).unwrap_or(neighbours.len());
-        Reach {
-            start,
-            places: neighbours[start..]
-                .iter()
-                .take_while(|n| is_inside(n))
-                .map(place)
-                .collect(),
-        }
+        let places = neighbours[start..]
+            .iter()
+            .take_while(|n| is_inside(n))
+            .map(place)
+            .collect();
+        Reach { start, places }
     }
 }
 
@@ -158,45 +163,41 @@ impl Reach {
 fn along_axes(grid: &Grid, sampling: &Sampling, field: &Field<'_>, threshold: f32) -> Vec<Vec<Run>> {
     let from = sampling.from();
     let [i, j, k] = [0, 1, 2].map(|axis| Reach::new(&sampling.neighbours(axis), field, from[axis]));
-    let layout = Layout::new(field, from);
-    let lines: Vec<usize> = (0..k.places.len()).step_by(SLAB).collect();
-    lines
-        .into_par_iter()
-        .map(|first| {
-            let planes = &k.places[first..(first + SLAB).min(k.places.len())];
-            let low = planes.iter().map(|p| p.0.min(p.1)).min().unwrap_or(0);
-            let high = planes.iter().map(|p| p.0.max(p.1)).max().unwrap_or(0);
-            let slab: Vec<Plane> = (low..=high).map(|depth| layout.plane(field, depth)).collect();
+    let stride = grid.shape()[0] as u64;
+    k.places
+        .par_chunks(SLAB)
+        .enumerate()
+        .map(|(n, places)| {
+            let first = places.iter().map(|place| place.0).min().unwrap_or(0);
+            let last = places.iter().map(|place| place.0 + 1).max().unwrap_or(0);
+            let slab = lay_out(field, from, first..last + 1);
             let mut runs = Vec::new();
-            for (n, &(a, b, weight)) in planes.iter().enumerate() {
-                let (a, b) = (&slab[a - low], &slab[b - low]);
+            for (plane, &(depth, weight)) in places.iter().enumerate() {
+                let (a, b) = (&slab[depth - first], &slab[depth + 1 - first]);
                 if a.highest.max(b.highest) <= threshold {
                     continue;
                 }
-                let plane = a.towards(b, weight);
-                let base = grid.index([i.start, j.start, k.start + first + n]) as u64;
-                let stride = grid.shape()[0] as u64;
-                threshold_plane(&plane, &i.places, &j.places, threshold, |line, start, end| {
-                    let origin = base + line as u64 * stride;
-                    runs.push(Run {
-                        start: origin + start as u64,
-                        end: origin + end as u64,
-                    });
-                });
+                let base = grid.index([i.start, j.start, k.start + n * SLAB + plane]) as u64;
+                threshold_plane(
+                    &a.towards(b, weight),
+                    &i.places,
+                    &j.places,
+                    threshold,
+                    |line, start, end| {
+                        let origin = base + line as u64 * stride;
+                        runs.push(Run {
+                            start: origin + start as u64,
+                            end: origin + end as u64,
+                        });
+                    },
+                );
             }
             runs
         })
         .collect()
 }
 
-/// How planes of the box are laid out: lines run along the model axis that is the image's first, and so on.
-struct Layout {
-    width: usize,
-    height: usize,
-    from: [usize; 3],
-}
-
-/// A plane of the padded box, in the order in which the image is stored, and its highest value, and each line's.
+/// A plane of the padded box, in the order in which the image is stored; its highest value, and each line's.
 struct Plane {
     width: usize,
     values: Vec<f32>,
@@ -204,37 +205,34 @@ struct Plane {
     highest: f32,
 }
 
-impl Layout {
-    fn new(field: &Field<'_>, from: [usize; 3]) -> Layout {
-        Layout {
-            width: field.shape[from[0]] + 2,
-            height: field.shape[from[1]] + 2,
-            from,
-        }
-    }
-
-    fn plane(&self, field: &Field<'_>, depth: usize) -> Plane {
-        let [along, across, deep] = self.from;
-        let mut values = vec![0.0; self.width * self.height];
-        if (1..=field.shape[deep]).contains(&depth) {
-            let strides = field.strides();
-            let base = (depth - 1) * strides[deep];
-            for (row, line) in values
-                .chunks_exact_mut(self.width)
-                .skip(1)
-                .take(field.shape[across])
+/// Planes `depths` of the padded box. There is a margin of two zeros at the high end: one for what lies outside, and one
+/// beyond it, which is read but has no weight.
+fn lay_out(field: &Field<'_>, from: [usize; 3], depths: Range<usize>) -> Vec<Plane> {
+    let [width, height] = [from[0], from[1]].map(|axis| field.shape[axis] + 3);
+    let mut slab = vec![vec![0.0; width * height]; depths.len()];
+    let strides = from.map(|axis| field.strides()[axis]);
+    let inside = depths.start.max(1)..depths.end.min(field.shape[from[2]] + 1);
+    let lengths = [field.shape[from[0]], field.shape[from[1]], inside.len()];
+    // The innermost loop runs along the axis in which probabilities lie one after the other.
+    let inner = (0..3).find(|&axis| strides[axis] == 1).unwrap_or(2);
+    let (outer, middle) = ((inner + 1) % 3, (inner + 2) % 3);
+    let mut at = [0; 3];
+    for a in 0..lengths[outer] {
+        for b in 0..lengths[middle] {
+            (at[outer], at[middle]) = (a, b);
+            let base = a * strides[outer] + b * strides[middle] + (inside.start - 1) * strides[2];
+            for (c, &value) in field.probability[base..]
+                .iter()
+                .step_by(strides[inner])
+                .take(lengths[inner])
                 .enumerate()
             {
-                let start = base + row * strides[across];
-                let source = field.probability[start..].iter().step_by(strides[along]);
-                line[1..=field.shape[along]]
-                    .iter_mut()
-                    .zip(source)
-                    .for_each(|(to, from)| *to = *from);
+                at[inner] = c;
+                slab[inside.start - depths.start + at[2]][(at[1] + 1) * width + at[0] + 1] = value;
             }
         }
-        Plane::new(self.width, values)
     }
+    slab.into_iter().map(|values| Plane::new(width, values)).collect()
 }
 
 impl Plane {
@@ -267,29 +265,29 @@ impl Plane {
 /// Calls `found` with (line, start, end) for each run above the threshold, counted from the first voxels reached.
 fn threshold_plane(
     plane: &Plane,
-    along: &[(usize, usize, f32)],
-    across: &[(usize, usize, f32)],
+    along: &[(usize, f32)],
+    across: &[(usize, f32)],
     threshold: f32,
     mut found: impl FnMut(usize, usize, usize),
 ) {
     let mut line = vec![0.0; plane.width];
-    for (row, &(a, b, weight)) in across.iter().enumerate() {
+    for (row, &(place, weight)) in across.iter().enumerate() {
         // An average is nowhere above the highest of what it is made of.
-        if plane.line_highest[a].max(plane.line_highest[b]) <= threshold {
+        if plane.line_highest[place].max(plane.line_highest[place + 1]) <= threshold {
             continue;
         }
-        for (value, (&a, &b)) in line.iter_mut().zip(plane.line(a).iter().zip(plane.line(b))) {
-            *value = lerp(a, b, weight);
-        }
+        let pairs = plane.line(place).iter().zip(plane.line(place + 1));
+        line.iter_mut()
+            .zip(pairs)
+            .for_each(|(value, (&a, &b))| *value = lerp(a, b, weight));
         let mut start = None;
-        for (n, &(low, high, weight)) in along.iter().enumerate() {
-            match (lerp(line[low], line[high], weight) > threshold, start) {
-                (true, None) => start = Some(n),
-                (false, Some(first)) => {
-                    found(row, first, n);
-                    start = None;
+        for (n, &(place, weight)) in along.iter().enumerate() {
+            let is_above = lerp(line[place], line[place + 1], weight) > threshold;
+            if is_above != start.is_some() {
+                match start.take() {
+                    None => start = Some(n),
+                    Some(first) => found(row, first, n),
                 }
-                _ => {}
             }
         }
         if let Some(first) = start {
@@ -309,11 +307,9 @@ fn voxel_by_voxel(prepared: &Prepared, sampling: &Sampling, field: &Field<'_>, t
             let mut runs: Vec<Run> = Vec::new();
             for j in low[1]..high[1] {
                 let line = grid.index([0, j, k]) as u64;
-                for i in low[0]..high[0] {
-                    let [x, y, z] = sampling.locate([i, j, k]);
-                    let along_x = |y, z| lerp(field.at([x.low, y, z]), field.at([x.high, y, z]), x.weight as f32);
-                    let along_y = |z| lerp(along_x(y.low, z), along_x(y.high, z), y.weight as f32);
-                    if lerp(along_y(z.low), along_y(z.high), z.weight as f32) > threshold {
+                let places = sampling.line([low[0], j, k], 0);
+                for (i, place) in (low[0]..high[0]).zip(places) {
+                    if field.interpolated(place) > threshold {
                         let start = line + i as u64;
                         match runs.last_mut() {
                             Some(run) if run.end == start => run.end += 1,

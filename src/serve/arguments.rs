@@ -34,9 +34,16 @@ struct Wrong {
 
 fn fault(faults: &[Wrong]) -> Fault {
     match faults {
-        [Wrong { what, instead: Some(instead) }] => Fault::new(Code::InvalidArgument, what).hint(instead),
+        [
+            Wrong {
+                what,
+                instead: Some(instead),
+            },
+        ] => Fault::new(Code::InvalidArgument, what).hint(instead),
         several => {
-            let pairs = several.iter().flat_map(|wrong| [Some(wrong.what.as_str()), wrong.instead.as_deref()]);
+            let pairs = several
+                .iter()
+                .flat_map(|wrong| [Some(wrong.what.as_str()), wrong.instead.as_deref()]);
             let said: Vec<_> = pairs.flatten().collect();
             Fault::new(Code::InvalidArgument, said.join(" "))
         }

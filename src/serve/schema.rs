@@ -143,7 +143,7 @@ mod tests {
     /// Doc of the enum.
     #[derive(Serialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
-    #[allow(dead_code)]
+    #[allow(dead_code)] // only its schema is looked at
     enum Kind {
         /// With a comment.
         One,

@@ -66,7 +66,12 @@ pub struct Fault {
 impl Fault {
     /// A fault with a sentence and no hint yet.
     pub fn new(code: Code, message: impl Into<String>) -> Fault {
-        Fault { code, message: message.into(), hint: None, candidates: Vec::new() }
+        Fault {
+            code,
+            message: message.into(),
+            hint: None,
+            candidates: Vec::new(),
+        }
     }
 
     /// The same, saying what would work.

@@ -17,7 +17,12 @@ impl From<ModelError> for Fault {
             ModelError::Cancelled => Code::Cancelled,
             _ => Code::Internal,
         };
-        Fault { code, message: sentence(error.to_string()), hint: error.hint(), candidates: Vec::new() }
+        Fault {
+            code,
+            message: sentence(error.to_string()),
+            hint: error.hint(),
+            candidates: Vec::new(),
+        }
     }
 }
 
@@ -83,8 +88,13 @@ impl From<ListError> for Fault {
     }
 }
 
-/// Ends with a full stop, so that a hint can follow.
+/// Begins with a capital, unless it begins with a quotation or a path, and ends with a full stop, so that a hint can follow.
 pub(super) fn sentence(mut text: String) -> String {
+    let word = text.split([' ', ':']).next().unwrap_or_default();
+    if word.chars().all(|c| c.is_ascii_lowercase()) && !text[word.len()..].starts_with(':') {
+        let length = word.len().min(1);
+        text.replace_range(..length, &text[..length].to_ascii_uppercase());
+    }
     if !text.ends_with(['.', '!', '?']) {
         text.push('.');
     }

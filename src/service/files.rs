@@ -38,7 +38,12 @@ pub(super) fn write(folder: &Path, plan: &Plan, found: &[(String, Measured)]) ->
             uri: resources::uri(&plan.result_id, file),
             path: None,
             bytes: bytes.len() as u64,
-            sha256: Some(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()),
+            sha256: Some(
+                Sha256::digest(&bytes)
+                    .iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect(),
+            ),
             segment_number: None,
         };
         Ok((name.clone(), vec![answer]))
@@ -49,7 +54,12 @@ pub(super) fn write(folder: &Path, plan: &Plan, found: &[(String, Measured)]) ->
     let of_target: Vec<&Measured> = plan
         .targets
         .iter()
-        .filter_map(|target| found.iter().find(|(name, _)| *name == target.name).map(|(_, measured)| measured))
+        .filter_map(|target| {
+            found
+                .iter()
+                .find(|(name, _)| *name == target.name)
+                .map(|(_, measured)| measured)
+        })
         .collect();
     let masks: Vec<&Mask> = of_target.iter().map(|measured| &measured.mask).collect();
     let grid = plan.volume.grid();
@@ -71,10 +81,17 @@ pub(super) fn write(folder: &Path, plan: &Plan, found: &[(String, Measured)]) ->
     let text = |file: &str, text: String| std::fs::write(folder.join(file), text).map_err(|error| cannot_write(&error));
     text(ITK_SNAP, report::itk_snap_table(&outlines))?;
     text(SLICER, report::slicer_table(&outlines))?;
-    let labels = all_names.iter().zip(1..).map(|(name, value)| LabelAnswer { value, name: (*name).to_owned() });
+    let labels = all_names.iter().zip(1..).map(|(name, value)| LabelAnswer {
+        value,
+        name: (*name).to_owned(),
+    });
 
     let mut drawn: BTreeSet<&str> = BTreeSet::new();
-    let distinct: Vec<Outline<'_>> = outlines.iter().filter(|outline| drawn.insert(outline.name)).copied().collect();
+    let distinct: Vec<Outline<'_>> = outlines
+        .iter()
+        .filter(|outline| drawn.insert(outline.name))
+        .copied()
+        .collect();
     let picture = report::preview(&plan.volume, &distinct, plan.image.modality);
     let png = report::png(&picture).map_err(|error| cannot_write(&error))?;
     std::fs::write(folder.join(PREVIEW), png).map_err(|error| cannot_write(&error))?;
@@ -85,7 +102,10 @@ pub(super) fn write(folder: &Path, plan: &Plan, found: &[(String, Measured)]) ->
             path: None,
             labels: labels.collect(),
         }),
-        preview: Some(PreviewAnswer { uri: resources::uri(&plan.result_id, PREVIEW), path: None }),
+        preview: Some(PreviewAnswer {
+            uri: resources::uri(&plan.result_id, PREVIEW),
+            path: None,
+        }),
     })
 }
 
@@ -98,8 +118,16 @@ fn cannot_write(error: &impl ToString) -> Fault {
 fn file_names(found: &[(String, Measured)]) -> Vec<String> {
     let mut taken = BTreeSet::new();
     let slug = |name: &str| {
-        let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        let slug: String = words.collect::<Vec<_>>().join("_").to_lowercase().chars().take(80).collect();
+        let words = name
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty());
+        let slug: String = words
+            .collect::<Vec<_>>()
+            .join("_")
+            .to_lowercase()
+            .chars()
+            .take(80)
+            .collect();
         if slug.is_empty() { "target".to_owned() } else { slug }
     };
     let unique = found.iter().map(|(name, _)| {

@@ -2,7 +2,7 @@
 
 use super::{Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, paths};
 use crate::anatomy::Laterality;
-use crate::measure::{Measuring, Measurement, compare, measure};
+use crate::measure::{Measurement, Measuring, compare, measure};
 use crate::volume::{LabelMap, Mask, Volume, read, read_labels};
 
 /// Most labels of a label map that are measured at once.
@@ -27,19 +27,32 @@ impl Service {
                 masks
             }
             (None, Some(_)) if request.targets.is_some() => {
-                return Err(Fault::new(Code::InvalidArgument, "targets goes with result_id; a mask file has labels.")
-                    .hint("Leave targets out, or pick one number with label."));
+                return Err(Fault::new(
+                    Code::InvalidArgument,
+                    "targets goes with result_id; a mask file has labels.",
+                )
+                .hint("Leave targets out, or pick one number with label."));
             }
             (None, Some(mask)) => self.masks_of_file(mask, request.label)?,
             _ => {
-                return Err(Fault::new(Code::InvalidArgument, "Either result_id or mask is needed, and not both.")
-                    .hint("Give result_id as segment returned it, or mask as the path of a .nii or .nii.gz file."));
+                return Err(Fault::new(
+                    Code::InvalidArgument,
+                    "Either result_id or mask is needed, and not both.",
+                )
+                .hint("Give result_id as segment returned it, or mask as the path of a .nii or .nii.gz file."));
             }
         };
         let image = request.image.as_deref().map(|image| self.image(image)).transpose()?;
-        let reference = request.reference.as_deref().map(|given| self.reference(given)).transpose()?;
+        let reference = request
+            .reference
+            .as_deref()
+            .map(|given| self.reference(given))
+            .transpose()?;
         let modality = result.as_ref().map(|result| result.image.modality);
-        let mut answer = MeasureAnswer { measurements: Vec::new(), warnings: Vec::new() };
+        let mut answer = MeasureAnswer {
+            measurements: Vec::new(),
+            warnings: Vec::new(),
+        };
         for Named { name, mask, known } in masks {
             let mut measurement = match (known, &image) {
                 (Some(known), None) => known,
@@ -73,11 +86,21 @@ impl Service {
         }
         if let Some(result) = &result {
             let asked = |warning: &&Warning| {
-                let name = result.masks.iter().find(|mask| Some(&mask.target) == warning.target.as_ref());
-                name.is_none_or(|mask| answer.measurements.iter().any(|measurement| measurement.name == mask.name))
+                let name = result
+                    .masks
+                    .iter()
+                    .find(|mask| Some(&mask.target) == warning.target.as_ref());
+                name.is_none_or(|mask| {
+                    answer
+                        .measurements
+                        .iter()
+                        .any(|measurement| measurement.name == mask.name)
+                })
             };
             let kept: Vec<Warning> = result.warnings.iter().filter(asked).cloned().collect();
-            answer.warnings.retain(|warning| !kept.iter().any(|there| there.code == warning.code));
+            answer
+                .warnings
+                .retain(|warning| !kept.iter().any(|there| there.code == warning.code));
             answer.warnings.splice(0..0, kept);
         }
         Ok(answer)
@@ -85,7 +108,8 @@ impl Service {
 
     /// A stored result that must be there.
     pub(super) fn result(&self, id: &str) -> Result<SegmentAnswer, Fault> {
-        self.stored_result(id)?.ok_or_else(|| crate::store::StoreError::NoResult { id: id.to_owned() }.into())
+        self.stored_result(id)?
+            .ok_or_else(|| crate::store::StoreError::NoResult { id: id.to_owned() }.into())
     }
 
     fn masks_of_result(&self, result: &SegmentAnswer, targets: Option<&[String]>) -> Result<Vec<Named>, Fault> {
@@ -95,11 +119,17 @@ impl Service {
             None => chosen.extend(&result.masks),
             Some(targets) => {
                 for target in targets {
-                    let mask = result.masks.iter().find(|mask| same(&mask.target, target) || same(&mask.name, target));
+                    let mask = result
+                        .masks
+                        .iter()
+                        .find(|mask| same(&mask.target, target) || same(&mask.name, target));
                     chosen.push(mask.ok_or_else(|| {
                         let there: Vec<&str> = result.masks.iter().map(|mask| mask.target.as_str()).collect();
-                        Fault::new(Code::UnknownTarget, format!("Result {} has no mask for {target:?}.", result.result_id))
-                            .hint(format!("It has: {}.", there.join(", ")))
+                        Fault::new(
+                            Code::UnknownTarget,
+                            format!("Result {} has no mask for {target:?}.", result.result_id),
+                        )
+                        .hint(format!("It has: {}.", there.join(", ")))
                     })?);
                 }
             }
@@ -109,11 +139,19 @@ impl Service {
             if named.iter().any(|there| there.name == mask.name) {
                 continue;
             }
-            let file = mask.files.first().and_then(|file| file.uri.rsplit('/').next()).unwrap_or_default();
+            let file = mask
+                .files
+                .first()
+                .and_then(|file| file.uri.rsplit('/').next())
+                .unwrap_or_default();
             let path = self.store.file(&result.result_id, file)?;
             let labels = read_labels(&path).map_err(|error| paths::read_fault(error, Code::BadMask))?;
             let known = Some(mask.measurement.clone());
-            named.push(Named { name: mask.name.clone(), mask: labels.foreground(), known });
+            named.push(Named {
+                name: mask.name.clone(),
+                mask: labels.foreground(),
+                known,
+            });
         }
         Ok(named)
     }
@@ -126,15 +164,26 @@ impl Service {
                 return Err(Fault::new(Code::InvalidArgument, "label 0 is the background.").hint("Give 1 or more."));
             }
             // A label that is nowhere is an empty mask: an answer, and not an error.
-            return Ok(vec![Named { name: format!("{stem} label {label}"), mask: labels.mask(label), known: None }]);
+            return Ok(vec![Named {
+                name: format!("{stem} label {label}"),
+                mask: labels.mask(label),
+                known: None,
+            }]);
         }
         let binary = values.iter().all(|value| *value == 1);
         if values.is_empty() || binary {
-            return Ok(vec![Named { name: stem, mask: labels.foreground(), known: None }]);
+            return Ok(vec![Named {
+                name: stem,
+                mask: labels.foreground(),
+                known: None,
+            }]);
         }
         if values.len() > MOST_LABELS {
-            return Err(Fault::new(Code::BadMask, format!("{given}: {} different labels, more than {MOST_LABELS}.", values.len()))
-                .hint("Is this an image and not a mask? Otherwise pick one with label."));
+            return Err(Fault::new(
+                Code::BadMask,
+                format!("{given}: {} different labels, more than {MOST_LABELS}.", values.len()),
+            )
+            .hint("Is this an image and not a mask? Otherwise pick one with label."));
         }
         let named = values.into_iter().map(|value| Named {
             name: format!("{stem} label {value}"),
@@ -160,7 +209,10 @@ impl Service {
             false => self.settings.access.resolve(given)?,
         };
         let labels = read_labels(&path).map_err(|error| paths::read_fault(error, Code::BadMask))?;
-        let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let file = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let stem = file.trim_end_matches(".gz").trim_end_matches(".nii").to_owned();
         Ok((labels, stem))
     }

@@ -5,8 +5,8 @@
 
 mod answer;
 mod detail;
-mod faults;
 mod fault;
+mod faults;
 mod files;
 mod measure;
 mod models;
@@ -15,8 +15,10 @@ mod plan;
 mod request;
 mod resources;
 mod run;
-mod text;
+pub(crate) mod text;
 
+pub use crate::anatomy::Detail;
+pub use crate::segment::{Cancel, Progress, Step};
 pub use answer::{
     Execution, FileAnswer, ImageIdentity, LabelAnswer, LabelmapAnswer, MaskAnswer, MeasureAnswer, ModelIdentity,
     PreviewAnswer, RunStatus, SegmentAnswer, Warning,
@@ -25,8 +27,6 @@ pub use fault::{Candidate, Code, Fault};
 pub use models::{ModelsFolder, find_models};
 pub use paths::Access;
 pub use plan::Plan;
-pub use crate::anatomy::Detail;
-pub use crate::segment::{Cancel, Progress, Step};
 pub use request::{Format, MeasureRequest, Orientation, SegmentRequest};
 pub use resources::{ResourceFile, StoredResult};
 
@@ -61,11 +61,16 @@ pub struct Settings {
 pub struct Service {
     settings: Settings,
     store: Store,
-    folder: ModelFolder,
-    /// Names of the default model, which take some milliseconds to set up.
-    resolver: Resolver,
+    model: Option<Model>,
     /// The network last used; loaded at the first need, since listing names needs none.
     loaded: Mutex<Option<Loaded>>,
+}
+
+/// The model that answers where a request names none.
+struct Model {
+    folder: ModelFolder,
+    /// Its names, which take some milliseconds to set up.
+    resolver: Resolver,
 }
 
 /// A network and the sha256 of its model folder. The lock on it is held by the one run that is at work.
@@ -78,14 +83,28 @@ impl Service {
     /// Opens the model's folder and the store. ONNX Runtime is not loaded yet.
     pub fn open(settings: Settings) -> Result<Service, Fault> {
         let folder = models::open(&settings.model, settings.models.as_deref())?;
-        let store = Store::open(&settings.results)?;
         let resolver = Resolver::new(Catalogue::load(), &models::offered(&folder));
-        Ok(Service { settings, store, folder, resolver, loaded: Mutex::new(None) })
+        let service = Service::without_model(settings)?;
+        Ok(Service {
+            model: Some(Model { folder, resolver }),
+            ..service
+        })
+    }
+
+    /// Opens the store alone: enough to measure masks and to list results.
+    pub fn without_model(settings: Settings) -> Result<Service, Fault> {
+        let store = Store::open(&settings.results)?;
+        Ok(Service {
+            settings,
+            store,
+            model: None,
+            loaded: Mutex::new(None),
+        })
     }
 
     /// The `list_anatomy` tool.
     pub fn list_anatomy(&self, request: &ListRequest) -> Result<ListAnswer, Fault> {
-        Ok(self.resolver.list(request)?)
+        Ok(self.own_model()?.resolver.list(request)?)
     }
 
     /// The store, for listing and pruning.
@@ -99,13 +118,21 @@ impl Service {
     }
 
     /// The model that answers where a request names none.
-    pub fn model(&self) -> &ModelFolder {
-        &self.folder
+    pub fn model(&self) -> Result<&ModelFolder, Fault> {
+        Ok(&self.own_model()?.folder)
+    }
+
+    fn own_model(&self) -> Result<&Model, Fault> {
+        self.model
+            .as_ref()
+            .ok_or_else(|| Fault::new(Code::Internal, "This service was opened without a model."))
     }
 }
 
 impl std::fmt::Debug for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Service").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Service")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }

@@ -19,14 +19,28 @@ pub struct ModelsFolder {
 /// checkout that the executable lies in. Never the working directory, which may hold anybody's files.
 pub fn find_models(asked: Option<&Path>) -> Option<ModelsFolder> {
     if let Some(path) = asked {
-        return Some(ModelsFolder { path: path.to_owned(), found_by: "asked for by --models or SAT_MCP_MODELS".into() });
+        return Some(ModelsFolder {
+            path: path.to_owned(),
+            found_by: "asked for by --models or SAT_MCP_MODELS".into(),
+        });
     }
     let executable = std::env::current_exe().ok()?.canonicalize().ok()?;
-    let installed = executable.parent()?.parent().map(|prefix| prefix.join("share/sat-mcp/models"));
+    let installed = executable
+        .parent()?
+        .parent()
+        .map(|prefix| prefix.join("share/sat-mcp/models"));
     let installed = installed.filter(|folder| folder.is_dir());
     installed
-        .map(|path| ModelsFolder { path, found_by: "installed with sat-mcp".into() })
-        .or_else(|| Some(ModelsFolder { path: checkout_of(&executable)?.join("onnx"), found_by: "of the checkout".into() }))
+        .map(|path| ModelsFolder {
+            path,
+            found_by: "installed with sat-mcp".into(),
+        })
+        .or_else(|| {
+            Some(ModelsFolder {
+                path: checkout_of(&executable)?.join("onnx"),
+                found_by: "of the checkout".into(),
+            })
+        })
 }
 
 /// Opens a model by name, or by folder where `name` is a path.
@@ -35,22 +49,35 @@ pub(super) fn open(name: &str, models: Option<&Path>) -> Result<ModelFolder, Fau
         return Ok(ModelFolder::open(Path::new(name))?);
     }
     let Some(models) = find_models(models) else {
-        return Err(Fault::new(Code::NotFound, format!("The model {name} was not found: no models folder is installed."))
-            .hint("Name the folder that holds models with --models DIR, or one model with --model DIR."));
+        return Err(Fault::new(
+            Code::NotFound,
+            format!("The model {name} was not found: no models folder is installed."),
+        )
+        .hint("Name the folder that holds models with --models DIR, or one model with --model DIR."));
     };
     let path = models.path.join(name);
     if !path.is_dir() {
         let there = names(&models.path).join(", ");
-        let there = if there.is_empty() { "there is none".to_owned() } else { format!("there are: {there}") };
-        return Err(Fault::new(Code::NotFound, format!("There is no model {name:?} in {}.", models.path.display()))
-            .hint(format!("Of models {there}.")));
+        let there = if there.is_empty() {
+            "there is none".to_owned()
+        } else {
+            format!("there are: {there}")
+        };
+        return Err(Fault::new(
+            Code::NotFound,
+            format!("There is no model {name:?} in {}.", models.path.display()),
+        )
+        .hint(format!("Of models {there}.")));
     }
     Ok(ModelFolder::open(&path)?)
 }
 
 /// Names of the models in a folder.
 pub(super) fn names(models: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(models).into_iter().flatten().filter_map(|entry| entry.ok());
+    let entries = std::fs::read_dir(models)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok());
     let mut names: Vec<String> = entries
         .filter(|entry| entry.path().join("model.toml").is_file())
         .filter_map(|entry| entry.file_name().into_string().ok())
@@ -72,7 +99,10 @@ pub(super) fn offered(folder: &ModelFolder) -> Offered {
         experimental: class.experimental,
         dice: class.dice.map(|dice| dice as f32),
     });
-    Offered { model: manifest.name.clone(), classes: classes.collect() }
+    Offered {
+        model: manifest.name.clone(),
+        classes: classes.collect(),
+    }
 }
 
 impl Service {
@@ -80,12 +110,13 @@ impl Service {
     /// callers of a server name models, they do not point at files.
     pub(super) fn model_for(&self, asked: Option<&str>) -> Result<ModelFolder, Fault> {
         match asked {
-            None => Ok(self.folder.clone()),
-            Some(name) if name == self.folder.manifest().name => Ok(self.folder.clone()),
-            Some(name) if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') => {
-                Err(Fault::new(Code::InvalidArgument, format!("{name:?} is not the name of a model."))
-                    .hint("Give a name, not a path; `sat-mcp doctor` lists the models there are."))
-            }
+            None => Ok(self.model()?.clone()),
+            Some(name) if name == self.model()?.manifest().name => Ok(self.model()?.clone()),
+            Some(name) if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') => Err(Fault::new(
+                Code::InvalidArgument,
+                format!("{name:?} is not the name of a model."),
+            )
+            .hint("Give a name, not a path; `sat-mcp doctor` lists the models there are.")),
             Some(name) => open(name, self.settings.models.as_deref()),
         }
     }
@@ -102,7 +133,10 @@ impl Service {
         let threads = self.settings.threads.unwrap_or_else(processors);
         let network = Network::open(&runtime, folder.clone(), self.settings.provider, threads)?;
         let network = Arc::new(Mutex::new(network));
-        *loaded = Some(Loaded { sha256: folder.sha256().to_owned(), network: network.clone() });
+        *loaded = Some(Loaded {
+            sha256: folder.sha256().to_owned(),
+            network: network.clone(),
+        });
         Ok(network)
     }
 }

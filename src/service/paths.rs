@@ -26,37 +26,63 @@ impl Access {
 
 /// A reader's error as a fault: `not_found` where there is no such file, `otherwise` for the rest.
 pub(super) fn read_fault(error: ReadError, otherwise: Code) -> Fault {
-    let code = if matches!(error, ReadError::NotFound { .. }) { Code::NotFound } else { otherwise };
+    let code = if matches!(error, ReadError::NotFound { .. }) {
+        Code::NotFound
+    } else {
+        otherwise
+    };
     Fault::new(code, super::faults::sentence(error.to_string()))
 }
 
 fn plain_path(given: &str) -> Result<PathBuf, Fault> {
     if given.trim().is_empty() {
-        return Err(Fault::new(Code::InvalidArgument, "The path is empty.").hint("Give the path of a .nii or .nii.gz file."));
+        return Err(
+            Fault::new(Code::InvalidArgument, "The path is empty.").hint("Give the path of a .nii or .nii.gz file.")
+        );
     }
-    let scheme = given.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| {
-        scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
-    });
+    let scheme = given
+        .split_once(':')
+        .map(|(scheme, _)| scheme)
+        .filter(|scheme| scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)));
     match scheme {
-        Some("file") => url::Url::parse(given).ok().and_then(|url| url.to_file_path().ok()).ok_or_else(|| {
-            Fault::new(Code::InvalidArgument, format!("{given}: this file URI names no path on this machine."))
+        Some("file") => url::Url::parse(given)
+            .ok()
+            .and_then(|url| url.to_file_path().ok())
+            .ok_or_else(|| {
+                Fault::new(
+                    Code::InvalidArgument,
+                    format!("{given}: this file URI names no path on this machine."),
+                )
                 .hint("Write it as file:///folder/scan.nii.gz.")
-        }),
-        Some("dicomweb") => Err(Fault::new(Code::InvalidArgument, format!("{given}: no DICOMweb server is configured."))
-            .hint("This version reads NIfTI files; give the path of a .nii or .nii.gz file.")),
-        Some(scheme) if given[scheme.len()..].starts_with("://") => {
-            Err(Fault::new(Code::InvalidArgument, format!("{given}: {scheme}: addresses are not fetched."))
-                .hint("Give the path of a file on this machine, or a file:// URI."))
-        }
+            }),
+        Some("dicomweb") => Err(Fault::new(
+            Code::InvalidArgument,
+            format!("{given}: no DICOMweb server is configured."),
+        )
+        .hint("This version reads NIfTI files; give the path of a .nii or .nii.gz file.")),
+        Some(scheme) if given[scheme.len()..].starts_with("://") => Err(Fault::new(
+            Code::InvalidArgument,
+            format!("{given}: {scheme}: addresses are not fetched."),
+        )
+        .hint("Give the path of a file on this machine, or a file:// URI.")),
         _ => Ok(PathBuf::from(given)),
     }
 }
 
 fn within(given: &str, path: &Path, roots: &[PathBuf]) -> Result<PathBuf, Fault> {
     let outside = || {
-        let roots = roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ");
-        Fault::new(Code::OutsideRoots, format!("{given}: this path lies outside the folders that the server may read."))
-            .hint(format!("It may read {roots}; put the file there, or start the server with --data-root FOLDER."))
+        let roots = roots
+            .iter()
+            .map(|root| root.display().to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
+        Fault::new(
+            Code::OutsideRoots,
+            format!("{given}: this path lies outside the folders that the server may read."),
+        )
+        .hint(format!(
+            "It may read {roots}; put the file there, or start the server with --data-root FOLDER."
+        ))
     };
     let first = roots.first().ok_or_else(outside)?;
     let absolute = first.join(path);
@@ -98,10 +124,21 @@ mod tests {
         std::fs::write(root.join("a.nii"), b"").unwrap();
         std::fs::write(top.join("secret.nii"), b"").unwrap();
         let access = Access::Roots(vec![root.clone()]);
-        for given in ["a.nii", "./a.nii", "../scans/a.nii", &format!("file://{}/a.nii", root.display())] {
+        for given in [
+            "a.nii",
+            "./a.nii",
+            "../scans/a.nii",
+            &format!("file://{}/a.nii", root.display()),
+        ] {
             assert_eq!(access.resolve(given).unwrap(), root.join("a.nii"), "{given}");
         }
-        for given in ["../secret.nii", "/etc/passwd", "../nothing.nii", "x/../../secret.nii", "/nowhere/at/all"] {
+        for given in [
+            "../secret.nii",
+            "/etc/passwd",
+            "../nothing.nii",
+            "x/../../secret.nii",
+            "/nowhere/at/all",
+        ] {
             assert_eq!(code(&access, given), Code::OutsideRoots, "{given}");
         }
         assert_eq!(access.resolve("not-there.nii").unwrap(), root.join("not-there.nii"));
@@ -119,9 +156,18 @@ mod tests {
 
     #[test]
     fn addresses_are_not_fetched() {
-        for given in ["http://example.org/a.nii", "s3://bucket/a.nii", "dicomweb:1.2/3.4", "", "file://host/share/a"] {
+        for given in [
+            "http://example.org/a.nii",
+            "s3://bucket/a.nii",
+            "dicomweb:1.2/3.4",
+            "",
+            "file://host/share/a",
+        ] {
             assert_eq!(code(&Access::Anything, given), Code::InvalidArgument, "{given}");
         }
-        assert_eq!(Access::Anything.resolve("C:/scan.nii").unwrap(), PathBuf::from("C:/scan.nii"));
+        assert_eq!(
+            Access::Anything.resolve("C:/scan.nii").unwrap(),
+            PathBuf::from("C:/scan.nii")
+        );
     }
 }

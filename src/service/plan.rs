@@ -76,7 +76,11 @@ impl Plan {
 
 pub(super) fn identity(folder: &ModelFolder) -> ModelIdentity {
     let manifest = folder.manifest();
-    ModelIdentity { name: manifest.name.clone(), version: manifest.version.clone(), sha256: folder.sha256().to_owned() }
+    ModelIdentity {
+        name: manifest.name.clone(),
+        version: manifest.version.clone(),
+        sha256: folder.sha256().to_owned(),
+    }
 }
 
 impl Service {
@@ -112,7 +116,15 @@ impl Service {
         formats.dedup();
         let result_id = result_id(&image, &folder, &targets, orientation, &formats);
         let preview = request.preview.unwrap_or(true);
-        Ok(Plan { volume, image, folder, orientation, preview, targets, result_id })
+        Ok(Plan {
+            volume,
+            image,
+            folder,
+            orientation,
+            preview,
+            targets,
+            result_id,
+        })
     }
 }
 
@@ -124,26 +136,46 @@ fn check(request: &SegmentRequest) -> Result<(), Fault> {
                 .hint("Name at least one structure, such as \"left hippocampus\"; list_anatomy gives the names."));
         }
         n if n > MOST_TARGETS => {
-            return Err(invalid(format!("{n} targets were given, more than {MOST_TARGETS}.")).hint("Ask in several requests."));
+            return Err(
+                invalid(format!("{n} targets were given, more than {MOST_TARGETS}.")).hint("Ask in several requests.")
+            );
         }
         _ => {}
     }
-    if let Some(long) = request.targets.iter().find(|target| target.chars().count() > MOST_CHARACTERS) {
+    if let Some(long) = request
+        .targets
+        .iter()
+        .find(|target| target.chars().count() > MOST_CHARACTERS)
+    {
         let start: String = long.chars().take(40).collect();
-        return Err(invalid(format!("The target beginning {start:?} is longer than {MOST_CHARACTERS} characters."))
-            .hint("A target is the name of one structure, not a sentence; give one name each."));
+        return Err(invalid(format!(
+            "The target beginning {start:?} is longer than {MOST_CHARACTERS} characters."
+        ))
+        .hint("A target is the name of one structure, not a sentence; give one name each."));
     }
     if request.formats.as_ref().is_some_and(Vec::is_empty) {
         return Err(invalid("formats is empty.".into()).hint("Leave it out, or give [\"nifti\"]."));
     }
-    if let Some(format) = request.formats.iter().flatten().find(|format| **format != Format::Nifti) {
-        let word = serde_json::to_value(format).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
-        return Err(invalid(format!("The format {word} is not written by this version of sat-mcp."))
-            .hint("It writes nifti; DICOM SEG and SR will come with the reading of DICOM series."));
+    if let Some(format) = request
+        .formats
+        .iter()
+        .flatten()
+        .find(|format| **format != Format::Nifti)
+    {
+        let word = serde_json::to_value(format)
+            .ok()
+            .and_then(|v| v.as_str().map(str::to_owned))
+            .unwrap_or_default();
+        return Err(
+            invalid(format!("The format {word} is not written by this version of sat-mcp."))
+                .hint("It writes nifti; DICOM SEG and SR will come with the reading of DICOM series."),
+        );
     }
     if let Some(server) = &request.send_to {
-        return Err(invalid(format!("send_to names {server:?}, but no DICOMweb server is configured."))
-            .hint("Leave send_to out; this version writes NIfTI files only."));
+        return Err(invalid(format!(
+            "send_to names {server:?}, but no DICOMweb server is configured."
+        ))
+        .hint("Leave send_to out; this version writes NIfTI files only."));
     }
     Ok(())
 }
@@ -156,8 +188,11 @@ fn modality_of(request: &SegmentRequest, volume: &Volume) -> Result<Modality, Fa
         )
         .hint("Leave modality out, or correct it.")),
         (Some(modality), _) | (None, Some(modality)) => Ok(modality),
-        (None, None) => Err(Fault::new(Code::InvalidArgument, "modality is missing: a NIfTI file does not say what made it.")
-            .hint("Give ct, mri or pet.")),
+        (None, None) => Err(Fault::new(
+            Code::InvalidArgument,
+            "modality is missing: a NIfTI file does not say what made it.",
+        )
+        .hint("Give ct, mri or pet.")),
     }
 }
 
@@ -170,8 +205,8 @@ impl Service {
         modality: Modality,
     ) -> Result<Vec<Target>, Fault> {
         let other;
-        let resolver = match folder.sha256() == self.folder.sha256() {
-            true => &self.resolver,
+        let resolver = match folder.sha256() == self.model()?.sha256() {
+            true => &self.own_model()?.resolver,
             false => {
                 other = Resolver::new(Catalogue::load(), &models::offered(folder));
                 &other
@@ -196,7 +231,11 @@ impl Service {
 
 fn target(folder: &ModelFolder, asked: &str, resolved: Resolved, modality: Modality) -> Target {
     let piece = |name: &str| {
-        let class = folder.manifest().classes.iter().find(|class| class.name == name && class.modalities.contains(&modality));
+        let class = folder
+            .manifest()
+            .classes
+            .iter()
+            .find(|class| class.name == name && class.modalities.contains(&modality));
         Piece {
             name: name.to_owned(),
             prompt: class.map_or(name, |class| class.prompt()).to_owned(),
@@ -248,8 +287,10 @@ fn result_id(
     orientation: AxisCode,
     formats: &[Format],
 ) -> String {
-    let asked: Vec<(&str, &str, bool)> =
-        targets.iter().map(|target| (target.asked.as_str(), target.name.as_str(), target.untrained)).collect();
+    let asked: Vec<(&str, &str, bool)> = targets
+        .iter()
+        .map(|target| (target.asked.as_str(), target.name.as_str(), target.untrained))
+        .collect();
     let of = serde_json::json!({
         "format": 1,
         "image": image.sha256,
@@ -265,5 +306,7 @@ fn result_id(
 
 fn uri_of(path: &std::path::Path) -> String {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    url::Url::from_file_path(&absolute).map(String::from).unwrap_or_else(|()| absolute.display().to_string())
+    url::Url::from_file_path(&absolute)
+        .map(String::from)
+        .unwrap_or_else(|()| absolute.display().to_string())
 }

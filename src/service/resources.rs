@@ -48,7 +48,7 @@ fn mime(file: &str) -> &'static str {
         Some("gz") => "application/gzip",
         Some("png") => "image/png",
         Some("json") => "application/json",
-        Some("txt") => "text/plain",
+        Some("txt" | "ctbl") => "text/plain",
         _ => "application/octet-stream",
     }
 }
@@ -56,19 +56,29 @@ fn mime(file: &str) -> &'static str {
 impl Service {
     /// The file that `uri` names.
     pub fn resource(&self, uri: &str) -> Result<ResourceFile, Fault> {
-        let (id, name) = uri.strip_prefix(RESULTS).and_then(|rest| rest.split_once('/')).ok_or_else(|| {
-            Fault::new(Code::NotFound, format!("{uri}: no such resource."))
-                .hint("Results are sat://results/{result_id}/{file}, as segment returns them.")
-        })?;
+        let (id, name) = uri
+            .strip_prefix(RESULTS)
+            .and_then(|rest| rest.split_once('/'))
+            .ok_or_else(|| {
+                Fault::new(Code::NotFound, format!("{uri}: no such resource."))
+                    .hint("Results are sat://results/{result_id}/{file}, as segment returns them.")
+            })?;
         let path = self.store.file(id, name)?;
         let bytes = path.metadata().map(|metadata| metadata.len()).unwrap_or(0);
-        Ok(ResourceFile { uri: uri.to_owned(), name: name.to_owned(), mime: mime(name), bytes, path })
+        Ok(ResourceFile {
+            uri: uri.to_owned(),
+            name: name.to_owned(),
+            mime: mime(name),
+            bytes,
+            path,
+        })
     }
 
     /// The file that `uri` names, with its bytes.
     pub fn read_resource(&self, uri: &str) -> Result<(ResourceFile, Vec<u8>), Fault> {
         let file = self.resource(uri)?;
-        let bytes = std::fs::read(&file.path).map_err(|error| Fault::new(Code::NotFound, format!("{uri}: {error}.")))?;
+        let bytes =
+            std::fs::read(&file.path).map_err(|error| Fault::new(Code::NotFound, format!("{uri}: {error}.")))?;
         Ok((file, bytes))
     }
 
@@ -87,7 +97,10 @@ impl Service {
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .collect();
         names.sort();
-        let files = names.iter().filter_map(|name| self.resource(&uri(&stored.id, name)).ok()).collect();
+        let files = names
+            .iter()
+            .filter_map(|name| self.resource(&uri(&stored.id, name)).ok())
+            .collect();
         Some(StoredResult {
             result_id: stored.id,
             used: stored.used,

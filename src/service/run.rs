@@ -34,7 +34,11 @@ impl Service {
         let pieces = distinct_pieces(&plan.targets);
         let masks = self.masks(&plan, &pieces, progress, cancel)?;
         let total = masks.windows + 1;
-        progress.report(&Step { done: total - 1, total, sentence: "measuring and writing the masks".into() });
+        progress.report(&Step {
+            done: total - 1,
+            total,
+            sentence: "measuring and writing the masks".into(),
+        });
         let found = measured(&plan, &masks.of_piece);
         let draft = self.store.begin(&plan.result_id)?;
         let written = files::write(draft.path(), &plan, &found)?;
@@ -49,19 +53,26 @@ impl Service {
             cached: masks.cached,
             seconds: seconds(began),
         };
-        let text = serde_json::to_string_pretty(&answer).map_err(|error| Fault::new(Code::Internal, error.to_string()))?;
+        let text =
+            serde_json::to_string_pretty(&answer).map_err(|error| Fault::new(Code::Internal, error.to_string()))?;
         draft.keep(&text)?;
         if let Err(error) = self.store.prune(&self.settings.limits) {
             tracing::warn!(%error, "old results could not be pruned");
         }
-        progress.report(&Step { done: total, total, sentence: "done".into() });
+        progress.report(&Step {
+            done: total,
+            total,
+            sentence: "done".into(),
+        });
         Ok(self.completed(answer, plan.preview))
     }
 
     /// The answer to a plan whose result is in the store.
     pub fn stored(&self, plan: &Plan) -> Result<Option<SegmentAnswer>, Fault> {
         let began = Instant::now();
-        let Some(mut answer) = self.stored_result(&plan.result_id)? else { return Ok(None) };
+        let Some(mut answer) = self.stored_result(&plan.result_id)? else {
+            return Ok(None);
+        };
         answer.image.uri.clone_from(&plan.image.uri);
         answer.execution.cached = true;
         answer.execution.seconds = seconds(began);
@@ -92,7 +103,9 @@ impl Service {
 
     /// A stored result as it was written.
     pub(super) fn stored_result(&self, id: &str) -> Result<Option<SegmentAnswer>, Fault> {
-        let Some(text) = self.store.result(id)? else { return Ok(None) };
+        let Some(text) = self.store.result(id)? else {
+            return Ok(None);
+        };
         match serde_json::from_str(&text) {
             Ok(answer) => Ok(Some(answer)),
             Err(error) => {
@@ -107,7 +120,11 @@ impl Service {
     /// Adds where the files lie, which `result.json` does not hold so that the store may be moved.
     pub(super) fn completed(&self, mut answer: SegmentAnswer, preview: bool) -> SegmentAnswer {
         let folder = self.store.root().join(&answer.result_id);
-        let path_of = |uri: &str| uri.rsplit('/').next().map(|file| folder.join(file).display().to_string());
+        let path_of = |uri: &str| {
+            uri.rsplit('/')
+                .next()
+                .map(|file| folder.join(file).display().to_string())
+        };
         for file in answer.masks.iter_mut().flat_map(|mask| &mut mask.files) {
             file.path = path_of(&file.uri);
         }
@@ -133,8 +150,10 @@ impl Service {
             prompt: piece.prompt.clone(),
             threshold: piece.threshold.to_bits(),
         };
-        let mut found: Vec<Option<KeptMask>> =
-            pieces.iter().map(|piece| self.store.kept_mask(&key(piece), &grid)).collect();
+        let mut found: Vec<Option<KeptMask>> = pieces
+            .iter()
+            .map(|piece| self.store.kept_mask(&key(piece), &grid))
+            .collect();
         let missing: Vec<usize> = (0..pieces.len()).filter(|i| found[*i].is_none()).collect();
         let mut provider = "none".to_owned();
         if !missing.is_empty() {
@@ -153,7 +172,10 @@ impl Service {
             };
             let prompts: Vec<Prompt> = missing
                 .iter()
-                .map(|i| Prompt { text: pieces[*i].prompt.clone(), threshold: pieces[*i].threshold })
+                .map(|i| Prompt {
+                    text: pieces[*i].prompt.clone(),
+                    threshold: pieces[*i].threshold,
+                })
                 .collect();
             let (volume, modality, size) = (&plan.volume, plan.image.modality, manifest.window.size);
             let made = segment(volume, modality, &how, size, &mut *network, &prompts, progress, cancel)?;
@@ -170,7 +192,12 @@ impl Service {
         let windows = found.iter().flatten().map(|kept| kept.windows).max().unwrap_or(0);
         let names = pieces.iter().map(|piece| piece.name.clone());
         let of_piece = names.zip(found.into_iter().flatten()).collect();
-        Ok(Masks { of_piece, windows, provider, cached: missing.is_empty() })
+        Ok(Masks {
+            of_piece,
+            windows,
+            provider,
+            cached: missing.is_empty(),
+        })
     }
 }
 
@@ -200,8 +227,11 @@ fn distinct_pieces(targets: &[Target]) -> Vec<Piece> {
 /// One entry per distinct name, in the order first asked.
 fn measured(plan: &Plan, of_piece: &HashMap<String, KeptMask>) -> Vec<(String, Measured)> {
     let mut found: Vec<(String, Measured)> = Vec::new();
-    let masks: HashMap<&str, (Mask, Option<f64>)> =
-        plan.targets.iter().map(|target| (target.name.as_str(), union_of(target, of_piece, &plan.volume))).collect();
+    let masks: HashMap<&str, (Mask, Option<f64>)> = plan
+        .targets
+        .iter()
+        .map(|target| (target.name.as_str(), union_of(target, of_piece, &plan.volume)))
+        .collect();
     for target in &plan.targets {
         if found.iter().any(|(name, _)| *name == target.name) {
             continue;
@@ -220,9 +250,17 @@ fn measured(plan: &Plan, of_piece: &HashMap<String, KeptMask>) -> Vec<(String, M
         let mut measurement = measure(&target.name, mask, &with);
         if target.composed_of.is_none() {
             let parts = parts_at_hand(&target.name, plan.image.modality, &masks);
-            measurement.checks.extend(parts.and_then(|parts| agreement(mask, &parts).ok()));
+            measurement
+                .checks
+                .extend(parts.and_then(|parts| agreement(mask, &parts).ok()));
         }
-        found.push((target.name.clone(), Measured { mask: mask.clone(), measurement }));
+        found.push((
+            target.name.clone(),
+            Measured {
+                mask: mask.clone(),
+                measurement,
+            },
+        ));
     }
     found
 }
@@ -235,7 +273,10 @@ fn parts_at_hand<'a>(
 ) -> Option<Vec<&'a Mask>> {
     let divisions = &Catalogue::load().class(name)?.divisions;
     let masks_of = |parts: &[String]| parts.iter().map(|part| Some(&masks.get(part.as_str())?.0)).collect();
-    divisions.iter().filter(|division| division.modality == modality).find_map(|division| masks_of(&division.parts))
+    divisions
+        .iter()
+        .filter(|division| division.modality == modality)
+        .find_map(|division| masks_of(&division.parts))
 }
 
 /// The name of the same structure on the other side.
@@ -250,7 +291,11 @@ fn other_side(name: &str) -> String {
 
 /// The mask of a target. A union's mean probability is that of its pieces, weighted by their voxels.
 fn union_of(target: &Target, of_piece: &HashMap<String, KeptMask>, volume: &Volume) -> (Mask, Option<f64>) {
-    let pieces: Vec<&KeptMask> = target.pieces.iter().filter_map(|piece| of_piece.get(&piece.name)).collect();
+    let pieces: Vec<&KeptMask> = target
+        .pieces
+        .iter()
+        .filter_map(|piece| of_piece.get(&piece.name))
+        .collect();
     let mut union = Mask::empty(volume.shared_grid());
     let (mut sum, mut voxels) = (0.0, 0u64);
     for piece in pieces {
@@ -281,7 +326,13 @@ fn answer(plan: &Plan, found: Vec<(String, Measured)>, written: Written) -> Segm
         labelmap: written.labelmap,
         preview: written.preview,
         warnings: warnings(plan, &by_name),
-        execution: Execution { provider: String::new(), precision: String::new(), windows: 0, cached: false, seconds: 0.0 },
+        execution: Execution {
+            provider: String::new(),
+            precision: String::new(),
+            windows: 0,
+            cached: false,
+            seconds: 0.0,
+        },
         eta_s: None,
     }
 }
@@ -290,7 +341,11 @@ fn answer(plan: &Plan, found: Vec<(String, Measured)>, written: Written) -> Segm
 fn warnings(plan: &Plan, found: &HashMap<&str, &Measured>) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = Vec::new();
     let mut warn = |target: &Target, code: &str, message: String| {
-        let warning = Warning { code: code.into(), message, target: Some(target.asked.clone()) };
+        let warning = Warning {
+            code: code.into(),
+            message,
+            target: Some(target.asked.clone()),
+        };
         if !warnings.contains(&warning) {
             warnings.push(warning);
         }
@@ -303,29 +358,45 @@ fn warnings(plan: &Plan, found: &HashMap<&str, &Measured>) -> Vec<Warning> {
         }
         for piece in &target.pieces {
             if let Some(dice) = piece.experimental {
-                let figure = dice.map(|dice| format!(" (Dice {dice:.2} in its own evaluation)")).unwrap_or_default();
+                let figure = dice
+                    .map(|dice| format!(" (Dice {dice:.2} in its own evaluation)"))
+                    .unwrap_or_default();
                 let model = &plan.folder.manifest().name;
-                let message = format!("{model} finds {:?} poorly{figure}: do not rely on this mask or its volume.", piece.name);
-                warn(target, "experimental_class", message);
+                let message = format!(
+                    "{model} finds {:?} poorly{figure}: do not rely on this mask or its volume.",
+                    piece.name
+                );
+                warn(target, super::text::EXPERIMENTAL, message);
             }
         }
         let measurement = &found[name.as_str()].measurement;
         match measurement.status {
             Status::Present => {}
             Status::Empty => {
-                warn(target, "empty_mask", format!("{name}: nothing was found. It may be absent, outside the scan, or missed."));
+                warn(
+                    target,
+                    "empty_mask",
+                    format!("{name}: nothing was found. It may be absent, outside the scan, or missed."),
+                );
             }
             Status::CutOff => {
                 let faces: Vec<&str> = measurement.truncated_at.iter().map(|face| face.as_str()).collect();
-                let message =
-                    format!("{name}: the mask reaches the image's edge ({}), so the volume is at least this.", faces.join(", "));
+                let message = format!(
+                    "{name}: the mask reaches the image's edge ({}), so the volume is at least this.",
+                    faces.join(", ")
+                );
                 warn(target, "cut_off", message);
             }
         }
         for check in measurement.checks.iter().filter(|check| !check.ok) {
-            warn(target, "check_failed", format!("{name}: {}", check.note));
+            let message = format!("{name}: {} is only {:.0} %.", check.note, check.value * 100.0);
+            warn(target, "check_failed", message);
         }
-        for warning in measurement.warnings.iter().filter(|warning| warning.code != "empty_mask") {
+        for warning in measurement
+            .warnings
+            .iter()
+            .filter(|warning| warning.code != "empty_mask")
+        {
             warn(target, &warning.code, warning.message.clone());
         }
     }

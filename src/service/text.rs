@@ -3,12 +3,18 @@
 use super::{MaskAnswer, MeasureAnswer, RunStatus, SegmentAnswer, Warning};
 use std::fmt::Write;
 
+/// Code of the warning that a class's accuracy is low.
+pub(super) const EXPERIMENTAL: &str = "experimental_class";
+
 impl SegmentAnswer {
     /// A line a target, then the warnings, then where the files are.
     pub fn text(&self) -> String {
         let mut text = String::new();
         if self.status == RunStatus::Running {
-            let eta = self.eta_s.map(|s| format!(" about {s:.0} s more")).unwrap_or_else(|| " a while".into());
+            let eta = self
+                .eta_s
+                .map(|s| format!(" about {s:.0} s more"))
+                .unwrap_or_else(|| " a while".into());
             let _ = write!(
                 text,
                 "Still running (result {}); it will take{eta}. Call segment again with the same arguments to get the result.",
@@ -33,10 +39,13 @@ impl SegmentAnswer {
             }
         }
         write_warnings(&mut text, &self.warnings);
-        let files: Vec<&str> = [self.labelmap.as_ref().map(|l| l.path.as_deref().unwrap_or(&l.uri)), self.preview.as_ref().map(|p| p.path.as_deref().unwrap_or(&p.uri))]
-            .into_iter()
-            .flatten()
-            .collect();
+        let files: Vec<&str> = [
+            self.labelmap.as_ref().map(|l| l.path.as_deref().unwrap_or(&l.uri)),
+            self.preview.as_ref().map(|p| p.path.as_deref().unwrap_or(&p.uri)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         let _ = write!(text, "Result {}. ", self.result_id);
         if !files.is_empty() {
             let _ = write!(text, "Label map and preview: {}. ", files.join(", "));
@@ -66,14 +75,32 @@ fn asked_as(mask: &MaskAnswer) -> String {
     }
 }
 
-/// Warnings that say the same of several targets are one line.
-fn write_warnings(text: &mut String, warnings: &[Warning]) {
-    let mut told: Vec<&str> = Vec::new();
+/// A line a warning; warnings that say the same of several targets are one line.
+pub(crate) fn warning_lines(warnings: &[Warning]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let experimental: Vec<&str> = warnings
+        .iter()
+        .filter(|warning| warning.code == EXPERIMENTAL)
+        .filter_map(|warning| warning.target.as_deref())
+        .collect();
     for warning in warnings {
-        if !told.contains(&warning.message.as_str()) {
-            let _ = writeln!(text, "! {}", warning.message);
-            told.push(&warning.message);
+        let line = match experimental.len() > 1 && warning.code == EXPERIMENTAL {
+            true => format!(
+                "Experimental, found poorly by this model: {}. Do not rely on these masks or their volumes.",
+                experimental.join(", ")
+            ),
+            false => warning.message.clone(),
+        };
+        if !lines.contains(&line) {
+            lines.push(line);
         }
+    }
+    lines
+}
+
+fn write_warnings(text: &mut String, warnings: &[Warning]) {
+    for line in warning_lines(warnings) {
+        let _ = writeln!(text, "! {line}");
     }
 }
 

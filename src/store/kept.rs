@@ -48,7 +48,10 @@ struct Header {
 
 impl MaskKey {
     fn file(&self) -> Result<String, serde_json::Error> {
-        Ok(format!("{}.mask", &blake3::hash(&serde_json::to_vec(self)?).to_hex()[..32]))
+        Ok(format!(
+            "{}.mask",
+            &blake3::hash(&serde_json::to_vec(self)?).to_hex()[..32]
+        ))
     }
 }
 
@@ -67,7 +70,11 @@ impl Store {
             return None;
         }
         match Mask::decode(grid.clone(), runs) {
-            Ok(mask) => Some(KeptMask { mask, mean_probability: header.mean_probability, windows: header.windows }),
+            Ok(mask) => Some(KeptMask {
+                mask,
+                mean_probability: header.mean_probability,
+                windows: header.windows,
+            }),
             Err(error) => {
                 tracing::warn!(%error, "a kept mask is damaged and will be made again");
                 None
@@ -78,7 +85,10 @@ impl Store {
     /// Keeps a mask, whole or not at all.
     pub fn keep_mask(&self, key: &MaskKey, kept: &KeptMask) -> Result<(), StoreError> {
         let path = self.kept_path(key)?;
-        let not_writable = |source| StoreError::NotWritable { path: path.clone(), source };
+        let not_writable = |source| StoreError::NotWritable {
+            path: path.clone(),
+            source,
+        };
         let folder = path.parent().unwrap_or(self.root());
         std::fs::create_dir_all(folder).map_err(not_writable)?;
         let runs = kept.mask.encode();
@@ -99,7 +109,10 @@ impl Store {
     fn kept_path(&self, key: &MaskKey) -> Result<PathBuf, StoreError> {
         let folder = self.folder(&key.image)?; // checks that it is hexadecimal
         let image = folder.file_name().unwrap_or_default();
-        let file = key.file().map_err(|error| StoreError::NotWritable { path: folder.clone(), source: error.into() })?;
+        let file = key.file().map_err(|error| StoreError::NotWritable {
+            path: folder.clone(),
+            source: error.into(),
+        })?;
         Ok(self.root().join(KEPT).join(image).join(file))
     }
 }

@@ -76,14 +76,20 @@ pub struct Stored {
 impl Store {
     /// Opens the results folder, making it where it is missing, and clears what runs that were cut off left behind.
     pub fn open(root: &Path) -> Result<Store, StoreError> {
-        let not_writable = |source| StoreError::NotWritable { path: root.to_owned(), source };
+        let not_writable = |source| StoreError::NotWritable {
+            path: root.to_owned(),
+            source,
+        };
         std::fs::create_dir_all(root.join(KEPT)).map_err(not_writable)?;
         let root = root.canonicalize().map_err(not_writable)?;
         // A folder may be read-only although it exists; better told now than after minutes of work.
         tempfile::Builder::new()
             .prefix(PARTIAL)
             .tempfile_in(&root)
-            .map_err(|source| StoreError::NotWritable { path: root.clone(), source })?;
+            .map_err(|source| StoreError::NotWritable {
+                path: root.clone(),
+                source,
+            })?;
         let store = Store { root };
         prune::clear_partial(&store.root);
         Ok(store)
@@ -117,7 +123,10 @@ impl Store {
 
     /// One file of a result.
     pub fn file(&self, id: &str, file: &str) -> Result<PathBuf, StoreError> {
-        let missing = || StoreError::NoFile { id: id.to_owned(), file: file.to_owned() };
+        let missing = || StoreError::NoFile {
+            id: id.to_owned(),
+            file: file.to_owned(),
+        };
         let folder = self.folder(id)?;
         if !folder.is_dir() {
             return Err(StoreError::NoResult { id: id.to_owned() });
@@ -135,20 +144,29 @@ impl Store {
         let folder = tempfile::Builder::new()
             .prefix(PARTIAL)
             .tempdir_in(&self.root)
-            .map_err(|source| StoreError::NotWritable { path: self.root.clone(), source })?;
+            .map_err(|source| StoreError::NotWritable {
+                path: self.root.clone(),
+                source,
+            })?;
         Ok(Draft { folder, target })
     }
 
     /// All results, last used first.
     pub fn results(&self) -> Result<Vec<Stored>, StoreError> {
-        let entries =
-            std::fs::read_dir(&self.root).map_err(|source| StoreError::Unreadable { path: self.root.clone(), source })?;
+        let entries = std::fs::read_dir(&self.root).map_err(|source| StoreError::Unreadable {
+            path: self.root.clone(),
+            source,
+        })?;
         let mut found: Vec<Stored> = entries
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
                 let id = path.file_name()?.to_str()?.to_owned();
                 let used = path.join(RESULT_FILE).metadata().ok()?.modified().ok()?;
-                Some(Stored { id, used, bytes: prune::bytes_in(&path) })
+                Some(Stored {
+                    id,
+                    used,
+                    bytes: prune::bytes_in(&path),
+                })
             })
             .collect();
         found.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.id.cmp(&b.id)));
@@ -181,11 +199,16 @@ impl Draft {
     /// Writes `result.json` and renames the folder into place. Where an equal result has come first, that one stays.
     pub fn keep(self, result: &str) -> Result<PathBuf, StoreError> {
         let path = self.folder.path().join(RESULT_FILE);
-        let not_writable = |source| StoreError::NotWritable { path: path.clone(), source };
+        let not_writable = |source| StoreError::NotWritable {
+            path: path.clone(),
+            source,
+        };
         std::fs::write(&path, result).map_err(not_writable)?;
         readable_by_all_who_may(self.folder.path()).map_err(not_writable)?;
         for entry in std::fs::read_dir(self.folder.path()).map_err(not_writable)? {
-            let file = entry.and_then(|entry| std::fs::File::open(entry.path())).map_err(not_writable)?;
+            let file = entry
+                .and_then(|entry| std::fs::File::open(entry.path()))
+                .map_err(not_writable)?;
             file.sync_all().map_err(not_writable)?;
         }
         match std::fs::rename(self.folder.path(), &self.target) {
@@ -194,7 +217,10 @@ impl Draft {
                 Ok(self.target)
             }
             Err(_) if self.target.join(RESULT_FILE).is_file() => Ok(self.target),
-            Err(source) => Err(StoreError::NotWritable { path: self.target.clone(), source }),
+            Err(source) => Err(StoreError::NotWritable {
+                path: self.target.clone(),
+                source,
+            }),
         }
     }
 }
@@ -228,7 +254,10 @@ mod tests {
         std::fs::write(draft.path().join("spleen.nii.gz"), b"mask").unwrap();
         assert_eq!(store.result("abc123").unwrap(), None);
         draft.keep("{}").unwrap();
-        assert_eq!(Store::open(dir.path()).unwrap().result("abc123").unwrap().as_deref(), Some("{}"));
+        assert_eq!(
+            Store::open(dir.path()).unwrap().result("abc123").unwrap().as_deref(),
+            Some("{}")
+        );
         assert_eq!(store.results().unwrap().len(), 1);
         assert!(store.file("abc123", "spleen.nii.gz").unwrap().is_file());
     }
@@ -238,7 +267,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         drop(store.begin("abc").unwrap());
-        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert_eq!(left, ["masks"]);
     }
 
@@ -261,7 +293,10 @@ mod tests {
         }
         store.begin("ab").unwrap().keep("{}").unwrap();
         for file in ["", ".", "..", "../ab/result.json", "nothing.png"] {
-            assert!(matches!(store.file("ab", file), Err(StoreError::NoFile { .. })), "{file:?}");
+            assert!(
+                matches!(store.file("ab", file), Err(StoreError::NoFile { .. })),
+                "{file:?}"
+            );
         }
     }
 

@@ -28,8 +28,11 @@ pub struct Pruned {
 impl Store {
     /// Deletes what is older than the limits allow, and the least recently used until the rest fits.
     pub fn prune(&self, limits: &Limits) -> Result<Pruned, StoreError> {
-        let mut entries: Vec<(SystemTime, u64, PathBuf)> =
-            self.results()?.into_iter().map(|result| (result.used, result.bytes, self.root.join(result.id))).collect();
+        let mut entries: Vec<(SystemTime, u64, PathBuf)> = self
+            .results()?
+            .into_iter()
+            .map(|result| (result.used, result.bytes, self.root.join(result.id)))
+            .collect();
         for folder in folders_in(&self.root.join(KEPT)) {
             entries.push((last_change(&folder), bytes_in(&folder), folder));
         }
@@ -54,19 +57,35 @@ impl Store {
 
 /// Renames a folder aside first, so that nobody finds it half deleted.
 pub(super) fn remove_folder(root: &Path, folder: &Path) -> Result<(), StoreError> {
-    let not_writable = |source| StoreError::NotWritable { path: folder.to_owned(), source };
-    let aside = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(root).map_err(not_writable)?;
+    let not_writable = |source| StoreError::NotWritable {
+        path: folder.to_owned(),
+        source,
+    };
+    let aside = tempfile::Builder::new()
+        .prefix(PARTIAL)
+        .tempdir_in(root)
+        .map_err(not_writable)?;
     std::fs::rename(folder, aside.path().join("deleted")).map_err(not_writable)?;
     aside.close().map_err(not_writable)
 }
 
 /// Deletes what runs that were cut off left behind.
 pub(super) fn clear_partial(root: &Path) {
-    let entries = std::fs::read_dir(root).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    for path in entries.filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(PARTIAL))) {
+    let entries = std::fs::read_dir(root)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()));
+    for path in entries.filter(|path| {
+        path.file_name()
+            .is_some_and(|n| n.to_string_lossy().starts_with(PARTIAL))
+    }) {
         let age = SystemTime::now().duration_since(last_change(&path)).unwrap_or_default();
         if age > CUT_OFF_AFTER {
-            let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            let removed = if path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else {
+                std::fs::remove_file(&path)
+            };
             if let Err(error) = removed {
                 tracing::warn!(path = %path.display(), %error, "a leftover of a run that was cut off cannot be deleted");
             }
@@ -75,16 +94,24 @@ pub(super) fn clear_partial(root: &Path) {
 }
 
 pub(super) fn bytes_in(folder: &Path) -> u64 {
-    let files = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| entry.ok()?.metadata().ok());
+    let files = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.metadata().ok());
     files.map(|metadata| metadata.len()).sum()
 }
 
 fn last_change(path: &Path) -> SystemTime {
-    path.metadata().and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+    path.metadata()
+        .and_then(|metadata| metadata.modified())
+        .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 fn folders_in(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let entries = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()));
     entries.filter(|path| path.is_dir()).collect()
 }
 
@@ -101,7 +128,10 @@ mod tests {
             std::fs::write(draft.path().join("a.nii.gz"), vec![0u8; 1000]).unwrap();
             let folder = draft.keep("{}").unwrap();
             let used = SystemTime::now() - Duration::from_secs(3600 * (ids.len() - i) as u64);
-            std::fs::File::open(folder.join("result.json")).unwrap().set_modified(used).unwrap();
+            std::fs::File::open(folder.join("result.json"))
+                .unwrap()
+                .set_modified(used)
+                .unwrap();
         }
         (dir, store)
     }
@@ -109,8 +139,19 @@ mod tests {
     #[test]
     fn the_least_recently_used_goes_first() {
         let (_dir, store) = store_with(&["aa", "bb", "cc"]);
-        let pruned = store.prune(&Limits { max_bytes: Some(2100), max_age: None }).unwrap();
-        assert_eq!(pruned, Pruned { entries: 1, bytes: 1002 });
+        let pruned = store
+            .prune(&Limits {
+                max_bytes: Some(2100),
+                max_age: None,
+            })
+            .unwrap();
+        assert_eq!(
+            pruned,
+            Pruned {
+                entries: 1,
+                bytes: 1002
+            }
+        );
         let left: Vec<_> = store.results().unwrap().into_iter().map(|result| result.id).collect();
         assert_eq!(left, ["cc", "bb"]);
     }
@@ -118,7 +159,12 @@ mod tests {
     #[test]
     fn what_is_too_old_goes() {
         let (_dir, store) = store_with(&["aa", "bb", "cc"]);
-        store.prune(&Limits { max_bytes: None, max_age: Some(Duration::from_secs(5400)) }).unwrap();
+        store
+            .prune(&Limits {
+                max_bytes: None,
+                max_age: Some(Duration::from_secs(5400)),
+            })
+            .unwrap();
         assert_eq!(store.results().unwrap().len(), 1);
     }
 }

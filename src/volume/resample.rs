@@ -69,24 +69,32 @@ impl Sampling {
             .collect()
     }
 
-    /// Where one new voxel lies along each old axis: what works for sheared grids, too.
-    pub fn locate(&self, new: [usize; 3]) -> [Neighbour; 3] {
-        let place = transform(&self.matrix, new.map(|n| n as f64));
-        [0, 1, 2].map(|axis| neighbour(place[axis], self.old_shape[axis]))
+    /// Where new voxels lie along each old axis, from `start` on along new axis `along`: what works for sheared grids,
+    /// too.
+    pub fn line(&self, start: [usize; 3], along: usize) -> impl Iterator<Item = [Neighbour; 3]> + '_ {
+        let first = transform(&self.matrix, start.map(|n| n as f64));
+        let step = [0, 1, 2].map(|axis| self.matrix[(axis, along)]);
+        (0..).map(move |n| {
+            [0, 1, 2].map(|axis| neighbour(first[axis] + f64::from(n) * step[axis], self.old_shape[axis]))
+        })
     }
 }
 
 fn neighbour(place: f64, length: usize) -> Neighbour {
     let last = length.saturating_sub(1);
-    let mut place = place.clamp(0.0, last as f64);
-    if (place - place.round()).abs() < SNAP_VOXELS {
-        place = place.round();
+    let place = place.clamp(0.0, last as f64);
+    // Truncated rather than rounded: without SSE4 in the target, rounding is a call.
+    let mut low = place as usize;
+    let mut weight = place - low as f64;
+    if weight > 1.0 - SNAP_VOXELS {
+        (low, weight) = (low + 1, 0.0);
+    } else if weight < SNAP_VOXELS {
+        weight = 0.0;
     }
-    let low = place as usize;
     Neighbour {
         low,
         high: (low + 1).min(last),
-        weight: place - low as f64,
+        weight,
     }
 }
 
@@ -105,11 +113,14 @@ pub(crate) fn resample(source: &[f32], sampling: &Sampling) -> Vec<f32> {
         let contiguous = (0..3).find(|&axis| sampling.from[axis] == 0).unwrap_or(2);
         slabs.for_each(|(n, slab)| fill_slab(slab, [n * SLAB, ny, nz], &tables, contiguous, source));
     } else {
-        let old_shape = sampling.old_shape;
         slabs.for_each(|(n, slab)| {
-            for (at, value) in slab.iter_mut().enumerate() {
-                let voxel = [n * SLAB + at / (ny * nz), at / nz % ny, at % nz];
-                *value = trilinear(source, old_shape, sampling.locate(voxel));
+            let planes = slab.len() / (ny * nz);
+            // The source is read plane by plane: for nearly all images its planes are the last axis of the new grid.
+            for (z, y) in (0..nz).flat_map(|z| (0..ny).map(move |y| (z, y))) {
+                let line = sampling.line([n * SLAB, y, z], 0);
+                for (x, place) in line.take(planes).enumerate() {
+                    slab[(x * ny + y) * nz + z] = trilinear(source, sampling.old_shape, place);
+                }
             }
         });
     }
@@ -140,7 +151,8 @@ fn fill_slab(slab: &mut [f32], [first, ny, nz]: [usize; 3], tables: &[Table; 3],
     match contiguous {
         0 => {
             let x = Part::of(x, first, planes);
-            for (b, c) in (0..ny).flat_map(|b| (0..nz).map(move |c| (b, c))) {
+            // Line after line of a plane of the source; what is written stays in the cache until the next plane.
+            for (c, b) in (0..nz).flat_map(|c| (0..ny).map(move |b| (c, b))) {
                 let row = Row::new(source, y, b, z, c);
                 row.interpolate(x, slab[b * nz + c..].iter_mut().step_by(ny * nz));
             }
@@ -179,6 +191,16 @@ impl<'a> Part<'a> {
             weight: &table.weight[range],
         }
     }
+
+    fn interpolate<'o>(self, out: impl Iterator<Item = &'o mut f32>, at: impl Fn(usize) -> f64) {
+        for (((&low, &high), &weight), value) in self.low.iter().zip(self.high).zip(self.weight).zip(out) {
+            *value = if weight == 0.0 {
+                at(low)
+            } else {
+                lerp(at(low), at(high), weight)
+            } as f32;
+        }
+    }
 }
 
 /// The four source lines that a line of output lies between.
@@ -203,12 +225,16 @@ impl<'a> Row<'a> {
 
     fn interpolate<'o>(&self, along: Part<'_>, out: impl Iterator<Item = &'o mut f32>) {
         let [p, q] = self.weights;
-        let at = |n: usize| {
-            let [a, b, c, d] = self.lines.map(|line| f64::from(line[n]));
-            lerp(lerp(a, b, p), lerp(c, d, p), q)
-        };
-        for (((&low, &high), &weight), value) in along.low.iter().zip(along.high).zip(along.weight).zip(out) {
-            *value = lerp(at(low), at(high), weight) as f32;
+        let [a, b, c, d] = self.lines;
+        // Many images need no interpolation along one axis or two; what has no weight is not read.
+        match (p == 0.0, q == 0.0) {
+            (true, true) => along.interpolate(out, |n| f64::from(a[n])),
+            (false, true) => along.interpolate(out, |n| lerp(f64::from(a[n]), f64::from(b[n]), p)),
+            (true, false) => along.interpolate(out, |n| lerp(f64::from(a[n]), f64::from(c[n]), q)),
+            (false, false) => along.interpolate(out, |n| {
+                let [a, b, c, d] = [a, b, c, d].map(|line| f64::from(line[n]));
+                lerp(lerp(a, b, p), lerp(c, d, p), q)
+            }),
         }
     }
 }

@@ -38,7 +38,10 @@ impl Place {
         {
             command.env("ORT_DYLIB_PATH", library);
         }
-        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).kill_on_drop(true);
+        command
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .kill_on_drop(true);
         command
     }
 
@@ -55,7 +58,9 @@ fn runtime(lib: &Path) -> Option<PathBuf> {
     let python = std::fs::read_dir(lib).ok()?.next()?.ok()?.path();
     let files = std::fs::read_dir(python.join("site-packages/onnxruntime/capi")).ok()?;
     let names = files.filter_map(|file| Some(file.ok()?.path()));
-    names.into_iter().find(|path| path.to_string_lossy().contains("libonnxruntime.so."))
+    names
+        .into_iter()
+        .find(|path| path.to_string_lossy().contains("libonnxruntime.so."))
 }
 
 /// A bright ball in a dark one, 3 mm voxels: small, but a head to the program.
@@ -65,23 +70,40 @@ pub fn write_head(path: &Path) {
     let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, &348i32.to_le_bytes());
     let dimensions = [3, shape[0], shape[1], shape[2], 1, 1, 1, 1];
-    dimensions.iter().enumerate().for_each(|(i, n)| put(40 + 2 * i, &n.to_le_bytes()));
+    dimensions
+        .iter()
+        .enumerate()
+        .for_each(|(i, n)| put(40 + 2 * i, &n.to_le_bytes()));
     put(70, &4i16.to_le_bytes()); // int16
     put(72, &16i16.to_le_bytes());
-    [1f32, 3.0, 3.0, 3.0].iter().enumerate().for_each(|(i, mm)| put(76 + 4 * i, &mm.to_le_bytes()));
+    [1f32, 3.0, 3.0, 3.0]
+        .iter()
+        .enumerate()
+        .for_each(|(i, mm)| put(76 + 4 * i, &mm.to_le_bytes()));
     put(108, &352f32.to_le_bytes());
     put(112, &1f32.to_le_bytes()); // scl_slope
     put(254, &1i16.to_le_bytes()); // sform_code
     let rows = [[3f32, 0.0, 0.0, -72.0], [0.0, 3.0, 0.0, -84.0], [0.0, 0.0, 3.0, -60.0]];
-    rows.iter().flatten().enumerate().for_each(|(i, value)| put(280 + 4 * i, &value.to_le_bytes()));
+    rows.iter()
+        .flatten()
+        .enumerate()
+        .for_each(|(i, value)| put(280 + 4 * i, &value.to_le_bytes()));
     put(344, b"n+1\0");
     let middle = shape.map(|n| f32::from(n) / 2.0);
     for k in 0..shape[2] {
         for j in 0..shape[1] {
             for i in 0..shape[0] {
                 let place = [i, j, k];
-                let radius = (0..3).map(|axis| (f32::from(place[axis]) / middle[axis] - 1.0).powi(2)).sum::<f32>();
-                let value: i16 = if radius < 0.1 { 160 } else if radius < 0.9 { 80 } else { 0 };
+                let radius = (0..3)
+                    .map(|axis| (f32::from(place[axis]) / middle[axis] - 1.0).powi(2))
+                    .sum::<f32>();
+                let value: i16 = if radius < 0.1 {
+                    160
+                } else if radius < 0.9 {
+                    80
+                } else {
+                    0
+                };
                 header.extend((value + (i * 7 + j * 13 + k * 5) % 5).to_le_bytes());
             }
         }

@@ -45,7 +45,13 @@ impl Desk for FakeDesk {
     fn list_anatomy(&self, request: &ListRequest) -> Result<ListAnswer, Fault> {
         let page: usize = request.cursor.as_deref().unwrap_or("0").parse().unwrap();
         let next_cursor = (page < 2).then(|| (page + 1).to_string());
-        Ok(ListAnswer { total: 0, items: vec![], next_cursor, model: "fake".into(), note: None })
+        Ok(ListAnswer {
+            total: 0,
+            items: vec![],
+            next_cursor,
+            model: "fake".into(),
+            note: None,
+        })
     }
 
     fn plan(&self, request: &SegmentRequest) -> Result<FakePlan, Fault> {

@@ -1,0 +1,62 @@
+"""Image preparation as inference does it (orientation, spacing, crop, intensities, windows), in numpy and scipy.
+
+The server's own code is the product; this is what training and evaluation need to see the same images as it.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import nibabel as nib
+import numpy as np
+from scipy.ndimage import map_coordinates
+
+
+def resampled_shape(shape: tuple[int, ...], spacing: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Voxels after resampling when the first centres coincide; halves round to even."""
+    return np.round((np.array(shape) - 1) * spacing / target).astype(int) + 1
+
+
+def to_grid(image: nib.Nifti1Image, spacing_mm: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The image in RAS at a spacing, trilinear with border values, and its affine."""
+    image = nib.as_closest_canonical(image)
+    data = np.asarray(image.dataobj, dtype=np.float32)
+    spacing = np.linalg.norm(image.affine[:3, :3], axis=0)
+    target = np.array(spacing_mm)
+    shape = resampled_shape(data.shape, spacing, target)
+    axes = [np.arange(n) * t / s for n, t, s in zip(shape, target, spacing)]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"))
+    data = map_coordinates(data, points, order=1, mode="nearest")
+    affine = image.affine @ np.diag([*(target / spacing), 1.0])
+    return data, affine
+
+
+def foreground(data: np.ndarray) -> tuple[slice, slice, slice]:
+    """Bounding box of voxels above 0; all of the image where there are none."""
+    found = data > 0
+    box = []
+    for axis in range(3):
+        hits = np.flatnonzero(found.any(axis=tuple(a for a in range(3) if a != axis)))
+        box.append(slice(int(hits[0]), int(hits[-1]) + 1) if len(hits) else slice(0, data.shape[axis]))
+    return tuple(box)
+
+
+def normalise(data: np.ndarray, percentiles: tuple[float, float] = (0.5, 99.5)) -> np.ndarray:
+    """Clip to percentiles, subtract the mean, divide by the population standard deviation."""
+    low, high = np.percentile(data, percentiles)
+    data = np.clip(data, low, high)
+    return ((data - data.mean()) / max(float(data.std()), 1e-8)).astype(np.float32)
+
+
+def window_starts(shape: tuple[int, ...], patch: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Where windows begin: half a patch apart, the last one moved back to end at the border."""
+    axes = []
+    for n, p in zip(shape, patch):
+        count = max(-(-n // (p // 2)) - 1, 1)
+        axes.append([max(min(i * (p // 2), n - p), 0) for i in range(count)])
+    return list(product(*axes))
+
+
+def pad_to(data: np.ndarray, patch: tuple[int, ...]) -> np.ndarray:
+    """Zeros at the high end until the patch fits."""
+    return np.pad(data, [(0, max(p - n, 0)) for n, p in zip(data.shape, patch)])

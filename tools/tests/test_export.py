@@ -1,0 +1,119 @@
+"""A model folder computes what PyTorch does, says so in its manifest, and appears whole or not at all."""
+
+import hashlib
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+import sat_tools.export as export
+from sat_tools.export import Description, export_model, fold_channels, whole_folder
+from sat_tools.inference import Model, importance
+from sat_tools.network import SatNetwork
+from sat_tools.text import TextEncoder, encode_texts, mini_config
+
+WINDOW = (24, 16, 20)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, tiny, tokenizer):
+    torch.manual_seed(3)
+    network, text = (
+        SatNetwork(tiny).eval(),
+        TextEncoder(mini_config(tokenizer.get_vocab_size()), tiny.query_width).eval(),
+    )
+    image, (ids, mask) = torch.randn(1, 1, *WINDOW), encode_texts(tokenizer, ["left thalamus", "brain"])
+    with torch.no_grad():
+        query = text(ids, mask, torch.tensor([1, 1]))
+        logits = network(image.expand(-1, 3, -1, -1, -1), query)
+    folder = tmp_path_factory.mktemp("models")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    description = Description(
+        name="tiny",
+        version="0.0.1",
+        description="nothing learnt",
+        architecture="UNET",
+        licence="Apache-2.0",
+        made_from=[{"what": "chance", "licence": "Apache-2.0"}],
+        classes=[{"name": "brain", "modalities": ["mri"]}],
+        spacing_mm=(2.0, 2.0, 3.0),
+    )
+    differences = export_model(folder / "tiny", network, text, folder / "tokenizer.json", WINDOW, description)
+    return folder / "tiny", differences, (image, query, logits)
+
+
+def test_graphs_agree_with_pytorch(exported):
+    assert max(exported[1].values()) < 1e-4
+
+
+def test_the_three_graphs_together_give_the_logits_of_the_three_channel_network(exported):
+    folder, _, (image, query, logits) = exported
+    model = Model.read(folder)
+    asked = model.queries(["left thalamus", "brain"])
+    assert np.allclose(asked, query.numpy(), atol=1e-5)
+    features, memory = model.backbone.run(["features", "memory"], {"image": image.numpy()})
+    for n in (1, 2):
+        embedding = model.decoder.run(["mask_embedding"], {"memory": memory, "query": asked[:n]})[0]
+        ours = np.einsum("nc,cxyz->nxyz", embedding, features[0])
+        assert np.abs(ours - logits[:n].numpy()).max() < 1e-4
+
+
+def test_manifest_has_sizes_and_hashes(exported):
+    folder = exported[0]
+    entries = Model.read(folder).entries
+    assert entries["format"] == 1 and entries["window"]["size"] == list(WINDOW)
+    assert entries["backbone"]["memory_tokens"] == 6 * 4 * 5 and entries["text"]["query_width"] == 24
+    assert entries["preparation"]["spacing_mm"] == [2.0, 2.0, 3.0]
+    for name, digest in entries["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    assert {f.name for f in folder.iterdir()} == {*entries["files"], "model.toml"}
+
+
+def test_a_failed_export_leaves_the_old_folder_and_no_rubbish(tmp_path, tiny, tokenizer, monkeypatch):
+    out = tmp_path / "model"
+    out.mkdir()
+    (out / "model.toml").write_text("old")
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    monkeypatch.setattr(export, "write_graphs", lambda *_: {"backbone": 1.0})
+    with pytest.raises(RuntimeError):
+        export_model(out, SatNetwork(tiny), None, tmp_path / "tokenizer.json", WINDOW, None)
+    assert (out / "model.toml").read_text() == "old"
+    assert {f.name for f in tmp_path.iterdir()} == {"model", "tokenizer.json"}
+
+
+def test_a_folder_is_swapped_whole(tmp_path):
+    out = tmp_path / "model"
+    for text in ("one", "two"):
+        with whole_folder(out) as part:
+            (part / "file").write_text(text)
+        assert (out / "file").read_text() == text
+    assert [f.name for f in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_window_that_does_not_fit_the_strides_is_refused(tmp_path, tiny, tokenizer):
+    with pytest.raises(ValueError, match="multiple of 4"):
+        export.write_graphs(tmp_path, SatNetwork(tiny), None, (24, 18, 20), tokenizer)
+
+
+@torch.no_grad()
+def test_folding_three_equal_channels_changes_nothing(tiny):
+    network = SatNetwork(tiny).eval()
+    image = torch.randn(1, 1, 16, 16, 16)
+    before = network.encode(image.expand(-1, 3, -1, -1, -1))[0]
+    fold_channels(network)
+    assert torch.allclose(network.encode(image)[0], before, atol=1e-4)
+
+
+def test_a_mask_comes_back_on_the_scans_own_grid(exported):
+    model = Model.read(exported[0])
+    affine = np.array([[-1.5, 0.1, 0, 20], [0.1, 1.5, 0, -30], [0, 0, 2, 5], [0, 0, 0, 1.0]])
+    data = np.random.default_rng(0).uniform(0, 100, (30, 28, 22)).astype(np.float32)
+    maps = list(model.segment(nib.Nifti1Image(data, affine), ["brain", "left thalamus"]))
+    assert len(maps) == 2
+    assert all(p.shape == (30, 28, 22) and (p >= 0).all() and (p <= 1).all() for p in maps)
+
+
+def test_importance_is_highest_in_the_middle_and_nowhere_zero():
+    weight = importance((16, 24, 8))
+    assert weight.max() == weight[8, 12, 4] == 10 and weight.min() > 0

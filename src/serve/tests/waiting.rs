@@ -247,6 +247,19 @@ async fn closing_stdin_cancels_the_run_and_ends_the_server_well() {
 }
 
 #[tokio::test]
+async fn who_waits_when_stdin_closes_is_told_at_once_even_inside_a_window() {
+    let mut served = served_by(patient(), "2025-11-25").await;
+    let id = served.wire.ask_tool("segment", scan("a-2x4000.nii"), "p").await;
+    until(&served.desk.started, 1).await;
+    let began = Instant::now();
+    served.wire.hang_up();
+    let answer = served.wire.answer(id).await;
+    assert_eq!(answer["result"]["_meta"]["sat-mcp/error"]["code"], "cancelled");
+    served.server.await.unwrap().unwrap();
+    assert!(began.elapsed() < Duration::from_millis(3000), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn what_was_asked_before_stdin_closed_is_still_answered() {
     let mut served = served().await;
     let id = served

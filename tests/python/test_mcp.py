@@ -7,7 +7,6 @@ import base64
 import gzip
 import json
 import subprocess
-import time
 
 import anyio
 import jsonschema

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use sat_mcp::segment::{ModelBox, Preparation, prepare, restore, restore_box};
-use sat_mcp::volume::{self, Affine, AxisCode, Grid, Modality, Volume};
+use sat_mcp::volume::{self, Affine, Anchor, AxisCode, Grid, Modality, Volume};
 
 fn timed<T>(what: &str, runs: usize, mut step: impl FnMut() -> T) -> T {
     let mut best = f64::INFINITY;
@@ -77,6 +77,7 @@ fn measure(source: Volume, folder: &Path) {
         spacing: [1.0, 1.0, 3.0],
         ct_window: [-500.0, 1000.0],
         percentiles: [0.5, 99.5],
+        anchor: Anchor::Published,
     };
     timed("hash", 3, || source.content_hash());
     let _ = timed("prepare, CT", 5, || prepare(&source, Modality::Ct, &how));

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use sat_mcp::segment::{ModelBox, Preparation, Prepared, prepare, restore, restore_box};
-use sat_mcp::volume::{self, Modality, Volume};
+use sat_mcp::volume::{self, Anchor, Modality, Volume};
 
 struct Case {
     name: String,
@@ -31,6 +31,7 @@ fn cases() -> Vec<Case> {
                 spacing: numbers(&told["spacing"]),
                 ct_window: [-500.0, 1000.0],
                 percentiles: [0.5, 99.5],
+                anchor: Anchor::Published,
             };
             let modality: Modality = serde_json::from_value(told["modality"].clone()).unwrap();
             let prepared = prepare(&source, modality, &how).unwrap();

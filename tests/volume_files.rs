@@ -7,7 +7,7 @@ mod nifti_bytes;
 use nifti_bytes::{Folder, Nifti, gzip};
 use proptest::prelude::*;
 use sat_mcp::segment::{Preparation, PrepareError, prepare};
-use sat_mcp::volume::{self, AxisCode, Modality, ReadError, Volume};
+use sat_mcp::volume::{self, Anchor, AxisCode, Modality, ReadError, Volume};
 
 fn read(bytes: &[u8]) -> Result<Volume, ReadError> {
     let folder = Folder::new();
@@ -393,6 +393,7 @@ fn a_constant_image_is_read_and_refused_when_prepared() {
         spacing: [1.0, 1.0, 3.0],
         ct_window: [-500.0, 1000.0],
         percentiles: [0.5, 99.5],
+        anchor: Anchor::Published,
     };
     let constant = read(&Nifti::new().floats(&[7.0; 24]).bytes()).unwrap();
     for modality in [Modality::Ct, Modality::Mri, Modality::Pet] {
@@ -417,6 +418,7 @@ fn an_image_that_would_not_fit_at_the_models_spacing_is_refused() {
         spacing: [0.01, 0.01, 0.01],
         ct_window: [-500.0, 1000.0],
         percentiles: [0.5, 99.5],
+        anchor: Anchor::Published,
     };
     let mut nifti = Nifti::new();
     let wide = nifti.sform([[90.0, 0.0, 0.0, 0.0], [0.0, 90.0, 0.0, 0.0], [0.0, 0.0, 90.0, 0.0]]);

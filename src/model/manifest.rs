@@ -4,7 +4,7 @@
 //! windows, and the classes; every file it names is checked against its hash before it is used.
 
 use super::ModelError;
-use crate::volume::Modality;
+use crate::volume::{Anchor, Modality};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -72,6 +72,9 @@ pub struct Preparation {
     pub ct_window_hu: [f64; 2],
     /// Other intensities are clipped to these percentiles.
     pub percentiles: [f64; 2],
+    /// What keeps its place when an oblique image is resampled: `published` or `first_voxel`.
+    #[serde(default)]
+    pub anchor: Anchor,
 }
 
 /// The sliding window.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::normalise::{normalise, percentiles};
-use crate::volume::{AxisCode, Grid, Modality, Sampling, Volume, resample, respaced};
+use crate::volume::{Anchor, AxisCode, Grid, Modality, Sampling, Volume, resample, respaced};
 
 /// The most voxels that an image may have after resampling: 2 GiB as floats, a body of 2.5 m at 0.6 x 0.6 x 3 mm.
 pub const MAX_PREPARED_VOXELS: usize = 1 << 29;
@@ -24,6 +24,8 @@ pub struct Preparation {
     pub ct_window: [f64; 2],
     /// Percentiles that other images are clipped to.
     pub percentiles: [f64; 2],
+    /// What keeps its place when an oblique image is resampled.
+    pub anchor: Anchor,
 }
 
 /// Why an image cannot be segmented. The caller knows its name.
@@ -128,7 +130,7 @@ pub fn prepare(volume: &Volume, modality: Modality, how: &Preparation) -> Result
         return Err(PrepareError::Spacing { spacing: how.spacing });
     }
     let (turned, turn) = volume.grid().reoriented(how.orientation);
-    let whole = respaced(&turned, how.spacing);
+    let whole = respaced(&turned, how.spacing, how.anchor);
     let shape = whole.shape();
     let len = shape
         .iter()

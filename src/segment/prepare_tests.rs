@@ -9,6 +9,7 @@ fn how(spacing: [f64; 3]) -> Preparation {
         spacing,
         ct_window: [-500.0, 1000.0],
         percentiles: [0.5, 99.5],
+        anchor: Anchor::Published,
     }
 }
 
@@ -73,4 +74,31 @@ fn the_number_of_threads_changes_nothing() {
         pool.install(|| prepare(&source, Modality::Mri, &how([1.0, 1.0, 3.0])).unwrap())
     };
     assert_eq!(with(1).voxels(), with(3).voxels());
+}
+
+/// A scan whose affine is turned by odd angles and rounded to single precision, as files hold it.
+#[test]
+fn turning_an_affine_moves_no_sample_where_the_first_voxel_is_the_anchor() {
+    let shape = [31, 40, 27];
+    let voxels: Vec<f32> = (0..shape.iter().product::<usize>())
+        .map(|i| ((i * 7919) % 1009) as f32)
+        .collect();
+    let straight = Affine::new_nonuniform_scaling(&[1.0, 1.1, 1.3].into());
+    let first_voxel = Preparation {
+        anchor: Anchor::FirstVoxel,
+        ..how([2.5; 3])
+    };
+    let of = |affine: Affine| {
+        let volume = Volume::new(Grid::new(shape, affine), voxels.clone(), None);
+        prepare(&volume, Modality::Mri, &first_voxel).unwrap()
+    };
+    let original = of(straight);
+    for angle in [0.1, 0.2, 0.35] {
+        let turn = nalgebra::Rotation3::from_euler_angles(angle, -0.7 * angle, 0.4 * angle).to_homogeneous();
+        let turned = of((turn * straight).map(|value| f64::from(value as f32)));
+        assert_eq!(turned.shape(), original.shape());
+        for (a, b) in turned.voxels().iter().zip(original.voxels()) {
+            assert!((a - b).abs() < 2e-3, "{a} for {b}");
+        }
+    }
 }

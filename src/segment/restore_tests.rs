@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::segment::{Preparation, prepare};
-use crate::volume::{Affine, AxisCode, Modality, Volume};
+use crate::volume::{Affine, Anchor, AxisCode, Modality, Volume};
 
 /// The mask voxel by voxel from the definition, in f64: clamp to the uncropped grid, interpolate, compare. Where the
 /// value is the threshold to rounding, `None`.
@@ -89,6 +89,7 @@ fn scenes() -> impl Strategy<Value = Scene> {
                 spacing,
                 ct_window: [-500.0, 1000.0],
                 percentiles: [0.5, 99.5],
+                anchor: Anchor::Published,
             };
             Scene {
                 source: Volume::new(grid, voxels, None),
@@ -139,7 +140,7 @@ proptest! {
         }
         let grid = Grid::new([6, 7, 8], affine);
         let source = Volume::new(grid, noise(336, seed).into_iter().map(|v| v + 0.1).collect(), None);
-        let how = Preparation { orientation: AxisCode::RAS, spacing: [1.0; 3], ct_window: [-1.0, 9.0], percentiles: [0.0, 100.0] };
+        let how = Preparation { orientation: AxisCode::RAS, spacing: [1.0; 3], ct_window: [-1.0, 9.0], percentiles: [0.0, 100.0], anchor: Anchor::Published };
         let prepared = prepare(&source, Modality::Ct, &how).unwrap();
         prop_assert_eq!(prepared.shape(), [6, 7, 8]);
         let probability = noise(336, !seed);

@@ -169,6 +169,7 @@ impl Service {
                 spacing: manifest.preparation.spacing_mm,
                 ct_window: manifest.preparation.ct_window_hu,
                 percentiles: manifest.preparation.percentiles,
+                anchor: manifest.preparation.anchor,
             };
             let prompts: Vec<Prompt> = missing
                 .iter()

@@ -26,4 +26,5 @@ pub use modality::Modality;
 pub use nifti::{MAX_VOXELS, Placement, read, read_labels, write_labels, write_mask, write_mask_to};
 pub(crate) use order::{from_key, to_key};
 pub(crate) use resample::{Neighbour, Sampling, resample};
+pub use spacing::Anchor;
 pub(crate) use spacing::respaced;

@@ -7,13 +7,38 @@ use super::Grid;
 /// MONAI's `AFFINE_TOL`: differences in spacing and affine that do not count.
 const TOLERANCE: f64 = 1e-3;
 
+/// What keeps its place when an oblique image is resampled.
+///
+/// A NIfTI file holds its affine in single precision, so an oblique one is sheared by some 1e-7. MONAI asks for a corner that lies
+/// lowest along all new axes to within 1e-8 voxels, and where rounding leaves none it lays the two grids' centres on
+/// each other instead: up to half a voxel away, by the luck of the last bits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Anchor {
+    /// As MONAI decides, to the letter: the published models were taught behind it.
+    #[default]
+    Published,
+    /// The first voxel, whatever rounding does to the affine: turning a scan's affine changes nothing.
+    FirstVoxel,
+}
+
+impl Anchor {
+    /// Voxels by which a corner may miss being the lowest.
+    fn slack(self) -> f64 {
+        match self {
+            Anchor::Published => 1e-8,
+            Anchor::FirstVoxel => 1e-2,
+        }
+    }
+}
+
 /// `grid` at `spacing` along its own axes, as MONAI's `Spacing` makes it; `grid` itself where MONAI would leave the
 /// image alone.
 ///
 /// The rotation stays and shear goes. The corner of the image that lies lowest along all new axes stays where it is (the
 /// first voxel, unless the grid is sheared), and a side of n voxels gets round((n - 1) s / s') + 1 of them. A spacing that
 /// is right within 0.001 mm is not touched.
-pub(crate) fn respaced(grid: &Grid, spacing: [f64; 3]) -> Grid {
+pub(crate) fn respaced(grid: &Grid, spacing: [f64; 3], anchor: Anchor) -> Grid {
     let linear: Matrix3<f64> = grid.affine().fixed_view::<3, 3>(0, 0).into();
     let origin: Vector3<f64> = grid.affine().fixed_view::<3, 1>(0, 3).into();
     let own = grid.spacing();
@@ -56,7 +81,8 @@ pub(crate) fn respaced(grid: &Grid, spacing: [f64; 3]) -> Grid {
         let (low, high) = bounds(axis);
         ((high - low + 1.0).round_ties_even()).max(1.0) as usize
     });
-    let lowest = (0..8).find(|&corner| (0..3).all(|axis| (bounds(axis).0 - seen[corner][axis]).abs() <= 1e-8));
+    let lowest =
+        (0..8).find(|&corner| (0..3).all(|axis| (bounds(axis).0 - seen[corner][axis]).abs() <= anchor.slack()));
     let new_origin = match lowest {
         Some(corner) => linear * corners[corner] + origin,
         None => {

@@ -1,0 +1,58 @@
+# What people and CI call. `make demo` and `make test` need Rust and Python 3.10 or newer; everything else they bring themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Cargo's own folder may lie elsewhere; the program finds ONNX Runtime from wherever it was built.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+ORT = $$(ls $(CURDIR)/$(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so* $(CURDIR)/$(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime*.dylib 2>/dev/null | head -n 1)
+
+.PHONY: help demo build test test-rust test-python test-tools check fmt clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(VENV)/runtime: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+build: $(VENV)/runtime ## the program, and a .venv with ONNX Runtime for it
+	cargo build --release --locked
+
+demo: build ## segment the head scan that ships with the project
+	ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(ORT)}" $(TARGET)/release/sat-mcp --models onnx demo
+
+$(VENV)/tests: tests/requirements.txt $(VENV)/runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+test: test-rust test-python ## everything that needs no PyTorch
+
+test-rust: $(VENV)/tests
+	ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(ORT)}" SAT_MCP_PYTHON=$(CURDIR)/$(BIN)/python cargo test --locked
+
+test-python: $(VENV)/tests
+	cargo build --locked
+	ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(ORT)}" SAT_MCP_PROGRAM=$(abspath $(TARGET))/debug/sat-mcp $(BIN)/python -m pytest -q tests/python
+
+test-tools: $(VENV)/tools ## what needs PyTorch: architecture, training, export, and the program against the same path in numpy
+	cargo build --locked
+	cd tools && SAT_MCP_PROGRAM=$(abspath $(TARGET))/debug/sat-mcp $(CURDIR)/$(VENV)/tools-venv/bin/python -m pytest -q tests anatomy
+
+$(VENV)/tools: tools/pyproject.toml $(VENV)/runtime
+	$(PYTHON) -m venv $(VENV)/tools-venv
+	$(VENV)/tools-venv/bin/python -m pip install --quiet --disable-pip-version-check './tools[test]'
+	touch $@
+
+check: ## format, lints, documentation
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+
+fmt: ## format the code
+	cargo fmt
+
+clean: ## forget what was built
+	cargo clean
+	rm -rf $(VENV)

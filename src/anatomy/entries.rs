@@ -1,0 +1,391 @@
+//! The catalogue's names joined with a model's classes: one [`Entry`] a name, and how it can be had in each modality.
+
+use super::words::is_side;
+use super::{Catalogue, Class, Kind, Laterality, Offered, OfferedClass};
+use crate::volume::Modality;
+use std::collections::{HashMap, HashSet};
+
+pub(super) const MODALITIES: [Modality; 3] = [Modality::Ct, Modality::Mri, Modality::Pet];
+
+fn slot(modality: Modality) -> usize {
+    match modality {
+        Modality::Ct => 0,
+        Modality::Mri => 1,
+        Modality::Pet => 2,
+    }
+}
+
+/// How a name can be had in one modality.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) enum Reach {
+    /// It means nothing in this modality.
+    #[default]
+    Nothing,
+    /// SAT has it, this model does not.
+    Known,
+    /// This model has its pieces: these classes, all offered.
+    Union(Vec<String>),
+    /// This model has it.
+    Offered,
+}
+
+impl Reach {
+    pub fn reachable(&self) -> bool {
+        matches!(self, Reach::Union(_) | Reach::Offered)
+    }
+
+    pub fn known(&self) -> bool {
+        *self != Reach::Nothing
+    }
+}
+
+/// Another name for an entry.
+#[derive(Debug)]
+pub(super) struct Synonym {
+    pub text: String,
+    /// Its evened-out form: what a phrase must spell to be it.
+    pub key: String,
+    /// The model's manifest has it, not the catalogue.
+    pub own: bool,
+}
+
+/// One name with all that is known of it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub name: String,
+    pub class: Option<&'static Class>,
+    pub offered: Option<OfferedClass>,
+    pub laterality: Option<Laterality>,
+    /// The model's own, then the catalogue's.
+    pub synonyms: Vec<Synonym>,
+    /// There are classes of the same name for the left and the right.
+    pub paired: bool,
+    pub reach: [Reach; 3],
+    divisions: Vec<(Modality, Vec<String>)>,
+    own_region: Option<String>,
+    weak_in: Vec<Modality>,
+}
+
+impl Entry {
+    pub fn reach(&self, modality: Modality) -> &Reach {
+        &self.reach[slot(modality)]
+    }
+
+    /// SAT's class or the model's: what the list shows without being asked.
+    pub fn is_class(&self) -> bool {
+        self.offered.is_some() || self.class.is_some_and(Class::taught)
+    }
+
+    pub fn modalities(&self) -> Vec<Modality> {
+        let own = |m: &Modality| {
+            self.class.is_some_and(|class| class.scans_in(*m).is_some())
+                || self
+                    .offered
+                    .as_ref()
+                    .is_some_and(|offered| offered.modalities.contains(m))
+        };
+        let classes: Vec<Modality> = MODALITIES.into_iter().filter(own).collect();
+        if classes.is_empty() {
+            MODALITIES.into_iter().filter(|m| self.reach(*m).known()).collect()
+        } else {
+            classes
+        }
+    }
+
+    pub fn region(&self, modality: Option<Modality>) -> &str {
+        match (self.class, self.own_region.as_deref()) {
+            (Some(class), _) => class.region(modality),
+            (None, Some(region)) => region,
+            (None, None) => "other",
+        }
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.class.map_or(Kind::Structure, |class| class.kind)
+    }
+
+    pub fn part_of(&self) -> Option<&str> {
+        let offered = self.offered.as_ref().and_then(|offered| offered.part_of.as_deref());
+        self.class.and_then(|class| class.part_of.as_deref()).or(offered)
+    }
+
+    /// Whether the model says of itself that it is weak at it, in `modality` or in any.
+    pub fn weak(&self, modality: Option<Modality>) -> bool {
+        self.weak_in
+            .iter()
+            .any(|weak| modality.is_none_or(|only| only == *weak))
+    }
+
+    /// Whether `name` is a piece of it.
+    pub fn has_part(&self, name: &str) -> bool {
+        self.divisions
+            .iter()
+            .any(|(_, parts)| parts.iter().any(|part| part == name))
+    }
+
+    /// The first way to divide it in `modality` (in any, where none is given).
+    pub fn parts(&self, modality: Option<Modality>) -> &[String] {
+        let mut ways = self
+            .divisions
+            .iter()
+            .filter(|(m, _)| modality.is_none_or(|wanted| wanted == *m));
+        ways.next().map_or(&[], |(_, parts)| parts)
+    }
+}
+
+/// Every name that means something with this model, in any modality.
+pub(super) fn entries(catalogue: &'static Catalogue, offered: &Offered) -> Vec<Entry> {
+    let mut entries = joined(catalogue, offered);
+    pair(&mut entries, catalogue);
+    reach(&mut entries);
+    forget_strangers(&mut entries);
+    entries.retain(|entry| entry.reach.iter().any(Reach::known));
+    entries
+}
+
+/// One entry a name: the catalogue's, then those that only the model has.
+fn joined(catalogue: &'static Catalogue, offered: &Offered) -> Vec<Entry> {
+    let mut own = by_name(offered);
+    let mut entry = |name: &str, class: Option<&'static Class>| {
+        let (offered, weak_in) = own
+            .remove(name)
+            .map_or((None, Vec::new()), |(class, weak)| (Some(class), weak));
+        let side = class.map_or_else(|| Laterality::of_name(name), |class| class.laterality);
+        let divisions = class.into_iter().flat_map(|class| &class.divisions);
+        Entry {
+            name: name.to_owned(),
+            laterality: offered.as_ref().and_then(|offered| offered.laterality).or(side),
+            synonyms: synonyms(offered.as_ref(), class),
+            paired: false,
+            reach: Default::default(),
+            divisions: divisions
+                .map(|division| (division.modality, division.parts.clone()))
+                .collect(),
+            own_region: offered.as_ref().and_then(|offered| offered.region.clone()),
+            weak_in,
+            class,
+            offered,
+        }
+    };
+    let mut entries: Vec<Entry> = catalogue
+        .classes()
+        .iter()
+        .map(|class| entry(&class.name, Some(class)))
+        .collect();
+    let catalogued: HashSet<&str> = catalogue.classes().iter().map(|class| class.name.as_str()).collect();
+    let mut seen: HashSet<&str> = HashSet::new();
+    for class in &offered.classes {
+        if !catalogued.contains(class.name.as_str()) && seen.insert(&class.name) {
+            entries.push(entry(&class.name, None));
+        }
+    }
+    entries
+}
+
+/// A model may describe a class once for each modality: taken together, with the modalities that it is weak in.
+fn by_name(offered: &Offered) -> HashMap<String, (OfferedClass, Vec<Modality>)> {
+    let mut classes: HashMap<String, (OfferedClass, Vec<Modality>)> = HashMap::new();
+    for class in &offered.classes {
+        let (known, weak_in) = classes.entry(class.name.clone()).or_insert_with(|| {
+            (
+                OfferedClass {
+                    modalities: Vec::new(),
+                    synonyms: Vec::new(),
+                    ..class.clone()
+                },
+                Vec::new(),
+            )
+        });
+        if class.experimental {
+            weak_in.extend(&class.modalities);
+        }
+        known.modalities.extend(&class.modalities);
+        known.synonyms.extend(class.synonyms.iter().cloned());
+        known.region = known.region.take().or_else(|| class.region.clone());
+        known.laterality = known.laterality.or(class.laterality);
+        known.part_of = known.part_of.take().or_else(|| class.part_of.clone());
+    }
+    classes
+}
+
+fn synonyms(offered: Option<&OfferedClass>, class: Option<&Class>) -> Vec<Synonym> {
+    let own = offered
+        .into_iter()
+        .flat_map(|offered| &offered.synonyms)
+        .map(|text| (text, true));
+    let catalogued = class
+        .into_iter()
+        .flat_map(|class| &class.synonyms)
+        .map(|text| (text, false));
+    own.chain(catalogued)
+        .map(|(text, own)| Synonym {
+            text: text.clone(),
+            key: String::new(),
+            own,
+        })
+        .collect()
+}
+
+/// A name without a side is the union of its left and its right, wherever both are names. Where a model offers both and
+/// nobody has a word for the whole, the name without the side becomes one, unless that word asks back.
+fn pair(entries: &mut Vec<Entry>, catalogue: &Catalogue) {
+    let without_side = |name: &str| {
+        name.split(' ')
+            .filter(|word| !is_side(word))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let mut sides: HashMap<String, [Option<usize>; 2]> = HashMap::new();
+    for (i, entry) in entries.iter().enumerate() {
+        if let Some(side) = Laterality::of_name(&entry.name) {
+            sides.entry(without_side(&entry.name)).or_default()[usize::from(side == Laterality::Right)] = Some(i);
+        }
+    }
+    let asked: HashSet<&str> = catalogue
+        .asks()
+        .iter()
+        .flat_map(|ask| &ask.phrases)
+        .map(String::as_str)
+        .collect();
+    let mut pairs: Vec<(String, usize, usize)> = sides
+        .into_iter()
+        .filter_map(|(whole, sides)| Some((whole, sides[0]?, sides[1]?)))
+        .collect();
+    pairs.sort();
+    for (whole, left, right) in pairs {
+        let parts = vec![entries[left].name.clone(), entries[right].name.clone()];
+        let place = entries.iter().position(|entry| entry.name == whole);
+        let place = match place {
+            Some(place) => place,
+            None if asked.contains(whole.as_str()) => continue,
+            None => match (&entries[left].offered, &entries[right].offered) {
+                (Some(model), Some(_)) => {
+                    let own_region = model.region.clone();
+                    entries.push(Entry {
+                        name: whole.clone(),
+                        class: None,
+                        offered: None,
+                        laterality: None,
+                        synonyms: Vec::new(),
+                        paired: true,
+                        reach: Default::default(),
+                        divisions: Vec::new(),
+                        weak_in: Vec::new(),
+                        own_region,
+                    });
+                    entries.len() - 1
+                }
+                _ => continue,
+            },
+        };
+        let entry = &mut entries[place];
+        entry.paired = true;
+        for modality in MODALITIES {
+            if !entry.divisions.iter().any(|(m, way)| *m == modality && *way == parts) {
+                entry.divisions.push((modality, parts.clone()));
+            }
+        }
+    }
+}
+
+/// What can be had of each name in each modality.
+fn reach(entries: &mut [Entry]) {
+    let by_name: HashMap<String, usize> = entries
+        .iter()
+        .enumerate()
+        .map(|(i, entry)| (entry.name.clone(), i))
+        .collect();
+    for modality in MODALITIES {
+        let found: Vec<Reach> = (0..entries.len())
+            .map(|i| {
+                match (
+                    pieces(entries, &by_name, i, modality, 0),
+                    known(entries, &by_name, i, modality, 0),
+                ) {
+                    (Some(pieces), _) if pieces.len() == 1 && pieces[0] == entries[i].name => Reach::Offered,
+                    (Some(pieces), _) => Reach::Union(pieces),
+                    (None, true) => Reach::Known,
+                    (None, false) => Reach::Nothing,
+                }
+            })
+            .collect();
+        for (entry, reach) in entries.iter_mut().zip(found) {
+            entry.reach[slot(modality)] = reach;
+        }
+    }
+}
+
+/// Drop the divisions into parts that mean nothing in that modality: SAT has no left and right cochlea on MR.
+fn forget_strangers(entries: &mut [Entry]) {
+    let known: HashMap<String, [bool; 3]> = entries
+        .iter()
+        .map(|entry| (entry.name.clone(), [0, 1, 2].map(|slot| entry.reach[slot].known())))
+        .collect();
+    for entry in entries {
+        entry.divisions.retain(|(modality, parts)| {
+            parts
+                .iter()
+                .all(|part| known.get(part).is_some_and(|known| known[slot(*modality)]))
+        });
+    }
+}
+
+/// No division in the catalogue is deeper: ventricles, lateral, left, horn.
+const DEEPEST: usize = 6;
+
+/// The model's classes whose union a name is.
+fn pieces(
+    entries: &[Entry],
+    by_name: &HashMap<String, usize>,
+    i: usize,
+    modality: Modality,
+    depth: usize,
+) -> Option<Vec<String>> {
+    let entry = entries.get(i)?;
+    if entry
+        .offered
+        .as_ref()
+        .is_some_and(|offered| offered.modalities.contains(&modality))
+    {
+        return Some(vec![entry.name.clone()]);
+    }
+    if depth == DEEPEST {
+        return None;
+    }
+    entry
+        .divisions
+        .iter()
+        .filter(|(m, _)| *m == modality)
+        .find_map(|(_, parts)| {
+            let mut all: Vec<String> = Vec::new();
+            for part in parts {
+                let found = pieces(entries, by_name, *by_name.get(part)?, modality, depth + 1)?;
+                all.extend(found.into_iter().filter(|name| !all.contains(name)).collect::<Vec<_>>());
+            }
+            Some(all)
+        })
+}
+
+/// Whether a name means anything in a modality: SAT or the model has it, or all its pieces.
+fn known(entries: &[Entry], by_name: &HashMap<String, usize>, i: usize, modality: Modality, depth: usize) -> bool {
+    let entry = &entries[i];
+    let taught = entry.class.is_some_and(|class| class.scans_in(modality).is_some());
+    let offered = entry
+        .offered
+        .as_ref()
+        .is_some_and(|offered| offered.modalities.contains(&modality));
+    taught
+        || offered
+        || (depth < DEEPEST
+            && entry
+                .divisions
+                .iter()
+                .filter(|(m, _)| *m == modality)
+                .any(|(_, parts)| {
+                    parts.iter().all(|part| {
+                        by_name
+                            .get(part)
+                            .is_some_and(|i| known(entries, by_name, *i, modality, depth + 1))
+                    })
+                }))
+}

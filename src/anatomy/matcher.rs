@@ -1,0 +1,251 @@
+//! Which names a phrase is, and what it means in one modality.
+//!
+//! [`Names`] joins the catalogue with what a model offers. [`Names::hits`] finds the names that a phrase spells, without
+//! regard to modality; [`Names::settle`] decides between them for one modality. Resolution and list both go this way.
+
+use super::entries::{Entry, entries};
+use super::spelling::Vocabulary;
+use super::words::{Spelling, is_side, spell};
+use super::{Catalogue, Offered};
+use crate::volume::Modality;
+use std::collections::{HashMap, HashSet};
+
+/// What a spelling may belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Name(usize),
+    Synonym(usize, bool /* the model's own */),
+    Ask(usize),
+}
+
+/// A name that a phrase spells. The higher `rank`, the sooner it is meant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Hit {
+    pub entry: usize,
+    pub score: f64,
+    rank: u8,
+}
+
+/// All names that a phrase spells.
+#[derive(Debug, Default)]
+pub(super) struct Hits {
+    names: Vec<Hit>,
+    ask: Option<(usize, f64)>,
+}
+
+/// What a phrase means in one modality.
+#[derive(Debug, PartialEq)]
+pub(super) enum Meant<'a> {
+    /// This name.
+    One(usize, f64),
+    /// Any of these, or none of them for the reason given.
+    Ask(Vec<usize>, Option<&'a str>),
+    /// A name of another modality.
+    Elsewhere(usize),
+    /// No name at all.
+    Nothing,
+}
+
+/// The catalogue's names joined with a model's.
+#[derive(Debug)]
+pub(super) struct Names {
+    pub entries: Vec<Entry>,
+    by_name: HashMap<String, usize>,
+    spelled: HashMap<String, Vec<Meaning>>,
+    run_together: HashMap<String, Vec<Meaning>>,
+    vocabulary: Vocabulary,
+    catalogue: &'static Catalogue,
+}
+
+impl Names {
+    pub fn new(catalogue: &'static Catalogue, offered: &Offered) -> Names {
+        let entries = entries(catalogue, offered);
+        let by_name = entries
+            .iter()
+            .enumerate()
+            .map(|(i, entry)| (entry.name.clone(), i))
+            .collect();
+        let mut names = Names {
+            entries,
+            by_name,
+            spelled: HashMap::new(),
+            run_together: HashMap::new(),
+            vocabulary: Vocabulary::default(),
+            catalogue,
+        };
+        names.index();
+        names
+    }
+
+    fn index(&mut self) {
+        for i in 0..self.entries.len() {
+            let name = spell(&self.entries[i].name);
+            let mut keys = HashSet::from([name.key()]);
+            self.learn(&name, Meaning::Name(i));
+            let mut synonyms = std::mem::take(&mut self.entries[i].synonyms);
+            synonyms.retain_mut(|synonym| {
+                let spelling = spell(&synonym.text);
+                synonym.key = spelling.key();
+                let new = keys.insert(synonym.key.clone());
+                if new {
+                    self.learn(&spelling, Meaning::Synonym(i, synonym.own));
+                }
+                new
+            });
+            self.entries[i].synonyms = synonyms;
+        }
+        for (i, ask) in self.catalogue.asks().iter().enumerate() {
+            for phrase in &ask.phrases {
+                self.learn(&spell(phrase), Meaning::Ask(i));
+            }
+        }
+    }
+
+    fn learn(&mut self, spelling: &Spelling, meaning: Meaning) {
+        self.vocabulary.learn(spelling);
+        let keys = [
+            (&mut self.spelled, Some(spelling.key())),
+            (&mut self.run_together, spelling.run_together()),
+        ];
+        for (index, key) in keys {
+            let Some(key) = key else { continue };
+            let known = index.entry(key).or_default();
+            if !known.contains(&meaning) {
+                known.push(meaning);
+            }
+        }
+    }
+
+    /// The entry of exactly this name.
+    pub fn named(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The names that a phrase spells: as they are, else with a letter or two put right.
+    pub fn hits(&self, spelling: &Spelling) -> Hits {
+        let as_written = self.look_up(spelling, 0);
+        if !as_written.is_empty() {
+            return as_written;
+        }
+        for distance in 1..=2 {
+            let mut found = Hits::default();
+            for corrected in self.vocabulary.corrections(spelling, distance) {
+                found.join(self.look_up(&corrected, distance));
+            }
+            if !found.is_empty() {
+                return found;
+            }
+        }
+        Hits::default()
+    }
+
+    fn look_up(&self, spelling: &Spelling, distance: usize) -> Hits {
+        if spelling.words.iter().all(|word| is_side(word)) {
+            return Hits::default();
+        }
+        let together = || spelling.run_together().and_then(|key| self.run_together.get(&key));
+        let mut hits = Hits::default();
+        for meaning in self
+            .spelled
+            .get(&spelling.key())
+            .or_else(together)
+            .into_iter()
+            .flatten()
+        {
+            let slip = match distance {
+                0 => 0.0,
+                1 => 0.12,
+                _ => 0.16,
+            };
+            let (entry, score, rank) = match *meaning {
+                Meaning::Name(entry) => (
+                    entry,
+                    1.0 - slip,
+                    if self.entries[entry].offered.is_some() { 4 } else { 3 },
+                ),
+                Meaning::Synonym(entry, own) if distance == 0 => (entry, 0.9, if own { 2 } else { 1 }),
+                Meaning::Synonym(entry, own) => (entry, 0.97 - slip, if own { 2 } else { 1 }),
+                Meaning::Ask(ask) => {
+                    hits.ask = Some((ask, 0.9 - slip / 2.0));
+                    continue;
+                }
+            };
+            if spelling.both && !self.entries[entry].paired {
+                continue;
+            }
+            hits.names.push(Hit {
+                entry,
+                score: if spelling.both { score.min(0.9) } else { score },
+                rank,
+            });
+        }
+        if spelling.both {
+            hits.ask = None;
+        }
+        hits
+    }
+
+    /// What a phrase means in one modality, by these rules: names that the modality knows come first, the model's own
+    /// before SAT's before synonyms; of equals, those the model has. If several are left, it asks back.
+    pub fn settle(&self, hits: &Hits, modality: Modality) -> Meant<'_> {
+        let here: Vec<&Hit> = hits
+            .names
+            .iter()
+            .filter(|hit| self.entries[hit.entry].reach(modality).known())
+            .collect();
+        if let Some(rank) = here.iter().map(|hit| hit.rank).max() {
+            let best: Vec<usize> = here
+                .iter()
+                .filter(|hit| hit.rank == rank)
+                .map(|hit| hit.entry)
+                .collect();
+            return match self.single(&best, modality) {
+                Some(entry) => {
+                    let scores = here.iter().filter(|hit| hit.entry == entry).map(|hit| hit.score);
+                    Meant::One(entry, scores.fold(0.0, f64::max))
+                }
+                None => Meant::Ask(unique(best), None),
+            };
+        }
+        if let Some((ask, score)) = hits.ask {
+            let ask = &self.catalogue.asks()[ask];
+            let choices: Vec<usize> = ask.choices.iter().filter_map(|choice| self.named(choice)).collect();
+            let known = |i: &usize| self.entries[*i].reach(modality).known();
+            let here: Vec<usize> = choices.iter().copied().filter(known).collect();
+            return match (self.single(&here, modality), &ask.why) {
+                (Some(entry), None) => Meant::One(entry, score),
+                (_, why) => Meant::Ask(if here.is_empty() { choices } else { here }, why.as_deref()),
+            };
+        }
+        let elsewhere = hits.names.iter().max_by_key(|hit| hit.rank);
+        elsewhere.map_or(Meant::Nothing, |hit| Meant::Elsewhere(hit.entry))
+    }
+
+    /// The only one of `entries`, or the only one of them that the model has.
+    fn single(&self, entries: &[usize], modality: Modality) -> Option<usize> {
+        let reachable = |i: &usize| self.entries[*i].reach(modality).reachable();
+        let entries = unique(entries.to_vec());
+        let had: Vec<usize> = entries.iter().copied().filter(reachable).collect();
+        match (had.as_slice(), entries.as_slice()) {
+            ([only], _) | ([], [only]) => Some(*only),
+            _ => None,
+        }
+    }
+}
+
+impl Hits {
+    fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.ask.is_none()
+    }
+
+    fn join(&mut self, other: Hits) {
+        self.names.extend(other.names);
+        self.ask = self.ask.or(other.ask);
+    }
+}
+
+fn unique(mut entries: Vec<usize>) -> Vec<usize> {
+    let mut seen = HashSet::new();
+    entries.retain(|entry| seen.insert(*entry));
+    entries
+}

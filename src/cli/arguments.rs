@@ -1,0 +1,257 @@
+//! The command line as a table.
+
+use crate::model::ProviderChoice;
+use crate::service::{Format, Orientation};
+use crate::volume::Modality;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Organs and lesions in 3-D radiology scans, found by name: SAT (Segment Anything by Text) for people and, over the Model
+/// Context Protocol, for agents. Not a medical device.
+#[derive(Debug, Parser)]
+#[command(name = "sat-mcp", version, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command: the flag, then the environment variable, then sat-mcp.toml, then the default.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Common options")]
+pub(super) struct Common {
+    /// Model to use: a folder of --models by name, or any folder by path [default: sat-mini]
+    #[arg(long, global = true, env = "SAT_MCP_MODEL", value_name = "NAME|DIR")]
+    pub model: Option<String>,
+    /// Folder of models [default: the one installed with sat-mcp, or onnx/ of its checkout]
+    #[arg(long, global = true, env = "SAT_MCP_MODELS", value_name = "DIR")]
+    pub models: Option<PathBuf>,
+    /// What runs the network: auto, cpu, openvino, cuda or tensorrt. One asked for by name runs or is an error [default: auto]
+    #[arg(long, global = true, env = "SAT_MCP_PROVIDER", value_name = "PROVIDER")]
+    pub provider: Option<ProviderChoice>,
+    /// ONNX Runtime's library [default: found beside the program or in its Python environment]
+    #[arg(long, global = true, env = "ORT_DYLIB_PATH", value_name = "FILE")]
+    pub ort_lib: Option<PathBuf>,
+    /// Where results are kept [default: $XDG_DATA_HOME/sat-mcp/results]
+    #[arg(long, global = true, env = "SAT_MCP_RESULTS", value_name = "DIR")]
+    pub results: Option<PathBuf>,
+    /// Threads for the network [default: one a processor]
+    #[arg(long, global = true, env = "SAT_MCP_THREADS", value_name = "N")]
+    pub threads: Option<usize>,
+    /// Settings file [default: $XDG_CONFIG_HOME/sat-mcp/sat-mcp.toml, where it is there]
+    #[arg(long, global = true, env = "SAT_MCP_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Segment the head scan that ships with sat-mcp: the main job from end to end
+    Demo(Demo),
+    /// Serve the tools to an agent over MCP on stdin and stdout
+    Serve(Serve),
+    /// Find structures in a scan by name: masks and volumes
+    Segment(Segment),
+    /// Measure a mask, a label map or a result
+    Measure(Measure),
+    /// What can be asked for, and under which names
+    Anatomy(Anatomy),
+    /// List, delete and prune kept results
+    Results(Results),
+    /// Say which ONNX Runtime, providers, models and folders are in use, and which really work
+    Doctor(Doctor),
+}
+
+impl Command {
+    /// Whether the command was asked for JSON.
+    pub fn json(&self) -> bool {
+        match self {
+            Command::Demo(demo) => demo.json,
+            Command::Serve(_) => false,
+            Command::Segment(segment) => segment.json,
+            Command::Measure(measure) => measure.json,
+            Command::Anatomy(anatomy) => anatomy.json,
+            Command::Results(results) => results.json,
+            Command::Doctor(doctor) => doctor.json,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Also put the files into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print the tool's structuredContent
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Folder that callers may name files in; repeatable [default: the working directory]
+    #[arg(long = "data-root", value_name = "DIR")]
+    pub data_roots: Vec<PathBuf>,
+    /// Seconds after which a caller without progress gets an answer, if only `status: running`
+    #[arg(long, value_name = "SECONDS", default_value = "8", value_parser = seconds)]
+    pub answer_within: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Segment {
+    /// The scan: .nii or .nii.gz, or a file:// URI of one
+    #[arg(long, value_name = "PATH")]
+    pub image: String,
+    /// What to find, by name; repeatable
+    #[arg(long = "target", value_name = "NAME", required = true)]
+    pub targets: Vec<String>,
+    /// What made the scan; NIfTI files do not say
+    #[arg(long)]
+    pub modality: Option<ModalityWord>,
+    /// Orientation the network reads it in: RAS, or ASR for spine MR read in the sagittal plane
+    #[arg(long, ignore_case = true)]
+    pub orientation: Option<OrientationWord>,
+    /// Files wanted; this version writes nifti alone
+    #[arg(long, value_delimiter = ',')]
+    pub formats: Vec<FormatWord>,
+    /// Try names that the model was never taught, as they stand
+    #[arg(long)]
+    pub allow_untrained: bool,
+    /// Also put the files into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print the tool's structuredContent
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["mask", "result"]))]
+pub(super) struct Measure {
+    /// A mask or label map: .nii or .nii.gz
+    #[arg(long, value_name = "PATH")]
+    pub mask: Option<String>,
+    /// A result of `segment`
+    #[arg(long, value_name = "ID")]
+    pub result: Option<String>,
+    /// Which of the result's masks; repeatable [default: all]
+    #[arg(long = "target", value_name = "NAME", conflicts_with = "mask")]
+    pub targets: Vec<String>,
+    /// One label of a label map [default: every label]
+    #[arg(long, value_name = "N", conflicts_with = "result")]
+    pub label: Option<u32>,
+    /// The scan, for intensities
+    #[arg(long, value_name = "PATH")]
+    pub image: Option<String>,
+    /// A second mask on the same grid to compare with
+    #[arg(long, value_name = "PATH")]
+    pub reference: Option<String>,
+    /// Print the tool's structuredContent
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Anatomy {
+    /// A word or phrase
+    pub query: Option<String>,
+    /// Only what exists in this kind of scan
+    #[arg(long)]
+    pub modality: Option<ModalityWord>,
+    /// Only this region of the body
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Items to print, 1 to 200 [default: 50]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<i64>,
+    /// Go on where an earlier answer's next_cursor says
+    #[arg(long)]
+    pub cursor: Option<String>,
+    /// Print the tool's structuredContent
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Results {
+    /// Delete this result; repeatable
+    #[arg(long, value_name = "ID")]
+    pub delete: Vec<String>,
+    /// Delete the least recently used results and kept masks until the limits are met
+    #[arg(long)]
+    pub prune: bool,
+    /// Limit for --prune, in gigabytes [default: results_max_gb]
+    #[arg(long, value_name = "GB", requires = "prune")]
+    pub max_gb: Option<f64>,
+    /// Limit for --prune, in days since last use [default: results_max_days]
+    #[arg(long, value_name = "DAYS", requires = "prune")]
+    pub max_days: Option<f64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum ModalityWord {
+    Ct,
+    Mri,
+    Pet,
+}
+
+impl From<ModalityWord> for Modality {
+    fn from(word: ModalityWord) -> Modality {
+        match word {
+            ModalityWord::Ct => Modality::Ct,
+            ModalityWord::Mri => Modality::Mri,
+            ModalityWord::Pet => Modality::Pet,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "UPPER")]
+pub(super) enum OrientationWord {
+    Ras,
+    Asr,
+}
+
+impl From<OrientationWord> for Orientation {
+    fn from(word: OrientationWord) -> Orientation {
+        match word {
+            OrientationWord::Ras => Orientation::Ras,
+            OrientationWord::Asr => Orientation::Asr,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum FormatWord {
+    Nifti,
+    DicomSeg,
+    DicomSr,
+}
+
+impl From<FormatWord> for Format {
+    fn from(word: FormatWord) -> Format {
+        match word {
+            FormatWord::Nifti => Format::Nifti,
+            FormatWord::DicomSeg => Format::DicomSeg,
+            FormatWord::DicomSr => Format::DicomSr,
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| format!("{text:?} is not a number of seconds"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}

@@ -1,0 +1,83 @@
+//! Commands for people, one file each. Results go to stdout, everything else to stderr.
+
+mod anatomy;
+mod arguments;
+mod bar;
+mod demo;
+mod doctor;
+mod measure;
+mod results;
+mod segment;
+mod serve;
+mod settings;
+mod table;
+
+use crate::service::{Code, Fault};
+use arguments::{Arguments, Command};
+use clap::Parser;
+use serde::Serialize;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Done.
+const DONE: u8 = 0;
+/// Anything that is neither success nor wrong usage.
+const FAILED: u8 = 1;
+/// Wrong usage.
+const USAGE: u8 = 2;
+
+/// Runs the command line of this process. Exit codes: 0 done, 2 wrong usage, 1 anything else.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse(); // ends the process with 2, or 0 for --help and --version
+    crate::serve::log_to_stderr();
+    let json = arguments.command.json();
+    let code = match run(arguments) {
+        Ok(()) => DONE,
+        Err(fault) => {
+            tell(&fault, json);
+            if fault.code == Code::InvalidArgument {
+                USAGE
+            } else {
+                FAILED
+            }
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn run(arguments: Arguments) -> Result<(), Fault> {
+    let common = &arguments.common;
+    match arguments.command {
+        Command::Demo(demo) => demo::run(common, &demo),
+        Command::Serve(serve) => serve::run(common, &serve),
+        Command::Segment(segment) => segment::run(common, &segment),
+        Command::Measure(measure) => measure::run(common, &measure),
+        Command::Anatomy(anatomy) => anatomy::run(common, &anatomy),
+        Command::Results(results) => results::run(common, &results),
+        Command::Doctor(doctor) => doctor::run(common, &doctor),
+    }
+}
+
+fn tell(fault: &Fault, json: bool) {
+    eprintln!("error: {}", fault.message);
+    if let Some(hint) = &fault.hint {
+        eprintln!("{hint}");
+    }
+    if json {
+        // A reader of stdout that has gone away can be told nothing.
+        let _ = print_json(&serde_json::json!({ "error": fault }));
+    }
+}
+
+/// Prints to stdout; a reader that has gone away is no error of ours.
+fn print(text: &str) -> Result<(), Fault> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.map_err(|error| Fault::new(Code::Internal, format!("stdout cannot be written: {error}."))),
+    }
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), Fault> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Fault::new(Code::Internal, error.to_string()))?;
+    print(&text)
+}

@@ -1,0 +1,127 @@
+//! Where each setting comes from: the flag or its environment variable (clap knows both), then sat-mcp.toml, then the default.
+
+use super::arguments::Common;
+use crate::model::ProviderChoice;
+use crate::service::{Access, Code, Fault, Settings};
+use crate::store::Limits;
+use etcetera::BaseStrategy;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Gigabytes that results may take by default.
+const RESULTS_MAX_GB: f64 = 20.0;
+/// The model that ships.
+const MODEL: &str = "sat-mini";
+
+/// sat-mcp.toml.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    pub model: Option<String>,
+    pub models: Option<PathBuf>,
+    pub provider: Option<String>,
+    pub ort_lib: Option<PathBuf>,
+    pub threads: Option<usize>,
+    pub results: Option<PathBuf>,
+    pub results_max_gb: Option<f64>,
+    pub results_max_days: Option<f64>,
+    #[serde(default)]
+    pub data_roots: Vec<PathBuf>,
+    /// The file it was read from, if any.
+    #[serde(skip)]
+    pub path: Option<PathBuf>,
+}
+
+impl Config {
+    /// The file that was named, which must be there, or the user's own, which may be.
+    pub fn read(named: Option<&Path>) -> Result<Config, Fault> {
+        let own = || {
+            etcetera::choose_base_strategy()
+                .ok()
+                .map(|base| base.config_dir().join("sat-mcp/sat-mcp.toml"))
+        };
+        let Some(path) = named
+            .map(Path::to_owned)
+            .or_else(|| own().filter(|path| path.is_file()))
+        else {
+            return Ok(Config::default());
+        };
+        let wrong = |fault: String| {
+            Fault::new(Code::InvalidArgument, format!("{}: {fault}", path.display()))
+                .hint("Correct the settings file, or name another with --config.")
+        };
+        let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+        let config: Config = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        Ok(Config {
+            path: Some(path),
+            ..config
+        })
+    }
+
+    /// Settings of a service that reads any file.
+    pub fn settings(&self, common: &Common) -> Result<Settings, Fault> {
+        let provider = match (&common.provider, &self.provider) {
+            (Some(provider), _) => *provider,
+            (None, Some(word)) => word
+                .parse()
+                .map_err(|error: String| Fault::new(Code::InvalidArgument, error))?,
+            (None, None) => ProviderChoice::Auto,
+        };
+        let threads = common.threads.or(self.threads);
+        if threads.is_some_and(|threads| threads == 0 || threads > 1024) {
+            return Err(Fault::new(Code::InvalidArgument, "threads is not within 1 to 1024."));
+        }
+        Ok(Settings {
+            model: common
+                .model
+                .clone()
+                .or_else(|| self.model.clone())
+                .unwrap_or_else(|| MODEL.to_owned()),
+            models: common.models.clone().or_else(|| self.models.clone()),
+            provider,
+            ort_lib: common.ort_lib.clone().or_else(|| self.ort_lib.clone()),
+            threads,
+            results: self.results(common)?,
+            limits: limits(self.results_max_gb.or(Some(RESULTS_MAX_GB)), self.results_max_days)?,
+            access: Access::Anything,
+        })
+    }
+
+    fn results(&self, common: &Common) -> Result<PathBuf, Fault> {
+        if let Some(named) = common.results.clone().or_else(|| self.results.clone()) {
+            return Ok(named);
+        }
+        let base = etcetera::choose_base_strategy().map_err(|error| {
+            Fault::new(
+                Code::InvalidArgument,
+                format!("There is no home folder to keep results in ({error})."),
+            )
+            .hint("Name a folder with --results DIR or SAT_MCP_RESULTS.")
+        })?;
+        Ok(base.data_dir().join("sat-mcp/results"))
+    }
+}
+
+/// Limits from gigabytes and days.
+pub(super) fn limits(gigabytes: Option<f64>, days: Option<f64>) -> Result<Limits, Fault> {
+    let wrong = |name: &str| {
+        Fault::new(
+            Code::InvalidArgument,
+            format!("{name} must be a number that is not negative."),
+        )
+    };
+    if gigabytes.is_some_and(|gb| !(gb.is_finite() && gb >= 0.0)) {
+        return Err(wrong("The limit in gigabytes"));
+    }
+    let max_age = days.map(|days| Duration::try_from_secs_f64(days * 86_400.0).map_err(|_| wrong("The limit in days")));
+    Ok(Limits {
+        max_bytes: gigabytes.map(|gb| (gb * 1e9) as u64),
+        max_age: max_age.transpose()?,
+    })
+}
+
+/// Settings from the command line and the settings file.
+pub(super) fn settings(common: &Common) -> Result<Settings, Fault> {
+    Config::read(common.config.as_deref())?.settings(common)
+}

@@ -1,0 +1,361 @@
+//! What a model folder says about itself: `model.toml`.
+//!
+//! Nothing of a model is compiled into the program. The manifest names the graphs, the figures of preparation and
+//! windows, and the classes; every file it names is checked against its hash before it is used.
+
+use super::ModelError;
+use crate::volume::Modality;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The one manifest format there is.
+const FORMAT: u32 = 1;
+
+/// A model folder's `model.toml`, checked.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Manifest {
+    /// Version of the manifest's own format.
+    pub format: u32,
+    /// Name of the model, also of its folder.
+    pub name: String,
+    /// Version of its weights.
+    pub version: String,
+    /// One line about it.
+    #[serde(default)]
+    pub description: String,
+    /// Which of SAT's backbones it has.
+    pub architecture: String,
+    /// Licence of the weights.
+    pub licence: String,
+    /// What the weights were made from.
+    #[serde(default)]
+    pub made_from: Vec<MadeFrom>,
+    /// How images are prepared.
+    pub preparation: Preparation,
+    /// Size of the window in voxels, after reorientation.
+    pub window: Window,
+    /// The text encoder.
+    pub text: Text,
+    /// The vision backbone.
+    pub backbone: Backbone,
+    /// The query decoder with its mask head.
+    pub decoder: Decoder,
+    /// sha256 of each file, in hexadecimal.
+    pub files: BTreeMap<String, String>,
+    /// What the model was taught.
+    pub classes: Vec<ModelClass>,
+}
+
+/// Something that the weights were made from.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct MadeFrom {
+    /// What and where.
+    pub what: String,
+    /// Its licence.
+    #[serde(default)]
+    pub licence: String,
+    /// Its hash, where it is one file.
+    #[serde(default)]
+    pub sha256: String,
+}
+
+/// Figures of image preparation (published loader, sat-inference section 1).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Preparation {
+    /// Axis code images are read in unless a request says otherwise.
+    pub orientation: String,
+    /// Millimetres between voxels after resampling, along the reoriented axes.
+    pub spacing_mm: [f64; 3],
+    /// CT intensities are clipped to this window, in Hounsfield units.
+    pub ct_window_hu: [f64; 2],
+    /// Other intensities are clipped to these percentiles.
+    pub percentiles: [f64; 2],
+}
+
+/// The sliding window.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Window {
+    /// Voxels along each axis.
+    pub size: [usize; 3],
+}
+
+/// How prompts become token ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TextKind {
+    /// SAT's knowledge-enhanced encoder.
+    Ours,
+    /// MedCPT's query encoder.
+    Medcpt,
+    /// BERT base.
+    Basebert,
+}
+
+/// The text encoder.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Text {
+    /// File of the graph.
+    pub graph: String,
+    /// File of the tokenizer, in Hugging Face's format.
+    pub tokenizer: String,
+    /// How prompts become token ids.
+    pub kind: TextKind,
+    /// Most ids a prompt may have.
+    pub max_length: usize,
+    /// Width of a query.
+    pub query_width: usize,
+}
+
+/// The vision backbone.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Backbone {
+    /// File of the graph.
+    pub graph: String,
+    /// Channels of the per-voxel features.
+    pub feature_width: usize,
+    /// Tokens of multi-scale memory.
+    pub memory_tokens: usize,
+    /// Width of a memory token.
+    pub memory_width: usize,
+}
+
+/// The query decoder.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Decoder {
+    /// File of the graph.
+    pub graph: String,
+}
+
+/// One class that the model was taught.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ModelClass {
+    /// SAT's own class name wherever SAT has it.
+    pub name: String,
+    /// Modalities it was taught in.
+    pub modalities: Vec<Modality>,
+    /// Prompt for the text encoder, where it is not the name.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// Probability above which a voxel belongs to it.
+    #[serde(default = "half")]
+    pub threshold: f32,
+    /// Mean Dice in the model's own evaluation.
+    #[serde(default)]
+    pub dice: Option<f64>,
+    /// Whether its accuracy is too low to rely on.
+    #[serde(default)]
+    pub experimental: bool,
+    /// Side, for classes SAT has no name for.
+    #[serde(default)]
+    pub laterality: Option<String>,
+    /// Region, for classes SAT has no name for.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// Other names, for classes SAT has no name for.
+    #[serde(default)]
+    pub synonyms: Vec<String>,
+    /// What it is part of, for classes SAT has no name for.
+    #[serde(default)]
+    pub part_of: Option<String>,
+}
+
+impl ModelClass {
+    /// The text given to the encoder.
+    pub fn prompt(&self) -> &str {
+        self.text.as_deref().unwrap_or(&self.name)
+    }
+}
+
+fn half() -> f32 {
+    0.5
+}
+
+/// A model folder whose manifest has been read and whose files are as the manifest says.
+#[derive(Debug, Clone)]
+pub struct ModelFolder {
+    path: PathBuf,
+    manifest: Manifest,
+    sha256: String,
+}
+
+impl ModelFolder {
+    /// Reads `path/model.toml`, checks that it makes sense, and hashes every file that it names.
+    pub fn open(path: &Path) -> Result<ModelFolder, ModelError> {
+        if !path.is_dir() {
+            return Err(ModelError::NoFolder { path: path.to_owned() });
+        }
+        let toml_path = path.join("model.toml");
+        let text = std::fs::read_to_string(&toml_path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => ModelError::NoManifest { path: path.to_owned() },
+            _ => ModelError::Unreadable {
+                path: toml_path.clone(),
+                source,
+            },
+        })?;
+        let manifest: Manifest = toml::from_str(&text).map_err(|source| ModelError::BadManifest {
+            path: toml_path.clone(),
+            fault: source.to_string(),
+        })?;
+        manifest.check().map_err(|fault| ModelError::BadManifest {
+            path: toml_path.clone(),
+            fault,
+        })?;
+        for (file, promised) in &manifest.files {
+            let found = hash_file(&path.join(file))?;
+            if !found.eq_ignore_ascii_case(promised) {
+                return Err(ModelError::WrongHash {
+                    path: path.join(file),
+                    promised: promised.clone(),
+                    found,
+                });
+            }
+        }
+        Ok(ModelFolder {
+            path: path.to_owned(),
+            sha256: identity(&manifest.files, &text),
+            manifest,
+        })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it says.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Names the weights and the manifest for ever.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Path of one of its files.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+impl Manifest {
+    fn check(&self) -> Result<(), String> {
+        if self.format != FORMAT {
+            return Err(format!(
+                "format {} is not the format {FORMAT} that this program reads",
+                self.format
+            ));
+        }
+        for file in [
+            &self.text.graph,
+            &self.text.tokenizer,
+            &self.backbone.graph,
+            &self.decoder.graph,
+        ] {
+            if !self.files.contains_key(file) {
+                return Err(format!("[files] has no sha256 for {file}"));
+            }
+        }
+        if let Some(file) = self
+            .files
+            .keys()
+            .find(|file| file.contains(['/', '\\']) || file.as_str() == "..")
+        {
+            return Err(format!(
+                "[files] names {file}, which is not a plain file name of this folder"
+            ));
+        }
+        if !self
+            .preparation
+            .spacing_mm
+            .iter()
+            .all(|mm| mm.is_finite() && (0.1..=20.0).contains(mm))
+        {
+            return Err(format!(
+                "spacing_mm {:?} is not within 0.1 to 20 mm",
+                self.preparation.spacing_mm
+            ));
+        }
+        if let Err(fault) = self.preparation.orientation.parse::<crate::volume::AxisCode>() {
+            return Err(fault.to_string());
+        }
+        let [low, high] = self.preparation.percentiles;
+        if !(0.0 <= low && low < high && high <= 100.0) {
+            return Err(format!("percentiles [{low}, {high}] do not rise within 0 to 100"));
+        }
+        let [low, high] = self.preparation.ct_window_hu;
+        if !(low.is_finite() && high.is_finite() && low < high) {
+            return Err(format!("ct_window_hu [{low}, {high}] does not rise"));
+        }
+        if !self.window.size.iter().all(|n| (8..=1024).contains(n)) {
+            return Err(format!(
+                "window size {:?} is not within 8 to 1024 voxels",
+                self.window.size
+            ));
+        }
+        if self.classes.is_empty() {
+            return Err("no [[classes]]".to_owned());
+        }
+        for class in &self.classes {
+            if class.name.trim().is_empty() || class.modalities.is_empty() {
+                return Err(format!("class {:?} needs a name and at least one modality", class.name));
+            }
+            if !(class.threshold > 0.0 && class.threshold < 1.0) {
+                return Err(format!(
+                    "class {:?} has threshold {}, not between 0 and 1",
+                    class.name, class.threshold
+                ));
+            }
+        }
+        let mut names: Vec<_> = self
+            .classes
+            .iter()
+            .flat_map(|c| c.modalities.iter().map(move |m| (c.name.as_str(), *m)))
+            .collect();
+        names.sort();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(format!(
+                "class {:?} is there twice for {}",
+                pair[0].0,
+                pair[0].1.as_str()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// sha256 over the sorted `name NUL hash LF` of the files, then the manifest's own text.
+fn identity(files: &BTreeMap<String, String>, manifest: &str) -> String {
+    let mut hasher = Sha256::new();
+    for (name, hash) in files {
+        hasher.update(format!("{name}\0{hash}\n").as_bytes());
+    }
+    hasher.update(manifest.as_bytes());
+    hex(&hasher.finalize())
+}
+
+fn hash_file(path: &Path) -> Result<String, ModelError> {
+    let unreadable = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => ModelError::MissingFile { path: path.to_owned() },
+        _ => ModelError::Unreadable {
+            path: path.to_owned(),
+            source,
+        },
+    };
+    let mut file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0u8; 1 << 20];
+    loop {
+        let read = std::io::Read::read(&mut file, &mut buffer).map_err(unreadable)?;
+        if read == 0 {
+            return Ok(hex(&hasher.finalize()));
+        }
+        hasher.update(&buffer[..read]);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

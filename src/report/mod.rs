@@ -1,0 +1,14 @@
+//! What people open: the label map with its colours, and the preview picture.
+
+mod canvas;
+mod colours;
+mod labelmap;
+mod legend;
+mod planes;
+mod preview;
+mod slices;
+mod window;
+
+pub use colours::{colour, colours};
+pub use labelmap::{combine, itk_snap_table, slicer_table};
+pub use preview::{Outline, ReportError, png, preview};

@@ -1,0 +1,87 @@
+//! The Model Context Protocol: the three tools, and results as resources, to any client on stdio.
+//!
+//! Async lives here and nowhere else. `server` sorts messages, `tools` and `schema` say what can be called, `arguments`
+//! holds a call against that, `segment` sees one segmentation through, `runs` owns the worker, `reply` and `resources`
+//! write answers. Everything that computes is a plain function of the service.
+
+mod arguments;
+mod beat;
+mod desk;
+mod reply;
+mod resources;
+mod roots;
+mod runs;
+mod schema;
+mod segment;
+mod server;
+mod stdio;
+#[cfg(test)]
+mod tests;
+mod tools;
+
+pub use roots::data_roots;
+pub use stdio::{log_to_stderr, run_stdio, stdio};
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How a server behaves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// A caller who hears no progress gets an answer within this time, if only `status: running`.
+    pub answer_within: Duration,
+    /// A caller who hears progress hears something at least this often.
+    pub beat_every: Duration,
+    /// Segmentations that may wait behind the one at work.
+    pub queue: usize,
+    /// Bytes of the largest file that `resources/read` puts into a message.
+    pub resource_limit: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            answer_within: Duration::from_secs(8),
+            beat_every: Duration::from_secs(5),
+            queue: 8,
+            resource_limit: 32 << 20,
+        }
+    }
+}
+
+/// Why a server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A data root is missing or may not be entered.
+    #[error("{path}: this data root cannot be used: {source}. Give --data-root a folder that exists and may be read.")]
+    Root {
+        /// As given.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A data root is a file.
+    #[error("{path}: a data root must be a folder. Give --data-root the folder that holds the scans.")]
+    RootNotAFolder {
+        /// As given.
+        path: PathBuf,
+    },
+    /// The working directory would lay open too much.
+    #[error(
+        "serve will not offer all of {cwd} to its caller. Name the folders that hold scans: \
+         sat-mcp serve --data-root /path/to/scans (repeatable), or SAT_MCP_DATA_ROOTS; or start it in such a folder."
+    )]
+    RootTooWide {
+        /// The working directory.
+        cwd: PathBuf,
+    },
+    /// The worker or the runtime did not start.
+    #[error("serve could not start: {0}")]
+    Start(#[from] std::io::Error),
+    /// The client did not speak the protocol.
+    #[error("the client on stdin does not speak MCP: {0}")]
+    Handshake(Box<rmcp::service::ServerInitializeError>),
+    /// The message loop broke.
+    #[error("the message loop broke: {0}")]
+    Loop(#[from] tokio::task::JoinError),
+}

@@ -1,0 +1,113 @@
+//! Answers and faults as tool results.
+
+use crate::service::{Fault, FileAnswer, Format, RunStatus, SegmentAnswer};
+use rmcp::RoleServer;
+use rmcp::model::{CallToolResult, ContentBlock, MetaObject, ProtocolVersion, Resource};
+use rmcp::service::RequestContext;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Where a fault lies as JSON in a tool result.
+pub(super) const ERROR_KEY: &str = "sat-mcp/error";
+
+/// An answer: structured for programs, the same in words for models that read only text.
+pub(super) fn answer(answer: &impl Serialize, text: String) -> CallToolResult {
+    match serde_json::to_value(answer) {
+        Ok(structured) => {
+            let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+            result.structured_content = Some(structured);
+            result
+        }
+        Err(error) => fault(&Fault::new(
+            crate::service::Code::Internal,
+            format!("The answer cannot be written: {error}."),
+        )),
+    }
+}
+
+/// A fault of the caller's making or ours: words to read, and the fault itself beside them. No structured content,
+/// because clients hold that against the output schema.
+pub(super) fn fault(fault: &Fault) -> CallToolResult {
+    let mut meta = MetaObject::new();
+    meta.0
+        .insert(ERROR_KEY.into(), serde_json::to_value(fault).unwrap_or(Value::Null));
+    CallToolResult::error(vec![ContentBlock::text(fault.to_string())]).with_meta(Some(meta))
+}
+
+/// Appends the files of a segmentation: as links, or as plain text for clients too old to know links.
+pub(super) fn with_files(
+    mut result: CallToolResult,
+    answer: &SegmentAnswer,
+    context: &RequestContext<RoleServer>,
+) -> CallToolResult {
+    if answer.status != RunStatus::Done {
+        return result;
+    }
+    let files = files(answer);
+    let knows_links = context
+        .protocol_version()
+        .is_some_and(|version| version >= ProtocolVersion::V_2025_06_18);
+    if knows_links {
+        result
+            .content
+            .extend(files.into_iter().map(ContentBlock::resource_link));
+    } else {
+        let lines: Vec<_> = files
+            .iter()
+            .map(|file| format!("{}: {}", file.title.as_deref().unwrap_or(&file.name), file.uri))
+            .collect();
+        result
+            .content
+            .push(ContentBlock::text(format!("Files:\n{}", lines.join("\n"))));
+    }
+    result
+}
+
+fn files(answer: &SegmentAnswer) -> Vec<Resource> {
+    let mut files: Vec<Resource> = Vec::new();
+    for mask in &answer.masks {
+        for file in &mask.files {
+            // Targets of one class share their files.
+            if files.iter().all(|known| known.uri != file.uri) {
+                files.push(resource(&file.uri, &title(&mask.name, file)).with_size(file.bytes));
+            }
+        }
+    }
+    if let Some(labelmap) = &answer.labelmap {
+        files.push(resource(&labelmap.uri, "All masks in one label map"));
+    }
+    if let Some(preview) = &answer.preview {
+        files.push(resource(&preview.uri, "Preview: three planes with outlines"));
+    }
+    files.push(resource(
+        &format!("sat://results/{}/result.json", answer.result_id),
+        "The whole result as JSON",
+    ));
+    files
+}
+
+fn title(name: &str, file: &FileAnswer) -> String {
+    match file.format {
+        Format::Nifti => format!("Mask of {name}"),
+        Format::DicomSeg => "Masks as DICOM SEG".into(),
+        Format::DicomSr => "Measurements as DICOM SR".into(),
+    }
+}
+
+/// A resource named after the last part of its URI.
+pub(super) fn resource(uri: &str, title: &str) -> Resource {
+    let name = uri.rsplit('/').next().unwrap_or(uri);
+    Resource::new(uri, name).with_title(title).with_mime_type(mime_of(name))
+}
+
+/// What kind of file a name promises.
+fn mime_of(name: &str) -> &'static str {
+    match name.rsplit('.').next().unwrap_or_default() {
+        "gz" => "application/gzip",
+        "png" => "image/png",
+        "json" => "application/json",
+        "dcm" => "application/dicom",
+        "txt" | "ctbl" => "text/plain",
+        _ => "application/octet-stream",
+    }
+}

@@ -1,0 +1,341 @@
+//! Runs that are under way, shared by everyone who asks for the same result.
+//!
+//! One worker thread owns the running, because one network fills the machine; a bounded queue stands in front of it.
+//! Whoever asks takes a [`Seat`] at the run of that result: two equal requests share one run, and a run whose last
+//! seat is left is cancelled, unless somebody was told to come back for it.
+
+use crate::segment::{Cancel, Progress, Step};
+use crate::service::{Code, Fault};
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// What the worker does for a run.
+pub(super) type Work<T> = Box<dyn FnOnce(&dyn Progress, &Cancel) -> Result<T, Fault> + Send>;
+
+/// How long a failure is kept for somebody who was told to come back.
+const FAILURE_KEPT: Duration = Duration::from_secs(600);
+
+/// The queue and its worker.
+pub(super) struct Runs<T>(Arc<Shared<T>>);
+
+struct Shared<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+    depth: usize,
+}
+
+struct State<T> {
+    queue: VecDeque<Arc<Run<T>>>,
+    current: Option<Arc<Run<T>>>,
+    /// Those that can be joined: queued or running, and wanted.
+    open: HashMap<String, Arc<Run<T>>>,
+    /// Failures of kept runs, for those who come back.
+    failed: HashMap<String, (Instant, Fault)>,
+    /// Seconds the last whole run took.
+    usual: Option<f64>,
+    stopping: bool,
+    worker_gone: bool,
+}
+
+struct Run<T> {
+    id: String,
+    work: Mutex<Option<Work<T>>>,
+    cancel: Cancel,
+    view: watch::Sender<View<T>>,
+    seats: Mutex<Seats>,
+}
+
+#[derive(Default)]
+struct Seats {
+    taken: usize,
+    kept: bool,
+}
+
+/// Where a run is.
+#[derive(Debug, Clone)]
+pub(super) enum View<T> {
+    /// Behind other runs.
+    Queued,
+    /// At work since `since`; the last step ended at `stepped`.
+    Running {
+        since: Instant,
+        stepped: Instant,
+        step: Option<Step>,
+    },
+    /// At its end.
+    Done(Result<T, Fault>),
+}
+
+impl<T: Clone + Send + Sync + 'static> Runs<T> {
+    /// A queue of at most `depth` waiting runs, with its worker.
+    pub(super) fn new(depth: usize) -> std::io::Result<Runs<T>> {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::new()),
+            changed: Condvar::new(),
+            depth,
+        });
+        let worker = shared.clone();
+        std::thread::Builder::new()
+            .name("sat-mcp worker".into())
+            .spawn(move || worker.work())?;
+        Ok(Runs(shared))
+    }
+
+    /// A seat at the run of `id`: the one under way, or a new one that does `work`.
+    pub(super) fn join(&self, id: &str, work: Work<T>) -> Result<Seat<T>, Fault> {
+        let mut state = self.0.lock();
+        if state.stopping {
+            return Err(stopped());
+        }
+        if let Some((when, fault)) = state.failed.remove(id)
+            && when.elapsed() < FAILURE_KEPT
+        {
+            return Err(fault);
+        }
+        if let Some(run) = state.open.get(id) {
+            return Ok(Seat::new(&self.0, run));
+        }
+        if state.queue.len() >= self.0.depth {
+            let wait = state.remaining().unwrap_or(30.0).max(1.0).ceil();
+            return Err(Fault::new(
+                Code::Busy,
+                format!("{} segmentations are waiting already.", state.queue.len()),
+            )
+            .hint(format!("Try again in {wait} s.")));
+        }
+        let run = Arc::new(Run {
+            id: id.to_owned(),
+            work: Mutex::new(Some(work)),
+            cancel: Cancel::new(),
+            view: watch::Sender::new(View::Queued),
+            seats: Mutex::default(),
+        });
+        let seat = Seat::new(&self.0, &run);
+        state.open.insert(id.to_owned(), run.clone());
+        state.queue.push_back(run);
+        self.0.changed.notify_all();
+        Ok(seat)
+    }
+
+    /// Cancels everything and takes nothing more.
+    pub(super) fn stop(&self) {
+        let mut state = self.0.lock();
+        state.stopping = true;
+        state.open.clear();
+        for run in state.queue.drain(..) {
+            run.view.send_replace(View::Done(Err(stopped())));
+        }
+        if let Some(run) = &state.current {
+            run.cancel.cancel();
+        }
+        self.0.changed.notify_all();
+    }
+
+    /// Whether the worker has gone, after waiting for it at most `patience`.
+    pub(super) fn wait_stopped(&self, patience: Duration) -> bool {
+        let state = self.0.lock();
+        let waited = self
+            .0
+            .changed
+            .wait_timeout_while(state, patience, |state| !state.worker_gone);
+        waited.unwrap_or_else(PoisonError::into_inner).0.worker_gone
+    }
+}
+
+impl<T> State<T> {
+    fn new() -> State<T> {
+        State {
+            queue: VecDeque::new(),
+            current: None,
+            open: HashMap::new(),
+            failed: HashMap::new(),
+            usual: None,
+            stopping: false,
+            worker_gone: false,
+        }
+    }
+
+    /// Seconds until the run at work ends, as far as can be told.
+    fn remaining(&self) -> Option<f64> {
+        let run = self.current.as_ref()?;
+        match &*run.view.borrow() {
+            View::Running { since, step, .. } => {
+                let spent = since.elapsed().as_secs_f64();
+                match step {
+                    Some(step) if step.done > 0 => {
+                        Some(spent / f64::from(step.done) * f64::from(step.total.saturating_sub(step.done)))
+                    }
+                    _ => self.usual.map(|usual| (usual - spent).max(1.0)),
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        while let Some(run) = self.next() {
+            let since = Instant::now();
+            run.view.send_replace(View::Running {
+                since,
+                stepped: since,
+                step: None,
+            });
+            let work = run.work.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let result = match work {
+                Some(work) => catch_unwind(AssertUnwindSafe(|| work(&Reporter { run: &run, since }, &run.cancel)))
+                    .unwrap_or_else(|_| Err(broke())),
+                None => Err(broke()),
+            };
+            self.finish(&run, since, &result);
+            run.view.send_replace(View::Done(result));
+        }
+        self.lock().worker_gone = true;
+        self.changed.notify_all();
+    }
+
+    fn next(&self) -> Option<Arc<Run<T>>> {
+        let waiting = |state: &mut State<T>| state.queue.is_empty() && !state.stopping;
+        let mut state = self
+            .changed
+            .wait_while(self.lock(), waiting)
+            .unwrap_or_else(PoisonError::into_inner);
+        let run = state.queue.pop_front();
+        state.current = run.clone();
+        run
+    }
+
+    fn finish(&self, run: &Arc<Run<T>>, since: Instant, result: &Result<T, Fault>) {
+        let mut state = self.lock();
+        state.current = None;
+        if state.open.get(&run.id).is_some_and(|open| Arc::ptr_eq(open, run)) {
+            state.open.remove(&run.id);
+        }
+        match result {
+            Ok(_) => state.usual = Some(since.elapsed().as_secs_f64()),
+            Err(fault) => {
+                let seats = run.seats();
+                if seats.kept && seats.taken == 0 && !run.cancel.is_cancelled() {
+                    state.failed.retain(|_, (when, _)| when.elapsed() < FAILURE_KEPT);
+                    state.failed.insert(run.id.clone(), (Instant::now(), fault.clone()));
+                }
+            }
+        }
+    }
+
+    /// One seat fewer; nobody left and nobody to come back means: stop.
+    fn leave(&self, run: &Arc<Run<T>>) {
+        let mut state = self.lock();
+        let mut seats = run.seats();
+        seats.taken -= 1;
+        if seats.taken > 0 || seats.kept {
+            return;
+        }
+        run.cancel.cancel();
+        state.queue.retain(|queued| !Arc::ptr_eq(queued, run));
+        // Not to be joined any more: who asks now starts afresh.
+        if state.open.get(&run.id).is_some_and(|open| Arc::ptr_eq(open, run)) {
+            state.open.remove(&run.id);
+        }
+    }
+}
+
+impl<T> Run<T> {
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hands a run's steps to its seats.
+struct Reporter<'a, T> {
+    run: &'a Run<T>,
+    since: Instant,
+}
+
+impl<T: Send + Sync> Progress for Reporter<'_, T> {
+    fn report(&self, step: &Step) {
+        let view = View::Running {
+            since: self.since,
+            stepped: Instant::now(),
+            step: Some(step.clone()),
+        };
+        self.run.view.send_replace(view);
+    }
+}
+
+/// A place at a run. Dropping it is leaving.
+pub(super) struct Seat<T: Clone + Send + Sync + 'static> {
+    shared: Arc<Shared<T>>,
+    run: Arc<Run<T>>,
+    view: watch::Receiver<View<T>>,
+}
+
+impl<T: Clone + Send + Sync + 'static> Seat<T> {
+    fn new(shared: &Arc<Shared<T>>, run: &Arc<Run<T>>) -> Seat<T> {
+        run.seats().taken += 1;
+        Seat {
+            shared: shared.clone(),
+            run: run.clone(),
+            view: run.view.subscribe(),
+        }
+    }
+
+    /// Where the run is now.
+    pub(super) fn view(&mut self) -> View<T> {
+        self.view.borrow_and_update().clone()
+    }
+
+    /// Returns when the run has moved since the last look.
+    pub(super) async fn moved(&mut self) {
+        // The sender lives in the run, and the run in this seat.
+        let _ = self.view.changed().await;
+    }
+
+    /// Seconds until the answer, as far as can be told.
+    pub(super) fn eta(&self) -> Option<f64> {
+        let state = self.shared.lock();
+        let ahead = state.queue.iter().position(|queued| Arc::ptr_eq(queued, &self.run));
+        match ahead {
+            None => state.remaining(),
+            Some(ahead) => {
+                let usual = state.usual?;
+                Some(state.remaining().unwrap_or(0.0) + usual * (ahead as f64 + 1.0))
+            }
+        }
+    }
+
+    /// Runs that come first, the one at work included.
+    pub(super) fn ahead(&self) -> usize {
+        let state = self.shared.lock();
+        let before = state.queue.iter().position(|queued| Arc::ptr_eq(queued, &self.run));
+        before.map_or(0, |before| before + usize::from(state.current.is_some()))
+    }
+
+    /// Leaves, but the run goes on: somebody was told to come back for it.
+    pub(super) fn keep(self) {
+        self.run.seats().kept = true;
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Drop for Seat<T> {
+    fn drop(&mut self) {
+        self.shared.leave(&self.run);
+    }
+}
+
+fn stopped() -> Fault {
+    Fault::new(Code::Cancelled, "The server is shutting down.").hint("Start it again and ask again: nothing is lost.")
+}
+
+fn broke() -> Fault {
+    Fault::new(Code::Internal, "The run broke off by a fault of sat-mcp's own.")
+        .hint("The server's log on stderr says where; please report it.")
+}

@@ -1,0 +1,117 @@
+//! One call of `segment`, from its request to its answer, with a caller who waits, goes or comes back.
+
+use super::beat::Beat;
+use super::desk::Desk;
+use super::runs::{Seat, View};
+use super::server::Server;
+use crate::segment::Step;
+use crate::service::{Code, Fault, SegmentAnswer, SegmentRequest};
+use rmcp::RoleServer;
+use rmcp::service::RequestContext;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Where no window has been timed yet, one is taken to last this long.
+const UNKNOWN_WINDOW: Duration = Duration::from_secs(10);
+
+type SharedSeat = Seat<Arc<SegmentAnswer>>;
+
+impl<D: Desk> Server<D> {
+    /// The answer; or, for a caller who hears no progress and has waited long enough, word to ask again.
+    pub(super) async fn segment(
+        &self,
+        request: SegmentRequest,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<SegmentAnswer, Fault> {
+        let patience = tokio::time::sleep(self.options.answer_within);
+        tokio::pin!(patience);
+        let preview = request.preview.unwrap_or(true);
+        let mut beat = Beat::new(context, self.options.beat_every);
+
+        let planned = self.heavy(move |desk| {
+            let plan = desk.plan(&request)?;
+            let stored = desk.stored(&plan)?;
+            Ok((plan, stored))
+        });
+        let (plan, stored) = beat.during("reading the image", planned).await?;
+        if let Some(answer) = stored {
+            return Ok(answer);
+        }
+
+        let running = self.desk.running(&plan);
+        let desk = self.desk.clone();
+        // A caller with other wishes for the preview has a run of its own, which finds the masks done.
+        let id = format!("{}, preview: {preview}", D::result_id(&plan));
+        let mut seat = self.runs.join(
+            &id,
+            Box::new(move |progress, cancel| desk.run(plan, progress, cancel).map(Arc::new)),
+        )?;
+        loop {
+            match seat.view() {
+                View::Done(result) => {
+                    // The run may be another caller's: the image is to be called as this one called it.
+                    let mut answer = SegmentAnswer::clone(&*result?);
+                    answer.image.uri = running.image.uri;
+                    return Ok(answer);
+                }
+                view => tell(&mut beat, &seat, view).await,
+            }
+            tokio::select! {
+                () = seat.moved() => {}
+                () = beat.due() => {}
+                () = &mut patience, if !beat.is_heard() => {
+                    let eta_s = seat.eta();
+                    seat.keep();
+                    return Ok(SegmentAnswer { eta_s, ..running });
+                }
+                // Dropping the seat lets the run stop, unless somebody else waits for it. Nobody reads this.
+                () = context.ct.cancelled() => return Err(Fault::new(Code::Cancelled, "Cancelled by the caller.")),
+            }
+        }
+    }
+}
+
+/// Windows done of windows to do, and between two windows the part of one that has probably passed.
+async fn tell(beat: &mut Beat, seat: &SharedSeat, view: View<Arc<SegmentAnswer>>) {
+    match view {
+        View::Queued => {
+            let (ahead, s) = match seat.ahead() {
+                1 => (1, ""),
+                ahead => (ahead, "s"),
+            };
+            beat.say(0.0, None, &format!("waiting for {ahead} other segmentation{s}"))
+                .await;
+        }
+        View::Running { step: None, .. } => beat.say(0.0, None, "preparing the image").await,
+        View::Running {
+            since,
+            stepped,
+            step: Some(step),
+        } => {
+            let window = match step.done {
+                0 => UNKNOWN_WINDOW,
+                done => (stepped - since) / done,
+            };
+            let progress = match step.total {
+                total if step.done < total => f64::from(step.done) + passed(stepped.elapsed(), window),
+                _ => f64::from(step.done),
+            };
+            beat.say(progress, Some(f64::from(step.total)), &sentence(&step, since))
+                .await;
+        }
+        View::Done(_) => {}
+    }
+}
+
+/// How much of a window has passed: grows for ever, never reaches the next.
+fn passed(spent: Duration, window: Duration) -> f64 {
+    let (spent, window) = (spent.as_secs_f64(), window.as_secs_f64().max(0.001));
+    0.9 * spent / (spent + window)
+}
+
+fn sentence(step: &Step, since: Instant) -> String {
+    match since.elapsed().as_secs() {
+        seconds if seconds >= 5 && step.done < step.total => format!("{} ({seconds} s so far)", step.sentence),
+        _ => step.sentence.clone(),
+    }
+}

@@ -1,0 +1,197 @@
+//! The handler: which message goes to whom, and how it is answered.
+
+use super::beat::Beat;
+use super::desk::Desk;
+use super::runs::Runs;
+use super::{Options, arguments, reply, resources, tools};
+use crate::anatomy::ListRequest;
+use crate::service::{Code, Detail, Fault, MeasureRequest, SegmentAnswer, SegmentRequest};
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, JsonObject, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
+    ReadResourceResult, ServerCapabilities, ServerConfig, Tool,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Semaphore;
+
+/// What a client reads before anything else.
+const INSTRUCTIONS: &str = include_str!("instructions.md");
+
+/// Images and masks that may be held in memory at once, besides those of the queue.
+const HEAVY_AT_ONCE: usize = 4;
+
+/// One server, whatever carries its messages.
+pub(super) struct Server<D> {
+    pub(super) desk: Arc<D>,
+    pub(super) runs: Arc<Runs<Arc<SegmentAnswer>>>,
+    pub(super) options: Options,
+    heavy: Arc<Semaphore>,
+}
+
+impl<D: Desk> Server<D> {
+    pub(super) fn new(desk: Arc<D>, options: Options) -> std::io::Result<Server<D>> {
+        let runs = Arc::new(Runs::new(options.queue)?);
+        Ok(Server {
+            desk,
+            runs,
+            options,
+            heavy: Arc::new(Semaphore::new(HEAVY_AT_ONCE)),
+        })
+    }
+
+    /// Work that reads images, off the async threads and few at a time.
+    pub(super) async fn heavy<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&D) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        // The semaphore is never closed.
+        let permit = self.heavy.clone().acquire_owned().await.ok();
+        self.aside(move |desk| {
+            let _held = permit;
+            work(desk)
+        })
+        .await
+    }
+
+    /// Blocking work, off the async threads.
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&D) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let desk = self.desk.clone();
+        tokio::task::spawn_blocking(move || work(&desk))
+            .await
+            .unwrap_or_else(|_| {
+                Err(
+                    Fault::new(Code::Internal, "The call broke off by a fault of sat-mcp's own.")
+                        .hint("The server's log on stderr says where; please report it."),
+                )
+            })
+    }
+
+    async fn call(
+        &self,
+        tool: &Tool,
+        arguments: JsonObject,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, Fault> {
+        match tool.name.as_ref() {
+            tools::LIST_ANATOMY => {
+                let request: ListRequest = parse(tool, arguments)?;
+                let answer = self.aside(move |desk| desk.list_anatomy(&request)).await?;
+                Ok(reply::answer(&answer, answer.text()))
+            }
+            tools::SEGMENT => {
+                let request: SegmentRequest = parse(tool, arguments)?;
+                let detail = request.detail.unwrap_or_default();
+                let answer = self.segment(request, context).await?;
+                let text = answer.text();
+                let result = match detail {
+                    Detail::Full => reply::answer(&answer, text),
+                    Detail::Summary => reply::answer(&answer.summary(), text),
+                };
+                Ok(reply::with_files(result, &answer, context))
+            }
+            _ => {
+                let request: MeasureRequest = parse(tool, arguments)?;
+                let detail = request.detail.unwrap_or_default();
+                let measuring = self.heavy(move |desk| desk.measure_volume(&request));
+                let answer = Beat::new(context, self.options.beat_every)
+                    .during("measuring", measuring)
+                    .await?;
+                let text = answer.text();
+                Ok(match detail {
+                    Detail::Full => reply::answer(&answer, text),
+                    Detail::Summary => reply::answer(&answer.summary(), text),
+                })
+            }
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(tool: &Tool, arguments: JsonObject) -> Result<T, Fault> {
+    arguments::parse(&tool.name, &tool.input_schema, arguments)
+}
+
+impl<D: Desk> ServerHandler for Server<D> {
+    fn get_info(&self) -> ServerConfig {
+        let name = Implementation::new("sat-mcp", env!("CARGO_PKG_VERSION"))
+            .with_title("SAT: radiology segmentation by names")
+            .with_description(env!("CARGO_PKG_DESCRIPTION"));
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
+            .with_server_info(name)
+            .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn list_tools(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(tools::all().to_vec()))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        tools::named(name).cloned()
+    }
+
+    async fn call_tool(
+        &self,
+        call: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let Some(tool) = tools::named(&call.name) else {
+            let names: Vec<_> = tools::all().iter().map(|tool| tool.name.as_ref()).collect();
+            let message = format!("Unknown tool: {}. There are {}.", call.name, names.join(", "));
+            return Err(ErrorData::invalid_params(message, None));
+        };
+        let began = Instant::now();
+        let result = self.call(tool, call.arguments.unwrap_or_default(), &context).await;
+        // Neither paths nor names of targets: a log must not tell of patients.
+        let seconds = began.elapsed().as_secs_f64();
+        match result {
+            Ok(result) => {
+                tracing::info!(tool = %tool.name, seconds, "answered");
+                Ok(result.into())
+            }
+            Err(fault) => {
+                tracing::info!(tool = %tool.name, seconds, code = ?fault.code, "refused");
+                Ok(reply::fault(&fault).into())
+            }
+        }
+    }
+
+    async fn list_resources(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let cursor = page.and_then(|page| page.cursor);
+        self.aside(move |desk| Ok(Self::resources(desk, cursor.as_deref())))
+            .await
+            .map_err(resources::protocol_error)?
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let limit = self.options.resource_limit;
+        let read = self.heavy(move |desk| Ok(Self::contents(desk, limit, &request.uri)));
+        let contents = read.await.map_err(resources::protocol_error)??;
+        Ok(ReadResourceResult::new(vec![contents]).into())
+    }
+}

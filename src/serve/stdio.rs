@@ -1,0 +1,136 @@
+//! stdin and stdout as the transport. stdout carries the protocol and nothing else; logs go to stderr.
+
+use super::desk::Desk;
+use super::server::Server;
+use super::{Options, ServeError};
+use crate::service::Service;
+use rmcp::service::{QuitReason, ServerInitializeError, serve_server_with_ct};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// How long a run may take to notice that it is cancelled before the process ends under it. Clients kill what lives
+/// longer than some two seconds after stdin closed.
+const LAST_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Serves one client on stdin and stdout until it closes stdin or the process is told to end.
+pub async fn stdio(service: Arc<Service>, options: Options) -> Result<(), ServeError> {
+    let (reader, writer) = rmcp::transport::io::stdio_pipes();
+    serve(service, options, reader, writer).await
+}
+
+/// The same with a runtime of its own, which never outlives the client.
+pub fn run_stdio(service: Arc<Service>, options: Options) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let end = runtime.block_on(stdio(service, options));
+    // A read of stdin or of an image that is still under way must not hold up the exit.
+    runtime.shutdown_background();
+    end
+}
+
+/// Logs to stderr; `SAT_MCP_LOG` chooses what, as `RUST_LOG` does elsewhere. rmcp's own lines quote whole messages, and
+/// with them file names, so they are only let through where `rmcp` itself is named.
+pub fn log_to_stderr() {
+    let wanted = std::env::var("SAT_MCP_LOG").unwrap_or_else(|_| "info,ort=warn".into());
+    let filter = EnvFilter::builder().parse_lossy(format!("rmcp=error,{wanted}"));
+    // A second call changes nothing.
+    let _ = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_env_filter(filter)
+        .try_init();
+}
+
+pub(super) async fn serve<D: Desk>(
+    desk: Arc<D>,
+    options: Options,
+    reader: impl AsyncRead + Send + Unpin + 'static,
+    writer: impl AsyncWrite + Send + Unpin + 'static,
+) -> Result<(), ServeError> {
+    let server = Server::new(desk, options)?;
+    let runs = server.runs.clone();
+    let closed = CancellationToken::new();
+    let reader = UntilClosed {
+        reader,
+        closed: closed.clone(),
+    };
+
+    // rmcp answers what is under way after stdin has closed. What would take long is cancelled the moment it closes.
+    let stopping = runs.clone();
+    let watch = tokio::spawn(async move {
+        closed.cancelled().await;
+        stopping.stop();
+    });
+    let told_to_end = CancellationToken::new();
+    let signals = tokio::spawn(on_signal(told_to_end.clone()));
+
+    let end = match serve_server_with_ct(server, (reader, writer), told_to_end).await {
+        Ok(running) => match running.waiting().await {
+            Ok(QuitReason::JoinError(error)) | Err(error) => Err(ServeError::Loop(error)),
+            Ok(_) => Ok(()),
+        },
+        Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(()),
+        Err(error) => Err(ServeError::Handshake(Box::new(error))),
+    };
+    signals.abort();
+    watch.abort();
+    runs.stop();
+    let stopped = tokio::task::spawn_blocking(move || runs.wait_stopped(LAST_PATIENCE)).await;
+    if !stopped.unwrap_or(false) {
+        tracing::info!("ending inside a window");
+    }
+    end
+}
+
+async fn on_signal(told: CancellationToken) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            return;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    if tokio::signal::ctrl_c().await.is_err() {
+        return;
+    }
+    told.cancel();
+}
+
+/// A reader that says when it has come to its end.
+struct UntilClosed<R> {
+    reader: R,
+    closed: CancellationToken,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for UntilClosed<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let room = buffer.remaining();
+        let polled = Pin::new(&mut self.reader).poll_read(context, buffer);
+        let ended = match &polled {
+            Poll::Ready(Ok(())) => room > 0 && buffer.remaining() == room,
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
+        };
+        if ended {
+            self.closed.cancel();
+        }
+        polled
+    }
+}

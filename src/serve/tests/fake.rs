@@ -1,0 +1,275 @@
+//! A desk whose image names say how a run goes: `slow-5x100.nii` takes 5 windows of 100 ms.
+
+use crate::anatomy::{ListAnswer, ListRequest};
+use crate::measure::{BoundingBox, Check, Intensity, Measurement, Part, Status};
+use crate::segment::{Cancel, Progress, Step};
+use crate::serve::desk::Desk;
+use crate::service::*;
+use crate::volume::Modality;
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, SystemTime};
+
+#[derive(Default)]
+pub struct FakeDesk {
+    pub started: AtomicUsize,
+    pub finished: AtomicUsize,
+    pub cancelled: AtomicUsize,
+    store: Mutex<HashSet<String>>,
+}
+
+pub struct FakePlan {
+    image: String,
+    targets: Vec<String>,
+    preview: bool,
+}
+
+impl FakePlan {
+    /// From `…-5x100.nii`.
+    fn pace(&self) -> (u32, Duration) {
+        let pace = self
+            .image
+            .trim_end_matches(".nii")
+            .rsplit('-')
+            .next()
+            .and_then(|pace| pace.split_once('x'));
+        let (windows, millis) = pace.unwrap_or(("1", "1"));
+        (windows.parse().unwrap(), Duration::from_millis(millis.parse().unwrap()))
+    }
+}
+
+impl Desk for FakeDesk {
+    type Plan = FakePlan;
+
+    fn list_anatomy(&self, request: &ListRequest) -> Result<ListAnswer, Fault> {
+        let page: usize = request.cursor.as_deref().unwrap_or("0").parse().unwrap();
+        let next_cursor = (page < 2).then(|| (page + 1).to_string());
+        Ok(ListAnswer {
+            total: 0,
+            items: vec![],
+            next_cursor,
+            model: "fake".into(),
+            note: None,
+        })
+    }
+
+    fn plan(&self, request: &SegmentRequest) -> Result<FakePlan, Fault> {
+        if request.image.contains("missing") {
+            return Err(Fault::new(Code::BadImage, "missing.nii: no such file.").hint("Give the path of a scan."));
+        }
+        Ok(FakePlan {
+            image: request.image.clone(),
+            targets: request.targets.clone(),
+            preview: request.preview != Some(false),
+        })
+    }
+
+    fn result_id(plan: &FakePlan) -> String {
+        format!("{}:{}", plan.image, plan.targets.join(","))
+    }
+
+    fn stored(&self, plan: &FakePlan) -> Result<Option<SegmentAnswer>, Fault> {
+        let done = self.store.lock().unwrap().contains(&Self::result_id(plan));
+        Ok(done.then(|| answer(plan, RunStatus::Done)))
+    }
+
+    fn run(&self, plan: FakePlan, progress: &dyn Progress, cancel: &Cancel) -> Result<SegmentAnswer, Fault> {
+        if let Some(answer) = self.stored(&plan)? {
+            return Ok(answer);
+        }
+        self.started.fetch_add(1, SeqCst);
+        let (windows, pace) = plan.pace();
+        for done in 0..windows {
+            if cancel.is_cancelled() {
+                self.cancelled.fetch_add(1, SeqCst);
+                return Err(Fault::new(Code::Cancelled, "Cancelled."));
+            }
+            progress.report(&Step {
+                done,
+                total: windows,
+                sentence: format!("Window {} of {windows}.", done + 1),
+            });
+            std::thread::sleep(pace);
+        }
+        if plan.image.contains("broken") {
+            return Err(Fault::new(Code::Internal, "The network gave up."));
+        }
+        assert!(!plan.image.contains("panic"), "as told");
+        self.store.lock().unwrap().insert(Self::result_id(&plan));
+        self.finished.fetch_add(1, SeqCst);
+        Ok(answer(&plan, RunStatus::Done))
+    }
+
+    fn running(&self, plan: &FakePlan) -> SegmentAnswer {
+        SegmentAnswer {
+            masks: vec![],
+            labelmap: None,
+            preview: None,
+            ..answer(plan, RunStatus::Running)
+        }
+    }
+
+    fn measure_volume(&self, request: &MeasureRequest) -> Result<MeasureAnswer, Fault> {
+        match request.result_id {
+            Some(_) => Ok(MeasureAnswer {
+                measurements: vec![measurement("liver")],
+                warnings: vec![],
+            }),
+            None => Err(Fault::new(Code::InvalidArgument, "Nothing to measure.").hint("Give `result_id` or `mask`.")),
+        }
+    }
+
+    fn resource(&self, uri: &str) -> Result<ResourceFile, Fault> {
+        let name = uri.strip_prefix("sat://results/abc/").unwrap_or_default();
+        match name {
+            "result.json" => Ok(file(name, "application/json", 2)),
+            "liver.nii.gz" => Ok(file(name, "application/gzip", 3)),
+            "huge.nii.gz" => Ok(file(name, "application/gzip", (1 << 20) + 1)),
+            _ => Err(Fault::new(Code::NotFound, format!("{uri}: no such resource."))),
+        }
+    }
+
+    fn read_resource(&self, uri: &str) -> Result<Vec<u8>, Fault> {
+        Ok(if uri.ends_with(".json") {
+            b"{}".to_vec()
+        } else {
+            vec![0x1f, 0x8b, 0xff]
+        })
+    }
+
+    fn results(&self) -> Result<Vec<StoredResult>, Fault> {
+        Ok(vec![StoredResult {
+            result_id: "abc".into(),
+            used: SystemTime::UNIX_EPOCH,
+            bytes: 450,
+            targets: vec!["liver".into()],
+            image: "file:///scan.nii".into(),
+            files: (0..150)
+                .map(|name| file(&format!("{name}.nii.gz"), "application/gzip", 3))
+                .collect(),
+        }])
+    }
+}
+
+fn file(name: &str, mime: &'static str, bytes: u64) -> ResourceFile {
+    ResourceFile {
+        uri: format!("sat://results/abc/{name}"),
+        name: name.into(),
+        mime,
+        bytes,
+        path: name.into(),
+    }
+}
+
+fn answer(plan: &FakePlan, status: RunStatus) -> SegmentAnswer {
+    let id = FakeDesk::result_id(plan);
+    let uri = |file: &str| format!("sat://results/{id}/{file}");
+    let mask = |target: &String| MaskAnswer {
+        target: target.clone(),
+        name: target.clone(),
+        composed_of: None,
+        files: vec![FileAnswer {
+            format: Format::Nifti,
+            uri: uri(&format!("{target}.nii.gz")),
+            path: Some(format!("/results/{target}.nii.gz")),
+            bytes: 42,
+            sha256: Some("00".into()),
+            segment_number: None,
+        }],
+        measurement: measurement(target),
+    };
+    SegmentAnswer {
+        status,
+        result_id: id.clone(),
+        model: ModelIdentity {
+            name: "fake".into(),
+            version: "1".into(),
+            sha256: "00".into(),
+        },
+        image: ImageIdentity {
+            uri: "file:///scan.nii".into(),
+            sha256: "00".into(),
+            shape: [2, 2, 2],
+            spacing_mm: [1.0; 3],
+            orientation: "RAS".into(),
+            modality: Modality::Ct,
+        },
+        masks: plan.targets.iter().map(mask).collect(),
+        labelmap: Some(LabelmapAnswer {
+            uri: uri("labels.nii.gz"),
+            path: None,
+            labels: vec![],
+        }),
+        preview: plan.preview.then(|| PreviewAnswer {
+            uri: uri("preview.png"),
+            path: None,
+        }),
+        warnings: vec![],
+        execution: Execution {
+            provider: "cpu".into(),
+            precision: "fp32".into(),
+            windows: 1,
+            cached: false,
+            seconds: 0.1,
+        },
+        eta_s: None,
+    }
+}
+
+/// A measurement with every field that the summary leaves out.
+pub fn measurement(name: &str) -> Measurement {
+    Measurement {
+        name: name.into(),
+        voxels: 8,
+        volume_ml: 0.008,
+        centroid_mm: Some([0.5; 3]),
+        bounding_box_voxel: Some(BoundingBox {
+            min: [0; 3],
+            max: [1; 3],
+        }),
+        bounding_box_mm: Some(BoundingBox {
+            min: [-0.5; 3],
+            max: [1.5; 3],
+        }),
+        extent_mm: Some([2.0; 3]),
+        longest_diameter_mm: Some(1.4),
+        components: 1,
+        largest_component_ml: Some(0.008),
+        truncated_at: vec![],
+        intensity: Some(Intensity {
+            unit: "HU".into(),
+            mean: 1.0,
+            sd: 0.0,
+            min: 1.0,
+            p05: Some(1.0),
+            p50: Some(1.0),
+            p95: Some(1.0),
+            max: 1.0,
+        }),
+        mean_probability: None,
+        status: Status::Present,
+        parts: vec![Part {
+            volume_ml: 0.008,
+            centroid_mm: [0.5; 3],
+            longest_diameter_mm: 1.4,
+            mean_intensity: None,
+        }],
+        checks: vec![
+            Check {
+                check: "side_of_image_centre".into(),
+                value: 1.0,
+                ok: true,
+                note: "passed".into(),
+            },
+            Check {
+                check: "agreement_with_parts".into(),
+                value: 0.1,
+                ok: false,
+                note: "failed".into(),
+            },
+        ],
+        comparison: None,
+        warnings: vec![],
+    }
+}

@@ -1,0 +1,276 @@
+//! Who waits, who joins, who is told what and when.
+
+use super::{Served, impatient, patient, served_by};
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+async fn served() -> Served {
+    served_by(impatient(), "2025-11-25").await
+}
+
+fn scan(name: &str) -> Value {
+    json!({"image": name, "targets": ["liver"]})
+}
+
+async fn until(count: &AtomicUsize, reached: usize) {
+    let began = Instant::now();
+    while count.load(SeqCst) < reached {
+        assert!(began.elapsed() < Duration::from_secs(5), "waited in vain");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn progress_counts_windows_and_always_grows() {
+    let mut served = served().await;
+    let id = served.wire.ask_tool("segment", scan("a-4x200.nii"), "p").await;
+    assert_eq!(
+        served.wire.answer(id).await["result"]["structuredContent"]["status"],
+        "done"
+    );
+    let heard = served.wire.progress("p");
+    assert!(heard.windows(2).all(|pair| pair[0].0 < pair[1].0), "{heard:?}");
+    let told: Vec<_> = heard
+        .iter()
+        .map(|(_, _, words)| words.split(" (").next().unwrap())
+        .collect();
+    assert!(
+        told.contains(&"Window 2 of 4.") && told.contains(&"Window 4 of 4."),
+        "{told:?}"
+    );
+    assert!(
+        heard
+            .iter()
+            .all(|(progress, total, _)| *progress < 4.0 && total.is_none_or(|total| total == 4.0))
+    );
+}
+
+#[tokio::test]
+async fn a_beat_is_heard_inside_a_long_window() {
+    let mut served = served().await;
+    let id = served.wire.ask_tool("segment", scan("a-1x1000.nii"), "p").await;
+    served.wire.answer(id).await;
+    let heard = served.wire.progress("p");
+    assert!((5..=9).contains(&heard.len()), "{heard:?}");
+    assert!(
+        heard.windows(2).all(|pair| pair[0].0 < pair[1].0) && heard.last().unwrap().0 < 1.0,
+        "{heard:?}"
+    );
+}
+
+#[tokio::test]
+async fn many_windows_do_not_flood_the_caller() {
+    let mut served = served().await;
+    let id = served.wire.ask_tool("segment", scan("a-500x1.nii"), "p").await;
+    served.wire.answer(id).await;
+    assert!(served.wire.progress("p").len() < 20);
+}
+
+#[tokio::test]
+async fn a_cancelled_call_stops_between_windows_and_is_not_answered() {
+    let mut served = served().await;
+    let id = served.wire.ask_tool("segment", scan("a-100x50.nii"), "p").await;
+    until(&served.desk.started, 1).await;
+    served
+        .wire
+        .notify("notifications/cancelled", json!({"requestId": id, "reason": "enough"}))
+        .await;
+    until(&served.desk.cancelled, 1).await;
+    // The server lives on, and what comes next is the answer to the next question.
+    let next = served.wire.ask("tools/list", json!({})).await;
+    loop {
+        let message = served.wire.next().await.unwrap();
+        if message.get("id").is_some() {
+            assert_eq!(message["id"], next);
+            break;
+        }
+    }
+    assert_eq!(served.desk.finished.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn who_hears_no_progress_is_told_to_come_back_and_then_joins_the_run() {
+    let mut served = served().await;
+    let began = Instant::now();
+    let first = served.wire.call("segment", scan("a-10x100.nii")).await["structuredContent"].clone();
+    assert!(
+        (250..800).contains(&began.elapsed().as_millis()),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!((&first["status"], &first["masks"]), (&json!("running"), &json!([])));
+    let eta = first["eta_s"].as_f64().unwrap();
+    assert!((0.3..1.5).contains(&eta), "{eta}");
+
+    let mut last = first.clone();
+    while last["status"] == "running" {
+        last = served.wire.call("segment", scan("a-10x100.nii")).await["structuredContent"].clone();
+        assert_eq!(last["result_id"], first["result_id"]);
+    }
+    assert_eq!(last["masks"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (served.desk.started.load(SeqCst), served.desk.finished.load(SeqCst)),
+        (1, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_caller_who_hears_progress_waits_to_the_end() {
+    let mut served = served().await;
+    let id = served.wire.ask_tool("segment", scan("a-8x100.nii"), "p").await;
+    assert_eq!(
+        served.wire.answer(id).await["result"]["structuredContent"]["status"],
+        "done"
+    );
+}
+
+#[tokio::test]
+async fn equal_requests_share_one_run_that_outlives_the_first_to_go() {
+    let mut served = served().await;
+    let first = served.wire.ask_tool("segment", scan("a-8x100.nii"), "p").await;
+    let second = served.wire.ask_tool("segment", scan("a-8x100.nii"), "q").await;
+    until(&served.desk.started, 1).await;
+    served
+        .wire
+        .notify("notifications/cancelled", json!({"requestId": first}))
+        .await;
+    let answer = served.wire.answer(second).await;
+    assert_eq!(answer["result"]["structuredContent"]["status"], "done");
+    assert_eq!(
+        (served.desk.started.load(SeqCst), served.desk.cancelled.load(SeqCst)),
+        (1, 0)
+    );
+    assert!(served.wire.progress("q").len() > 3);
+}
+
+#[tokio::test]
+async fn a_run_that_somebody_comes_back_for_is_not_cancelled_by_another() {
+    let mut served = served().await;
+    served.wire.call("segment", scan("a-10x100.nii")).await;
+    let other = served.wire.ask_tool("segment", scan("a-10x100.nii"), "p").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    served
+        .wire
+        .notify("notifications/cancelled", json!({"requestId": other}))
+        .await;
+    until(&served.desk.finished, 1).await;
+    assert_eq!(served.desk.cancelled.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_run_that_was_just_cancelled_gets_a_new_one() {
+    let mut served = served().await;
+    let first = served.wire.ask_tool("segment", scan("a-5x200.nii"), "p").await;
+    until(&served.desk.started, 1).await;
+    served
+        .wire
+        .notify("notifications/cancelled", json!({"requestId": first}))
+        .await;
+    let second = served.wire.ask_tool("segment", scan("a-5x200.nii"), "q").await;
+    assert_eq!(
+        served.wire.answer(second).await["result"]["structuredContent"]["status"],
+        "done"
+    );
+    assert_eq!(served.desk.started.load(SeqCst), 2);
+}
+
+#[tokio::test]
+async fn the_failure_of_a_run_is_told_to_who_comes_back() {
+    let mut served = served().await;
+    let first = served.wire.call("segment", scan("broken-6x100.nii")).await;
+    assert_eq!(first["structuredContent"]["status"], "running");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let second = served.wire.call("segment", scan("broken-6x100.nii")).await;
+    assert_eq!(second["content"][0]["text"], "The network gave up.");
+    assert_eq!(served.desk.started.load(SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_full_queue_says_when_to_try_again_and_who_waits_is_told_so() {
+    let mut served = served().await;
+    served.wire.ask_tool("segment", scan("a-10x100.nii"), "a").await;
+    until(&served.desk.started, 1).await;
+    let second = served.wire.ask_tool("segment", scan("b-1x10.nii"), "b").await;
+    served.wire.ask_tool("segment", scan("c-1x10.nii"), "c").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let refused = served.wire.call("segment", scan("d-1x10.nii")).await;
+    assert_eq!(refused["_meta"]["sat-mcp/error"]["code"], "busy");
+    assert!(
+        refused["content"][0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("Try again in "),
+        "{refused}"
+    );
+    served.wire.answer(second).await;
+    let told = served.wire.progress("b");
+    assert!(
+        told.iter()
+            .any(|(_, _, words)| words == "waiting for 1 other segmentation"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_finished_result_does_not_wait_behind_a_run() {
+    let mut served = served().await;
+    let first = served.wire.ask_tool("segment", scan("done.nii"), "done").await;
+    served.wire.answer(first).await;
+    served.wire.ask_tool("segment", scan("a-20x100.nii"), "a").await;
+    until(&served.desk.started, 2).await;
+    let began = Instant::now();
+    let again = served.wire.call("segment", scan("done.nii")).await;
+    assert_eq!(again["structuredContent"]["status"], "done");
+    assert!(began.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn closing_stdin_cancels_the_run_and_ends_the_server_well() {
+    let mut served = served_by(patient(), "2025-11-25").await;
+    served
+        .wire
+        .ask(
+            "tools/call",
+            json!({"name": "segment", "arguments": scan("a-100x100.nii")}),
+        )
+        .await;
+    until(&served.desk.started, 1).await;
+    let began = Instant::now();
+    served.wire.hang_up();
+    served.server.await.unwrap().unwrap();
+    assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
+    assert_eq!(
+        (served.desk.cancelled.load(SeqCst), served.desk.finished.load(SeqCst)),
+        (1, 0)
+    );
+}
+
+#[tokio::test]
+async fn what_was_asked_before_stdin_closed_is_still_answered() {
+    let mut served = served().await;
+    let id = served
+        .wire
+        .ask("tools/call", json!({"name": "list_anatomy", "arguments": {}}))
+        .await;
+    served.wire.hang_up();
+    assert_eq!(served.wire.answer(id).await["result"]["isError"], false);
+    assert!(served.wire.next().await.is_none());
+    served.server.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_asks_for_a_preview_gets_one_whatever_others_asked_for() {
+    let mut served = served().await;
+    let mut bare = scan("a-3x100.nii");
+    bare["preview"] = json!(false);
+    let first = served.wire.ask_tool("segment", bare, "p").await;
+    until(&served.desk.started, 1).await;
+    let second = served.wire.ask_tool("segment", scan("a-3x100.nii"), "q").await;
+    assert!(
+        served.wire.answer(first).await["result"]["structuredContent"]
+            .get("preview")
+            .is_none()
+    );
+    assert!(served.wire.answer(second).await["result"]["structuredContent"]["preview"].is_object());
+}

@@ -1,0 +1,145 @@
+//! A result's files, written into a draft of the store.
+
+use super::plan::Plan;
+use super::run::Measured;
+use super::{Code, Fault, FileAnswer, Format, LabelAnswer, LabelmapAnswer, PreviewAnswer, resources};
+use crate::report::{self, Outline};
+use crate::volume::{Mask, write_labels, write_mask};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+const LABELMAP: &str = "labelmap.nii.gz";
+const ITK_SNAP: &str = "labelmap.itksnap.txt";
+const SLICER: &str = "labelmap.slicer.ctbl";
+const PREVIEW: &str = "preview.png";
+
+/// What was written.
+pub(super) struct Written {
+    /// Files of each distinct name.
+    pub files: BTreeMap<String, Vec<FileAnswer>>,
+    /// All masks in one file.
+    pub labelmap: Option<LabelmapAnswer>,
+    /// Three planes with outlines.
+    pub preview: Option<PreviewAnswer>,
+}
+
+/// Writes the masks, the label map with its colour tables, and the preview.
+pub(super) fn write(folder: &Path, plan: &Plan, found: &[(String, Measured)]) -> Result<Written, Fault> {
+    let placement = plan.volume.placement();
+    let names = file_names(found);
+    let files = found.par_iter().zip(names.par_iter()).map(|((name, measured), file)| {
+        let path = folder.join(file);
+        write_mask(&path, &measured.mask, placement).map_err(|error| cannot_write(&error))?;
+        let bytes = std::fs::read(&path).map_err(|error| cannot_write(&error))?;
+        let answer = FileAnswer {
+            format: Format::Nifti,
+            uri: resources::uri(&plan.result_id, file),
+            path: None,
+            bytes: bytes.len() as u64,
+            sha256: Some(
+                Sha256::digest(&bytes)
+                    .iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect(),
+            ),
+            segment_number: None,
+        };
+        Ok((name.clone(), vec![answer]))
+    });
+    let files = files.collect::<Result<BTreeMap<_, _>, Fault>>()?;
+
+    // One label a target, so that label i is the i-th target also where two targets are one class.
+    let of_target: Vec<&Measured> = plan
+        .targets
+        .iter()
+        .filter_map(|target| {
+            found
+                .iter()
+                .find(|(name, _)| *name == target.name)
+                .map(|(_, measured)| measured)
+        })
+        .collect();
+    let masks: Vec<&Mask> = of_target.iter().map(|measured| &measured.mask).collect();
+    let grid = plan.volume.grid();
+    write_labels(&folder.join(LABELMAP), grid, &report::combine(grid, &masks), placement)
+        .map_err(|error| cannot_write(&error))?;
+    let all_names: Vec<&str> = plan.targets.iter().map(|target| target.name.as_str()).collect();
+    let colours = report::colours(&all_names);
+    let outlines: Vec<Outline<'_>> = all_names
+        .iter()
+        .zip(&of_target)
+        .zip(&colours)
+        .map(|((name, measured), colour)| Outline {
+            name,
+            mask: &measured.mask,
+            colour: *colour,
+            volume_ml: measured.measurement.volume_ml,
+        })
+        .collect();
+    let text = |file: &str, text: String| std::fs::write(folder.join(file), text).map_err(|error| cannot_write(&error));
+    text(ITK_SNAP, report::itk_snap_table(&outlines))?;
+    text(SLICER, report::slicer_table(&outlines))?;
+    let labels = all_names.iter().zip(1..).map(|(name, value)| LabelAnswer {
+        value,
+        name: (*name).to_owned(),
+    });
+
+    let mut drawn: BTreeSet<&str> = BTreeSet::new();
+    let distinct: Vec<Outline<'_>> = outlines
+        .iter()
+        .filter(|outline| drawn.insert(outline.name))
+        .copied()
+        .collect();
+    let picture = report::preview(&plan.volume, &distinct, plan.image.modality);
+    let png = report::png(&picture).map_err(|error| cannot_write(&error))?;
+    std::fs::write(folder.join(PREVIEW), png).map_err(|error| cannot_write(&error))?;
+    Ok(Written {
+        files,
+        labelmap: Some(LabelmapAnswer {
+            uri: resources::uri(&plan.result_id, LABELMAP),
+            path: None,
+            labels: labels.collect(),
+        }),
+        preview: Some(PreviewAnswer {
+            uri: resources::uri(&plan.result_id, PREVIEW),
+            path: None,
+        }),
+    })
+}
+
+fn cannot_write(error: &impl ToString) -> Fault {
+    Fault::new(Code::Internal, super::faults::sentence(error.to_string()))
+        .hint("Is the disk full, or the results folder read-only? Another can be named with --results DIR.")
+}
+
+/// `left_hippocampus.nii.gz` and so on: names of classes as plain file names, each once.
+fn file_names(found: &[(String, Measured)]) -> Vec<String> {
+    let mut taken = BTreeSet::new();
+    let slug = |name: &str| {
+        let words = name
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty());
+        let slug: String = words
+            .collect::<Vec<_>>()
+            .join("_")
+            .to_lowercase()
+            .chars()
+            .take(80)
+            .collect();
+        if slug.is_empty() { "target".to_owned() } else { slug }
+    };
+    let unique = found.iter().map(|(name, _)| {
+        let slug = slug(name);
+        // Two phrases may share a slug, and one may be called "labelmap".
+        let mut chosen = slug.clone();
+        let mut n = 2;
+        while chosen == "labelmap" || !taken.insert(chosen.clone()) {
+            chosen = format!("{slug}_{n}");
+            n += 1;
+        }
+        format!("{chosen}.nii.gz")
+    });
+    unique.collect()
+}

@@ -1,0 +1,219 @@
+//! The `measure_volume` tool: numbers about a result's masks, or about any mask file.
+
+use super::{Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, paths};
+use crate::anatomy::Laterality;
+use crate::measure::{Measurement, Measuring, compare, measure};
+use crate::volume::{LabelMap, Mask, Volume, read, read_labels};
+
+/// Most labels of a label map that are measured at once.
+const MOST_LABELS: usize = 512;
+
+/// A mask to be measured, and what is already known of it.
+struct Named {
+    name: String,
+    mask: Mask,
+    known: Option<Measurement>,
+}
+
+impl Service {
+    /// The `measure_volume` tool.
+    pub fn measure_volume(&self, request: &MeasureRequest) -> Result<MeasureAnswer, Fault> {
+        let mut result = None;
+        let masks = match (&request.result_id, &request.mask) {
+            (Some(id), None) => {
+                let stored = self.result(id)?;
+                let masks = self.masks_of_result(&stored, request.targets.as_deref())?;
+                result = Some(stored);
+                masks
+            }
+            (None, Some(_)) if request.targets.is_some() => {
+                return Err(Fault::new(
+                    Code::InvalidArgument,
+                    "targets goes with result_id; a mask file has labels.",
+                )
+                .hint("Leave targets out, or pick one number with label."));
+            }
+            (None, Some(mask)) => self.masks_of_file(mask, request.label)?,
+            _ => {
+                return Err(Fault::new(
+                    Code::InvalidArgument,
+                    "Either result_id or mask is needed, and not both.",
+                )
+                .hint("Give result_id as segment returned it, or mask as the path of a .nii or .nii.gz file."));
+            }
+        };
+        let image = request.image.as_deref().map(|image| self.image(image)).transpose()?;
+        let reference = request
+            .reference
+            .as_deref()
+            .map(|given| self.reference(given))
+            .transpose()?;
+        let modality = result.as_ref().map(|result| result.image.modality);
+        let mut answer = MeasureAnswer {
+            measurements: Vec::new(),
+            warnings: Vec::new(),
+        };
+        for Named { name, mask, known } in masks {
+            let mut measurement = match (known, &image) {
+                (Some(known), None) => known,
+                (known, image) => {
+                    let with = Measuring {
+                        image: image.as_ref(),
+                        modality: image.as_ref().and_then(|image| image.modality()).or(modality),
+                        laterality: Laterality::of_name(&name),
+                        mean_probability: known.as_ref().and_then(|known| known.mean_probability),
+                        ..Measuring::default()
+                    };
+                    let mut fresh = measure(&name, &mask, &with);
+                    // Checks against the result's other masks were made when all of them were at hand.
+                    fresh.checks = known.map(|known| known.checks).unwrap_or(fresh.checks);
+                    fresh
+                }
+            };
+            if let Some(reference) = &reference {
+                measurement.comparison = Some(compare(&mask, reference).map_err(|error| {
+                    Fault::new(Code::BadMask, super::faults::sentence(error.to_string()))
+                        .hint("Resample the reference onto the mask's grid first (shape and affine must agree).")
+                })?);
+            }
+            let told = measurement.warnings.iter().map(|warning| Warning {
+                code: warning.code.clone(),
+                message: warning.message.clone(),
+                target: Some(measurement.name.clone()),
+            });
+            answer.warnings.extend(told);
+            answer.measurements.push(measurement);
+        }
+        if let Some(result) = &result {
+            let asked = |warning: &&Warning| {
+                let name = result
+                    .masks
+                    .iter()
+                    .find(|mask| Some(&mask.target) == warning.target.as_ref());
+                name.is_none_or(|mask| {
+                    answer
+                        .measurements
+                        .iter()
+                        .any(|measurement| measurement.name == mask.name)
+                })
+            };
+            let kept: Vec<Warning> = result.warnings.iter().filter(asked).cloned().collect();
+            answer
+                .warnings
+                .retain(|warning| !kept.iter().any(|there| there.code == warning.code));
+            answer.warnings.splice(0..0, kept);
+        }
+        Ok(answer)
+    }
+
+    /// A stored result that must be there.
+    pub(super) fn result(&self, id: &str) -> Result<SegmentAnswer, Fault> {
+        self.stored_result(id)?
+            .ok_or_else(|| crate::store::StoreError::NoResult { id: id.to_owned() }.into())
+    }
+
+    fn masks_of_result(&self, result: &SegmentAnswer, targets: Option<&[String]>) -> Result<Vec<Named>, Fault> {
+        let same = |a: &str, b: &str| a.trim().eq_ignore_ascii_case(b.trim());
+        let mut chosen = Vec::new();
+        match targets {
+            None => chosen.extend(&result.masks),
+            Some(targets) => {
+                for target in targets {
+                    let mask = result
+                        .masks
+                        .iter()
+                        .find(|mask| same(&mask.target, target) || same(&mask.name, target));
+                    chosen.push(mask.ok_or_else(|| {
+                        let there: Vec<&str> = result.masks.iter().map(|mask| mask.target.as_str()).collect();
+                        Fault::new(
+                            Code::UnknownTarget,
+                            format!("Result {} has no mask for {target:?}.", result.result_id),
+                        )
+                        .hint(format!("It has: {}.", there.join(", ")))
+                    })?);
+                }
+            }
+        }
+        let mut named: Vec<Named> = Vec::new();
+        for mask in chosen {
+            if named.iter().any(|there| there.name == mask.name) {
+                continue;
+            }
+            let file = mask
+                .files
+                .first()
+                .and_then(|file| file.uri.rsplit('/').next())
+                .unwrap_or_default();
+            let path = self.store.file(&result.result_id, file)?;
+            let labels = read_labels(&path).map_err(|error| paths::read_fault(error, Code::BadMask))?;
+            let known = Some(mask.measurement.clone());
+            named.push(Named {
+                name: mask.name.clone(),
+                mask: labels.foreground(),
+                known,
+            });
+        }
+        Ok(named)
+    }
+
+    fn masks_of_file(&self, given: &str, label: Option<u32>) -> Result<Vec<Named>, Fault> {
+        let (labels, stem) = self.labels(given)?;
+        let values = labels.values();
+        if let Some(label) = label {
+            if label == 0 {
+                return Err(Fault::new(Code::InvalidArgument, "label 0 is the background.").hint("Give 1 or more."));
+            }
+            // A label that is nowhere is an empty mask: an answer, and not an error.
+            return Ok(vec![Named {
+                name: format!("{stem} label {label}"),
+                mask: labels.mask(label),
+                known: None,
+            }]);
+        }
+        let binary = values.iter().all(|value| *value == 1);
+        if values.is_empty() || binary {
+            return Ok(vec![Named {
+                name: stem,
+                mask: labels.foreground(),
+                known: None,
+            }]);
+        }
+        if values.len() > MOST_LABELS {
+            return Err(Fault::new(
+                Code::BadMask,
+                format!("{given}: {} different labels, more than {MOST_LABELS}.", values.len()),
+            )
+            .hint("Is this an image and not a mask? Otherwise pick one with label."));
+        }
+        let named = values.into_iter().map(|value| Named {
+            name: format!("{stem} label {value}"),
+            mask: labels.mask(value),
+            known: None,
+        });
+        Ok(named.collect())
+    }
+
+    fn image(&self, given: &str) -> Result<Volume, Fault> {
+        let path = self.settings.access.resolve(given)?;
+        read(&path).map_err(|error| paths::read_fault(error, Code::BadImage))
+    }
+
+    fn reference(&self, given: &str) -> Result<Mask, Fault> {
+        Ok(self.labels(given)?.0.foreground())
+    }
+
+    /// A mask file by path or by `sat://results/…` URI, with a name for it.
+    fn labels(&self, given: &str) -> Result<(LabelMap, String), Fault> {
+        let path = match given.starts_with("sat://") {
+            true => self.resource(given)?.path,
+            false => self.settings.access.resolve(given)?,
+        };
+        let labels = read_labels(&path).map_err(|error| paths::read_fault(error, Code::BadMask))?;
+        let file = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let stem = file.trim_end_matches(".gz").trim_end_matches(".nii").to_owned();
+        Ok((labels, stem))
+    }
+}

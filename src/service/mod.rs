@@ -1,0 +1,138 @@
+//! The three tools as plain functions, called by the command line and the server alike.
+//!
+//! A [`Service`] holds what lasts from one request to the next: the model, the store, who may read what. A request comes in as
+//! `request`, leaves as `answer`, or fails as a [`Fault`] with a code, a sentence and a way out.
+
+mod answer;
+mod detail;
+mod fault;
+mod faults;
+mod files;
+mod measure;
+mod models;
+mod paths;
+mod plan;
+mod request;
+mod resources;
+mod run;
+pub(crate) mod text;
+
+pub use crate::anatomy::Detail;
+pub use crate::segment::{Cancel, Progress, Step};
+pub use answer::{
+    Execution, FileAnswer, ImageIdentity, LabelAnswer, LabelmapAnswer, MaskAnswer, MeasureAnswer, ModelIdentity,
+    PreviewAnswer, RunStatus, SegmentAnswer, Warning,
+};
+pub use fault::{Candidate, Code, Fault};
+pub use models::{ModelsFolder, find_models};
+pub use paths::Access;
+pub use plan::Plan;
+pub use request::{Format, MeasureRequest, Orientation, SegmentRequest};
+pub use resources::{ResourceFile, StoredResult};
+
+use crate::anatomy::{Catalogue, ListAnswer, ListRequest, Resolver};
+use crate::model::{ModelFolder, Network, ProviderChoice};
+use crate::store::{Limits, Store};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+/// What a service is opened with; the command line settles where each figure comes from.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Model by name (a folder of `models`) or by folder.
+    pub model: String,
+    /// Folder of model folders.
+    pub models: Option<PathBuf>,
+    /// Hardware to run on.
+    pub provider: ProviderChoice,
+    /// ONNX Runtime library; searched for where absent.
+    pub ort_lib: Option<PathBuf>,
+    /// Threads of the network; all processors where absent.
+    pub threads: Option<usize>,
+    /// Results folder.
+    pub results: PathBuf,
+    /// How much may stay there.
+    pub limits: Limits,
+    /// Which files callers may name.
+    pub access: Access,
+}
+
+/// The product behind the command line and the server.
+pub struct Service {
+    settings: Settings,
+    store: Store,
+    model: Option<Model>,
+    /// The network last used; loaded at the first need, since listing names needs none.
+    loaded: Mutex<Option<Loaded>>,
+}
+
+/// The model that answers where a request names none.
+struct Model {
+    folder: ModelFolder,
+    /// Its names, which take some milliseconds to set up.
+    resolver: Resolver,
+}
+
+/// A network and the sha256 of its model folder. The lock on it is held by the one run that is at work.
+struct Loaded {
+    sha256: String,
+    network: Arc<Mutex<Network>>,
+}
+
+impl Service {
+    /// Opens the model's folder and the store. ONNX Runtime is not loaded yet.
+    pub fn open(settings: Settings) -> Result<Service, Fault> {
+        let folder = models::open(&settings.model, settings.models.as_deref())?;
+        let resolver = Resolver::new(Catalogue::load(), &models::offered(&folder));
+        let service = Service::without_model(settings)?;
+        Ok(Service {
+            model: Some(Model { folder, resolver }),
+            ..service
+        })
+    }
+
+    /// Opens the store alone: enough to measure masks and to list results.
+    pub fn without_model(settings: Settings) -> Result<Service, Fault> {
+        let store = Store::open(&settings.results)?;
+        Ok(Service {
+            settings,
+            store,
+            model: None,
+            loaded: Mutex::new(None),
+        })
+    }
+
+    /// The `list_anatomy` tool.
+    pub fn list_anatomy(&self, request: &ListRequest) -> Result<ListAnswer, Fault> {
+        Ok(self.own_model()?.resolver.list(request)?)
+    }
+
+    /// The store, for listing and pruning.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What it was opened with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The model that answers where a request names none.
+    pub fn model(&self) -> Result<&ModelFolder, Fault> {
+        Ok(&self.own_model()?.folder)
+    }
+
+    fn own_model(&self) -> Result<&Model, Fault> {
+        self.model
+            .as_ref()
+            .ok_or_else(|| Fault::new(Code::Internal, "This service was opened without a model."))
+    }
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,147 @@
+//! Which models there are, and what the loaded one offers.
+
+use super::{Code, Fault, Loaded, Service};
+use crate::anatomy::{Laterality, Offered, OfferedClass};
+use crate::model::{ModelFolder, Network, Runtime, checkout_of};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// A folder of model folders, and how it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelsFolder {
+    /// The folder.
+    pub path: PathBuf,
+    /// In words.
+    pub found_by: String,
+}
+
+/// The folder of models: the one asked for, else `share/sat-mcp/models` beside the executable's prefix, else `onnx/` of the
+/// checkout that the executable lies in. Never the working directory, which may hold anybody's files.
+pub fn find_models(asked: Option<&Path>) -> Option<ModelsFolder> {
+    if let Some(path) = asked {
+        return Some(ModelsFolder {
+            path: path.to_owned(),
+            found_by: "asked for by --models or SAT_MCP_MODELS".into(),
+        });
+    }
+    let executable = std::env::current_exe().ok()?.canonicalize().ok()?;
+    let installed = executable
+        .parent()?
+        .parent()
+        .map(|prefix| prefix.join("share/sat-mcp/models"));
+    let installed = installed.filter(|folder| folder.is_dir());
+    installed
+        .map(|path| ModelsFolder {
+            path,
+            found_by: "installed with sat-mcp".into(),
+        })
+        .or_else(|| {
+            Some(ModelsFolder {
+                path: checkout_of(&executable)?.join("onnx"),
+                found_by: "of the checkout".into(),
+            })
+        })
+}
+
+/// Opens a model by name, or by folder where `name` is a path.
+pub(super) fn open(name: &str, models: Option<&Path>) -> Result<ModelFolder, Fault> {
+    if name.contains(['/', '\\']) || Path::new(name).join("model.toml").is_file() {
+        return Ok(ModelFolder::open(Path::new(name))?);
+    }
+    let Some(models) = find_models(models) else {
+        return Err(Fault::new(
+            Code::NotFound,
+            format!("The model {name} was not found: no models folder is installed."),
+        )
+        .hint("Name the folder that holds models with --models DIR, or one model with --model DIR."));
+    };
+    let path = models.path.join(name);
+    if !path.is_dir() {
+        let there = names(&models.path).join(", ");
+        let there = if there.is_empty() {
+            "there is none".to_owned()
+        } else {
+            format!("there are: {there}")
+        };
+        return Err(Fault::new(
+            Code::NotFound,
+            format!("There is no model {name:?} in {}.", models.path.display()),
+        )
+        .hint(format!("Of models {there}.")));
+    }
+    Ok(ModelFolder::open(&path)?)
+}
+
+/// Names of the models in a folder.
+pub(super) fn names(models: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(models)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok());
+    let mut names: Vec<String> = entries
+        .filter(|entry| entry.path().join("model.toml").is_file())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+}
+
+/// A model's classes as the anatomy room wants them.
+pub(super) fn offered(folder: &ModelFolder) -> Offered {
+    let manifest = folder.manifest();
+    let classes = manifest.classes.iter().map(|class| OfferedClass {
+        name: class.name.clone(),
+        modalities: class.modalities.clone(),
+        region: class.region.clone(),
+        laterality: class.laterality.as_deref().and_then(Laterality::from_word),
+        synonyms: class.synonyms.clone(),
+        part_of: class.part_of.clone(),
+        experimental: class.experimental,
+        dice: class.dice.map(|dice| dice as f32),
+    });
+    Offered {
+        model: manifest.name.clone(),
+        classes: classes.collect(),
+    }
+}
+
+impl Service {
+    /// The folder of the model that a request names: the server's own, or another in the models folder. Never a path:
+    /// callers of a server name models, they do not point at files.
+    pub(super) fn model_for(&self, asked: Option<&str>) -> Result<ModelFolder, Fault> {
+        match asked {
+            None => Ok(self.model()?.clone()),
+            Some(name) if name == self.model()?.manifest().name => Ok(self.model()?.clone()),
+            Some(name) if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') => Err(Fault::new(
+                Code::InvalidArgument,
+                format!("{name:?} is not the name of a model."),
+            )
+            .hint("Give a name, not a path; `sat-mcp doctor` lists the models there are.")),
+            Some(name) => open(name, self.settings.models.as_deref()),
+        }
+    }
+
+    /// The network of `folder`, loaded at the first need and kept for the next request.
+    pub(super) fn network(&self, folder: &ModelFolder) -> Result<Arc<Mutex<Network>>, Fault> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(same) = loaded.as_ref().filter(|loaded| loaded.sha256 == folder.sha256()) {
+            return Ok(same.network.clone());
+        }
+        // The old one goes first: two models may not fit.
+        *loaded = None;
+        let runtime = Runtime::load(self.settings.ort_lib.as_deref())?;
+        let threads = self.settings.threads.unwrap_or_else(processors);
+        let network = Network::open(&runtime, folder.clone(), self.settings.provider, threads)?;
+        let network = Arc::new(Mutex::new(network));
+        *loaded = Some(Loaded {
+            sha256: folder.sha256().to_owned(),
+            network: network.clone(),
+        });
+        Ok(network)
+    }
+}
+
+/// Processors that this process may use.
+pub(super) fn processors() -> usize {
+    std::thread::available_parallelism().map(usize::from).unwrap_or(1)
+}

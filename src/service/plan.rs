@@ -1,0 +1,312 @@
+//! A request that has been understood: the image read, the names resolved, the result named. All of a caller's mistakes
+//! come to light here, before anything is computed.
+
+use super::{Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, paths};
+use crate::anatomy::{Catalogue, ResolveError, Resolved, Resolver};
+use crate::model::ModelFolder;
+use crate::service::models;
+use crate::volume::{AxisCode, Modality, Volume};
+
+/// Most characters of a target.
+const MOST_CHARACTERS: usize = 200;
+/// Most targets of a request.
+const MOST_TARGETS: usize = 512;
+
+/// A request that can be run.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) volume: Volume,
+    pub(super) image: ImageIdentity,
+    pub(super) folder: ModelFolder,
+    pub(super) orientation: AxisCode,
+    pub(super) preview: bool,
+    pub(super) targets: Vec<Target>,
+    pub(super) result_id: String,
+}
+
+/// One target, resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Target {
+    /// As asked.
+    pub asked: String,
+    /// The class; the phrase itself for a union or an untrained phrase.
+    pub name: String,
+    /// Classes whose union it is.
+    pub composed_of: Option<Vec<String>>,
+    /// What the network is asked for.
+    pub pieces: Vec<Piece>,
+    /// Whether the model was never taught it.
+    pub untrained: bool,
+}
+
+/// One prompt for the network.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Piece {
+    /// The class, or the phrase.
+    pub name: String,
+    /// Text for the encoder.
+    pub prompt: String,
+    /// Threshold on the probability.
+    pub threshold: f32,
+    /// Whether the model's manifest calls it experimental, and its Dice.
+    pub experimental: Option<Option<f64>>,
+}
+
+impl Plan {
+    /// The result's name, known before anything is computed.
+    pub fn result_id(&self) -> &str {
+        &self.result_id
+    }
+
+    /// The image as it was read.
+    pub fn image(&self) -> &ImageIdentity {
+        &self.image
+    }
+
+    /// Which model will answer.
+    pub fn model(&self) -> ModelIdentity {
+        identity(&self.folder)
+    }
+
+    /// How many targets were asked for.
+    pub fn targets(&self) -> usize {
+        self.targets.len()
+    }
+}
+
+pub(super) fn identity(folder: &ModelFolder) -> ModelIdentity {
+    let manifest = folder.manifest();
+    ModelIdentity {
+        name: manifest.name.clone(),
+        version: manifest.version.clone(),
+        sha256: folder.sha256().to_owned(),
+    }
+}
+
+impl Service {
+    /// Understands a request: checks its figures, resolves the targets, reads the image.
+    pub fn plan(&self, request: &SegmentRequest) -> Result<Plan, Fault> {
+        check(request)?;
+        let folder = self.model_for(request.model.as_deref())?;
+        // Names before voxels: a misspelt target shall not cost the reading of a scan.
+        let path = self.settings.access.resolve(&request.image)?;
+        let modality = request.modality;
+        if let Some(modality) = modality {
+            self.resolve_all(&folder, request, modality)?;
+        }
+        let volume = crate::volume::read(&path).map_err(|error| paths::read_fault(error, Code::BadImage))?;
+        let modality = modality_of(request, &volume)?;
+        let targets = self.resolve_all(&folder, request, modality)?;
+        let orientation: AxisCode = match request.orientation {
+            Some(orientation) => orientation.as_str(),
+            None => &folder.manifest().preparation.orientation,
+        }
+        .parse()
+        .map_err(|error| Fault::new(Code::Internal, format!("{error}")))?;
+        let image = ImageIdentity {
+            uri: uri_of(&path),
+            sha256: volume.content_hash(),
+            shape: volume.grid().shape(),
+            spacing_mm: volume.grid().spacing().map(|mm| (mm * 1e4).round() / 1e4),
+            orientation: volume.grid().axis_code().to_string(),
+            modality,
+        };
+        let mut formats = request.formats.clone().unwrap_or_else(|| vec![Format::Nifti]);
+        formats.sort();
+        formats.dedup();
+        let result_id = result_id(&image, &folder, &targets, orientation, &formats);
+        let preview = request.preview.unwrap_or(true);
+        Ok(Plan {
+            volume,
+            image,
+            folder,
+            orientation,
+            preview,
+            targets,
+            result_id,
+        })
+    }
+}
+
+fn check(request: &SegmentRequest) -> Result<(), Fault> {
+    let invalid = |message: String| Fault::new(Code::InvalidArgument, message);
+    match request.targets.len() {
+        0 => {
+            return Err(invalid("targets is empty.".into())
+                .hint("Name at least one structure, such as \"left hippocampus\"; list_anatomy gives the names."));
+        }
+        n if n > MOST_TARGETS => {
+            return Err(
+                invalid(format!("{n} targets were given, more than {MOST_TARGETS}.")).hint("Ask in several requests.")
+            );
+        }
+        _ => {}
+    }
+    if let Some(long) = request
+        .targets
+        .iter()
+        .find(|target| target.chars().count() > MOST_CHARACTERS)
+    {
+        let start: String = long.chars().take(40).collect();
+        return Err(invalid(format!(
+            "The target beginning {start:?} is longer than {MOST_CHARACTERS} characters."
+        ))
+        .hint("A target is the name of one structure, not a sentence; give one name each."));
+    }
+    if request.formats.as_ref().is_some_and(Vec::is_empty) {
+        return Err(invalid("formats is empty.".into()).hint("Leave it out, or give [\"nifti\"]."));
+    }
+    if let Some(format) = request
+        .formats
+        .iter()
+        .flatten()
+        .find(|format| **format != Format::Nifti)
+    {
+        let word = serde_json::to_value(format)
+            .ok()
+            .and_then(|v| v.as_str().map(str::to_owned))
+            .unwrap_or_default();
+        return Err(
+            invalid(format!("The format {word} is not written by this version of sat-mcp."))
+                .hint("It writes nifti; DICOM SEG and SR will come with the reading of DICOM series."),
+        );
+    }
+    if let Some(server) = &request.send_to {
+        return Err(invalid(format!(
+            "send_to names {server:?}, but no DICOMweb server is configured."
+        ))
+        .hint("Leave send_to out; this version writes NIfTI files only."));
+    }
+    Ok(())
+}
+
+fn modality_of(request: &SegmentRequest, volume: &Volume) -> Result<Modality, Fault> {
+    match (request.modality, volume.modality()) {
+        (Some(asked), Some(said)) if asked != said => Err(Fault::new(
+            Code::InvalidArgument,
+            format!("modality is {}, but the file says {}.", asked.as_str(), said.as_str()),
+        )
+        .hint("Leave modality out, or correct it.")),
+        (Some(modality), _) | (None, Some(modality)) => Ok(modality),
+        (None, None) => Err(Fault::new(
+            Code::InvalidArgument,
+            "modality is missing: a NIfTI file does not say what made it.",
+        )
+        .hint("Give ct, mri or pet.")),
+    }
+}
+
+impl Service {
+    /// Every target, or one fault that names all that could not be resolved.
+    fn resolve_all(
+        &self,
+        folder: &ModelFolder,
+        request: &SegmentRequest,
+        modality: Modality,
+    ) -> Result<Vec<Target>, Fault> {
+        let other;
+        let resolver = match folder.sha256() == self.model()?.sha256() {
+            true => &self.own_model()?.resolver,
+            false => {
+                other = Resolver::new(Catalogue::load(), &models::offered(folder));
+                &other
+            }
+        };
+        let allow_untrained = request.allow_untrained.unwrap_or(false);
+        let mut targets = Vec::new();
+        let mut errors = Vec::new();
+        for asked in &request.targets {
+            match resolver.resolve(asked, modality, allow_untrained) {
+                Ok(resolved) => targets.push(target(folder, asked, resolved, modality)),
+                Err(error) if !errors.contains(&error) => errors.push(error),
+                Err(_) => {}
+            }
+        }
+        match errors.is_empty() {
+            true => Ok(targets),
+            false => Err(unresolved(&errors)),
+        }
+    }
+}
+
+fn target(folder: &ModelFolder, asked: &str, resolved: Resolved, modality: Modality) -> Target {
+    let piece = |name: &str| {
+        let class = folder
+            .manifest()
+            .classes
+            .iter()
+            .find(|class| class.name == name && class.modalities.contains(&modality));
+        Piece {
+            name: name.to_owned(),
+            prompt: class.map_or(name, |class| class.prompt()).to_owned(),
+            threshold: class.map_or(0.5, |class| class.threshold),
+            experimental: class.filter(|class| class.experimental).map(|class| class.dice),
+        }
+    };
+    match resolved {
+        Resolved::Class { name, .. } => Target {
+            asked: asked.to_owned(),
+            pieces: vec![piece(&name)],
+            name,
+            composed_of: None,
+            untrained: false,
+        },
+        Resolved::Union { phrase, parts, .. } => Target {
+            asked: asked.to_owned(),
+            name: phrase,
+            pieces: parts.iter().map(|part| piece(part)).collect(),
+            composed_of: Some(parts),
+            untrained: false,
+        },
+        Resolved::Untrained { phrase } => Target {
+            asked: asked.to_owned(),
+            pieces: vec![piece(&phrase)],
+            name: phrase,
+            composed_of: None,
+            untrained: true,
+        },
+    }
+}
+
+fn unresolved(errors: &[ResolveError]) -> Fault {
+    let mut fault = Fault::from(&errors[0]);
+    if errors.len() > 1 {
+        let each: Vec<String> = errors.iter().map(|error| Fault::from(error).to_string()).collect();
+        fault.message = format!("{} targets cannot be had. {}", errors.len(), each.join(" "));
+        fault.hint = Some("Nothing was computed; correct the names and ask again.".into());
+        fault.candidates = errors.iter().flat_map(|error| Fault::from(error).candidates).collect();
+    }
+    fault
+}
+
+/// blake3 over what the result is a function of.
+fn result_id(
+    image: &ImageIdentity,
+    folder: &ModelFolder,
+    targets: &[Target],
+    orientation: AxisCode,
+    formats: &[Format],
+) -> String {
+    let asked: Vec<(&str, &str, bool)> = targets
+        .iter()
+        .map(|target| (target.asked.as_str(), target.name.as_str(), target.untrained))
+        .collect();
+    let of = serde_json::json!({
+        "format": 1,
+        "image": image.sha256,
+        "modality": image.modality,
+        "model": folder.sha256(),
+        "targets": asked,
+        "orientation": orientation.to_string(),
+        "formats": formats,
+        "numeric": "fp32",
+    });
+    blake3::hash(of.to_string().as_bytes()).to_hex()[..32].to_owned()
+}
+
+fn uri_of(path: &std::path::Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    url::Url::from_file_path(&absolute)
+        .map(String::from)
+        .unwrap_or_else(|()| absolute.display().to_string())
+}

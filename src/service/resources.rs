@@ -1,0 +1,113 @@
+//! Files of results by URI: `sat://results/{result_id}/{file}`.
+
+use super::{Code, Fault, Service};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+const RESULTS: &str = "sat://results/";
+
+/// A file that a URI names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceFile {
+    /// Its URI.
+    pub uri: String,
+    /// Its name within the result.
+    pub name: String,
+    /// What it holds.
+    pub mime: &'static str,
+    /// Its size.
+    pub bytes: u64,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+/// A result in the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredResult {
+    /// Its id.
+    pub result_id: String,
+    /// When it was made or last asked for.
+    pub used: SystemTime,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// What was asked for.
+    pub targets: Vec<String>,
+    /// The image's URI.
+    pub image: String,
+    /// Its files.
+    pub files: Vec<ResourceFile>,
+}
+
+/// URI of a result's file.
+pub(super) fn uri(result_id: &str, file: &str) -> String {
+    format!("{RESULTS}{result_id}/{file}")
+}
+
+fn mime(file: &str) -> &'static str {
+    match file.rsplit('.').next() {
+        Some("gz") => "application/gzip",
+        Some("png") => "image/png",
+        Some("json") => "application/json",
+        Some("txt" | "ctbl") => "text/plain",
+        _ => "application/octet-stream",
+    }
+}
+
+impl Service {
+    /// The file that `uri` names.
+    pub fn resource(&self, uri: &str) -> Result<ResourceFile, Fault> {
+        let (id, name) = uri
+            .strip_prefix(RESULTS)
+            .and_then(|rest| rest.split_once('/'))
+            .ok_or_else(|| {
+                Fault::new(Code::NotFound, format!("{uri}: no such resource."))
+                    .hint("Results are sat://results/{result_id}/{file}, as segment returns them.")
+            })?;
+        let path = self.store.file(id, name)?;
+        let bytes = path.metadata().map(|metadata| metadata.len()).unwrap_or(0);
+        Ok(ResourceFile {
+            uri: uri.to_owned(),
+            name: name.to_owned(),
+            mime: mime(name),
+            bytes,
+            path,
+        })
+    }
+
+    /// The file that `uri` names, with its bytes.
+    pub fn read_resource(&self, uri: &str) -> Result<(ResourceFile, Vec<u8>), Fault> {
+        let file = self.resource(uri)?;
+        let bytes =
+            std::fs::read(&file.path).map_err(|error| Fault::new(Code::NotFound, format!("{uri}: {error}.")))?;
+        Ok((file, bytes))
+    }
+
+    /// All results, last used first.
+    pub fn results(&self) -> Result<Vec<StoredResult>, Fault> {
+        let stored = self.store.results()?;
+        Ok(stored.into_iter().filter_map(|result| self.describe(result)).collect())
+    }
+
+    fn describe(&self, stored: crate::store::Stored) -> Option<StoredResult> {
+        let folder = self.store.root().join(&stored.id);
+        let text = std::fs::read_to_string(folder.join(crate::store::RESULT_FILE)).ok()?;
+        let answer: super::SegmentAnswer = serde_json::from_str(&text).ok()?;
+        let mut names: Vec<String> = std::fs::read_dir(&folder)
+            .ok()?
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        let files = names
+            .iter()
+            .filter_map(|name| self.resource(&uri(&stored.id, name)).ok())
+            .collect();
+        Some(StoredResult {
+            result_id: stored.id,
+            used: stored.used,
+            bytes: stored.bytes,
+            targets: answer.masks.into_iter().map(|mask| mask.target).collect(),
+            image: answer.image.uri,
+            files,
+        })
+    }
+}

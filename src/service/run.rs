@@ -1,0 +1,408 @@
+//! From a plan to an answer: masks from the store or the network, measured, written, kept.
+
+use super::files::{self, Written};
+use super::plan::{Piece, Plan, Target};
+use super::{Code, Execution, Fault, MaskAnswer, RunStatus, SegmentAnswer, SegmentRequest, Service, Warning};
+use crate::anatomy::{Catalogue, Laterality};
+use crate::measure::{Measurement, Measuring, Status, agreement, measure};
+use crate::segment::{Cancel, Preparation, Progress, Prompt, Step, segment};
+use crate::store::{KeptMask, MaskKey};
+use crate::volume::{Mask, Modality, Volume};
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// Numeric class of results made in single precision.
+const FP32: &str = "fp32";
+
+impl Service {
+    /// The `segment` tool: [`Service::plan`], then [`Service::run`].
+    pub fn segment(
+        &self,
+        request: &SegmentRequest,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<SegmentAnswer, Fault> {
+        self.run(self.plan(request)?, progress, cancel)
+    }
+
+    /// The answer to a plan, at once where it is stored.
+    pub fn run(&self, plan: Plan, progress: &dyn Progress, cancel: &Cancel) -> Result<SegmentAnswer, Fault> {
+        let began = Instant::now();
+        if let Some(answer) = self.stored(&plan)? {
+            return Ok(answer);
+        }
+        let pieces = distinct_pieces(&plan.targets);
+        let masks = self.masks(&plan, &pieces, progress, cancel)?;
+        let total = masks.windows + 1;
+        progress.report(&Step {
+            done: total - 1,
+            total,
+            sentence: "measuring and writing the masks".into(),
+        });
+        let found = measured(&plan, &masks.of_piece);
+        let draft = self.store.begin(&plan.result_id)?;
+        let written = files::write(draft.path(), &plan, &found)?;
+        if cancel.is_cancelled() {
+            return Err(Fault::new(Code::Cancelled, "The run was cancelled; nothing was kept."));
+        }
+        let mut answer = answer(&plan, found, written);
+        answer.execution = Execution {
+            provider: masks.provider.clone(),
+            precision: FP32.into(),
+            windows: masks.windows,
+            cached: masks.cached,
+            seconds: seconds(began),
+        };
+        let text =
+            serde_json::to_string_pretty(&answer).map_err(|error| Fault::new(Code::Internal, error.to_string()))?;
+        draft.keep(&text)?;
+        if let Err(error) = self.store.prune(&self.settings.limits) {
+            tracing::warn!(%error, "old results could not be pruned");
+        }
+        progress.report(&Step {
+            done: total,
+            total,
+            sentence: "done".into(),
+        });
+        Ok(self.completed(answer, plan.preview))
+    }
+
+    /// The answer to a plan whose result is in the store.
+    pub fn stored(&self, plan: &Plan) -> Result<Option<SegmentAnswer>, Fault> {
+        let began = Instant::now();
+        let Some(mut answer) = self.stored_result(&plan.result_id)? else {
+            return Ok(None);
+        };
+        answer.image.uri.clone_from(&plan.image.uri);
+        answer.execution.cached = true;
+        answer.execution.seconds = seconds(began);
+        Ok(Some(self.completed(answer, plan.preview)))
+    }
+
+    /// What a caller is told while a plan is under way.
+    pub fn running(&self, plan: &Plan, eta_s: Option<f64>) -> SegmentAnswer {
+        SegmentAnswer {
+            status: RunStatus::Running,
+            result_id: plan.result_id.clone(),
+            model: plan.model(),
+            image: plan.image.clone(),
+            masks: Vec::new(),
+            labelmap: None,
+            preview: None,
+            warnings: Vec::new(),
+            execution: Execution {
+                provider: self.settings.provider.to_string(),
+                precision: FP32.into(),
+                windows: 0,
+                cached: false,
+                seconds: 0.0,
+            },
+            eta_s,
+        }
+    }
+
+    /// A stored result as it was written.
+    pub(super) fn stored_result(&self, id: &str) -> Result<Option<SegmentAnswer>, Fault> {
+        let Some(text) = self.store.result(id)? else {
+            return Ok(None);
+        };
+        match serde_json::from_str(&text) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) => {
+                // Written by another version, or damaged: it is made again.
+                tracing::warn!(result = id, %error, "a stored result cannot be read and is dropped");
+                self.store.delete(id)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Adds where the files lie, which `result.json` does not hold so that the store may be moved.
+    pub(super) fn completed(&self, mut answer: SegmentAnswer, preview: bool) -> SegmentAnswer {
+        let folder = self.store.root().join(&answer.result_id);
+        let path_of = |uri: &str| {
+            uri.rsplit('/')
+                .next()
+                .map(|file| folder.join(file).display().to_string())
+        };
+        for file in answer.masks.iter_mut().flat_map(|mask| &mut mask.files) {
+            file.path = path_of(&file.uri);
+        }
+        if let Some(labelmap) = &mut answer.labelmap {
+            labelmap.path = path_of(&labelmap.uri);
+        }
+        answer.preview = answer.preview.filter(|_| preview);
+        if let Some(preview) = &mut answer.preview {
+            preview.path = path_of(&preview.uri);
+        }
+        answer
+    }
+
+    /// The masks of `pieces`: those that were kept, and one run of the network for the others.
+    fn masks(&self, plan: &Plan, pieces: &[Piece], progress: &dyn Progress, cancel: &Cancel) -> Result<Masks, Fault> {
+        let grid = plan.volume.shared_grid();
+        let key = |piece: &Piece| MaskKey {
+            image: plan.image.sha256.clone(),
+            model: plan.folder.sha256().to_owned(),
+            modality: plan.image.modality.as_str().to_owned(),
+            orientation: plan.orientation.to_string(),
+            numeric: FP32.to_owned(),
+            prompt: piece.prompt.clone(),
+            threshold: piece.threshold.to_bits(),
+        };
+        let mut found: Vec<Option<KeptMask>> = pieces
+            .iter()
+            .map(|piece| self.store.kept_mask(&key(piece), &grid))
+            .collect();
+        let missing: Vec<usize> = (0..pieces.len()).filter(|i| found[*i].is_none()).collect();
+        let mut provider = "none".to_owned();
+        if !missing.is_empty() {
+            if cancel.is_cancelled() {
+                return Err(Fault::new(Code::Cancelled, "The run was cancelled before it began."));
+            }
+            let network = self.network(&plan.folder)?;
+            let mut network = network.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            provider = network.provider().to_string();
+            let manifest = plan.folder.manifest();
+            let how = Preparation {
+                orientation: plan.orientation,
+                spacing: manifest.preparation.spacing_mm,
+                ct_window: manifest.preparation.ct_window_hu,
+                percentiles: manifest.preparation.percentiles,
+            };
+            let prompts: Vec<Prompt> = missing
+                .iter()
+                .map(|i| Prompt {
+                    text: pieces[*i].prompt.clone(),
+                    threshold: pieces[*i].threshold,
+                })
+                .collect();
+            let (volume, modality, size) = (&plan.volume, plan.image.modality, manifest.window.size);
+            let made = segment(volume, modality, &how, size, &mut *network, &prompts, progress, cancel)?;
+            for (i, made_mask) in missing.iter().zip(made.masks) {
+                let kept = KeptMask {
+                    mask: made_mask.mask,
+                    mean_probability: made_mask.mean_probability,
+                    windows: made.windows,
+                };
+                self.store.keep_mask(&key(&pieces[*i]), &kept)?;
+                found[*i] = Some(kept);
+            }
+        }
+        let windows = found.iter().flatten().map(|kept| kept.windows).max().unwrap_or(0);
+        let names = pieces.iter().map(|piece| piece.name.clone());
+        let of_piece = names.zip(found.into_iter().flatten()).collect();
+        Ok(Masks {
+            of_piece,
+            windows,
+            provider,
+            cached: missing.is_empty(),
+        })
+    }
+}
+
+struct Masks {
+    of_piece: HashMap<String, KeptMask>,
+    windows: u32,
+    provider: String,
+    cached: bool,
+}
+
+/// One target's mask and its numbers.
+pub(super) struct Measured {
+    pub mask: Mask,
+    pub measurement: Measurement,
+}
+
+fn distinct_pieces(targets: &[Target]) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    for piece in targets.iter().flat_map(|target| &target.pieces) {
+        if !pieces.iter().any(|there| there.name == piece.name) {
+            pieces.push(piece.clone());
+        }
+    }
+    pieces
+}
+
+/// One entry per distinct name, in the order first asked.
+fn measured(plan: &Plan, of_piece: &HashMap<String, KeptMask>) -> Vec<(String, Measured)> {
+    let mut found: Vec<(String, Measured)> = Vec::new();
+    let masks: HashMap<&str, (Mask, Option<f64>)> = plan
+        .targets
+        .iter()
+        .map(|target| (target.name.as_str(), union_of(target, of_piece, &plan.volume)))
+        .collect();
+    for target in &plan.targets {
+        if found.iter().any(|(name, _)| *name == target.name) {
+            continue;
+        }
+        let (mask, mean_probability) = &masks[target.name.as_str()];
+        let laterality = Laterality::of_name(&target.name);
+        let other = laterality.and_then(|_| masks.get(other_side(&target.name).as_str()));
+        let with = Measuring {
+            image: Some(&plan.volume),
+            modality: Some(plan.image.modality),
+            laterality,
+            counterpart: other.map(|(mask, _)| mask),
+            mean_probability: *mean_probability,
+            ..Measuring::default()
+        };
+        let mut measurement = measure(&target.name, mask, &with);
+        if target.composed_of.is_none() {
+            let parts = parts_at_hand(&target.name, plan.image.modality, &masks);
+            measurement
+                .checks
+                .extend(parts.and_then(|parts| agreement(mask, &parts).ok()));
+        }
+        found.push((
+            target.name.clone(),
+            Measured {
+                mask: mask.clone(),
+                measurement,
+            },
+        ));
+    }
+    found
+}
+
+/// The masks of a class's parts, where all of one way to divide it were asked for too.
+fn parts_at_hand<'a>(
+    name: &str,
+    modality: Modality,
+    masks: &'a HashMap<&str, (Mask, Option<f64>)>,
+) -> Option<Vec<&'a Mask>> {
+    let divisions = &Catalogue::load().class(name)?.divisions;
+    let masks_of = |parts: &[String]| parts.iter().map(|part| Some(&masks.get(part.as_str())?.0)).collect();
+    divisions
+        .iter()
+        .filter(|division| division.modality == modality)
+        .find_map(|division| masks_of(&division.parts))
+}
+
+/// The name of the same structure on the other side.
+fn other_side(name: &str) -> String {
+    let swapped = name.split(' ').map(|word| match word {
+        "left" => "right",
+        "right" => "left",
+        other => other,
+    });
+    swapped.collect::<Vec<_>>().join(" ")
+}
+
+/// The mask of a target. A union's mean probability is that of its pieces, weighted by their voxels.
+fn union_of(target: &Target, of_piece: &HashMap<String, KeptMask>, volume: &Volume) -> (Mask, Option<f64>) {
+    let pieces: Vec<&KeptMask> = target
+        .pieces
+        .iter()
+        .filter_map(|piece| of_piece.get(&piece.name))
+        .collect();
+    let mut union = Mask::empty(volume.shared_grid());
+    let (mut sum, mut voxels) = (0.0, 0u64);
+    for piece in pieces {
+        union = union.union(&piece.mask);
+        if let Some(probability) = piece.mean_probability {
+            sum += probability * piece.mask.count() as f64;
+            voxels += piece.mask.count();
+        }
+    }
+    (union, (voxels > 0).then(|| sum / voxels as f64))
+}
+
+fn answer(plan: &Plan, found: Vec<(String, Measured)>, written: Written) -> SegmentAnswer {
+    let by_name: HashMap<&str, &Measured> = found.iter().map(|(name, measured)| (name.as_str(), measured)).collect();
+    let masks = plan.targets.iter().map(|target| MaskAnswer {
+        target: target.asked.clone(),
+        name: target.name.clone(),
+        composed_of: target.composed_of.clone(),
+        files: written.files.get(&target.name).cloned().unwrap_or_default(),
+        measurement: by_name[target.name.as_str()].measurement.clone(),
+    });
+    SegmentAnswer {
+        status: RunStatus::Done,
+        result_id: plan.result_id.clone(),
+        model: plan.model(),
+        image: plan.image.clone(),
+        masks: masks.collect(),
+        labelmap: written.labelmap,
+        preview: written.preview,
+        warnings: warnings(plan, &by_name),
+        execution: Execution {
+            provider: String::new(),
+            precision: String::new(),
+            windows: 0,
+            cached: false,
+            seconds: 0.0,
+        },
+        eta_s: None,
+    }
+}
+
+/// What a reader of the numbers should know, target by target.
+fn warnings(plan: &Plan, found: &HashMap<&str, &Measured>) -> Vec<Warning> {
+    let mut warnings: Vec<Warning> = Vec::new();
+    let mut warn = |target: &Target, code: &str, message: String| {
+        let warning = Warning {
+            code: code.into(),
+            message,
+            target: Some(target.asked.clone()),
+        };
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    };
+    for target in &plan.targets {
+        let name = &target.name;
+        if target.untrained {
+            let message = format!("SAT was never taught {name:?}: whatever was found is an experiment, not a finding.");
+            warn(target, "untrained_target", message);
+        }
+        for piece in &target.pieces {
+            if let Some(dice) = piece.experimental {
+                let figure = dice
+                    .map(|dice| format!(" (Dice {dice:.2} in its own evaluation)"))
+                    .unwrap_or_default();
+                let model = &plan.folder.manifest().name;
+                let message = format!(
+                    "{model} finds {:?} poorly{figure}: do not rely on this mask or its volume.",
+                    piece.name
+                );
+                warn(target, super::text::EXPERIMENTAL, message);
+            }
+        }
+        let measurement = &found[name.as_str()].measurement;
+        match measurement.status {
+            Status::Present => {}
+            Status::Empty => {
+                warn(
+                    target,
+                    "empty_mask",
+                    format!("{name}: nothing was found. It may be absent, outside the scan, or missed."),
+                );
+            }
+            Status::CutOff => {
+                let faces: Vec<&str> = measurement.truncated_at.iter().map(|face| face.as_str()).collect();
+                let message = format!(
+                    "{name}: the mask reaches the image's edge ({}), so the volume is at least this.",
+                    faces.join(", ")
+                );
+                warn(target, "cut_off", message);
+            }
+        }
+        for check in measurement.checks.iter().filter(|check| !check.ok) {
+            let message = format!("{name}: {} is only {:.0} %.", check.note, check.value * 100.0);
+            warn(target, "check_failed", message);
+        }
+        for warning in measurement
+            .warnings
+            .iter()
+            .filter(|warning| warning.code != "empty_mask")
+        {
+            warn(target, &warning.code, warning.message.clone());
+        }
+    }
+    warnings
+}
+
+fn seconds(since: Instant) -> f64 {
+    (since.elapsed().as_secs_f64() * 1e3).round() / 1e3
+}

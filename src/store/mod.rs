@@ -1,0 +1,311 @@
+//! Results on disk: written whole or not at all, found again after a restart.
+//!
+//! ```text
+//! RESULTS/
+//!   {result_id}/result.json, masks, label map, preview     one folder a result, renamed into place in one step
+//!   masks/{image}/{key}.mask                               one file a mask, for later requests on the same image
+//! ```
+//! Everything here can be computed again, so the oldest may be pruned.
+
+mod kept;
+mod prune;
+
+pub use kept::{KeptMask, MaskKey};
+pub use prune::{Limits, Pruned};
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The file that makes a folder a result.
+pub const RESULT_FILE: &str = "result.json";
+const KEPT: &str = "masks";
+const PARTIAL: &str = ".partial-";
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The results folder cannot be made or written.
+    #[error("{path}: the results folder cannot be written: {source}", path = .path.display())]
+    NotWritable {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of the store cannot be read.
+    #[error("{path}: {source}", path = .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is no such result.
+    #[error("there is no result {id:?} here")]
+    NoResult {
+        /// The id asked for.
+        id: String,
+    },
+    /// A result has no such file.
+    #[error("result {id} has no file {file:?}")]
+    NoFile {
+        /// The result.
+        id: String,
+        /// The file asked for.
+        file: String,
+    },
+}
+
+/// The results folder.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// A result found in the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// Its id.
+    pub id: String,
+    /// When it was made or last asked for.
+    pub used: SystemTime,
+    /// Bytes of its files.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Opens the results folder, making it where it is missing, and clears what runs that were cut off left behind.
+    pub fn open(root: &Path) -> Result<Store, StoreError> {
+        let not_writable = |source| StoreError::NotWritable {
+            path: root.to_owned(),
+            source,
+        };
+        std::fs::create_dir_all(root.join(KEPT)).map_err(not_writable)?;
+        let root = root.canonicalize().map_err(not_writable)?;
+        // A folder may be read-only although it exists; better told now than after minutes of work.
+        tempfile::Builder::new()
+            .prefix(PARTIAL)
+            .tempfile_in(&root)
+            .map_err(|source| StoreError::NotWritable {
+                path: root.clone(),
+                source,
+            })?;
+        let store = Store { root };
+        prune::clear_partial(&store.root);
+        Ok(store)
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Folder of a result, whether it is there or not. Ids are hexadecimal, so an id never leads elsewhere.
+    pub fn folder(&self, id: &str) -> Result<PathBuf, StoreError> {
+        match !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
+            true => Ok(self.root.join(id)),
+            false => Err(StoreError::NoResult { id: id.to_owned() }),
+        }
+    }
+
+    /// The text of a result's `result.json`, where the result is there. Reading it counts as use.
+    pub fn result(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let path = self.folder(id)?.join(RESULT_FILE);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let _ = std::fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+                Ok(Some(text))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StoreError::Unreadable { path, source }),
+        }
+    }
+
+    /// One file of a result.
+    pub fn file(&self, id: &str, file: &str) -> Result<PathBuf, StoreError> {
+        let missing = || StoreError::NoFile {
+            id: id.to_owned(),
+            file: file.to_owned(),
+        };
+        let folder = self.folder(id)?;
+        if !folder.is_dir() {
+            return Err(StoreError::NoResult { id: id.to_owned() });
+        }
+        if file.is_empty() || file.starts_with('.') || file.contains(['/', '\\']) {
+            return Err(missing());
+        }
+        let path = folder.join(file);
+        path.is_file().then_some(path).ok_or_else(missing)
+    }
+
+    /// An empty folder aside, to be filled and then kept as result `id`.
+    pub fn begin(&self, id: &str) -> Result<Draft, StoreError> {
+        let target = self.folder(id)?;
+        let folder = tempfile::Builder::new()
+            .prefix(PARTIAL)
+            .tempdir_in(&self.root)
+            .map_err(|source| StoreError::NotWritable {
+                path: self.root.clone(),
+                source,
+            })?;
+        Ok(Draft { folder, target })
+    }
+
+    /// All results, last used first.
+    pub fn results(&self) -> Result<Vec<Stored>, StoreError> {
+        let entries = std::fs::read_dir(&self.root).map_err(|source| StoreError::Unreadable {
+            path: self.root.clone(),
+            source,
+        })?;
+        let mut found: Vec<Stored> = entries
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let id = path.file_name()?.to_str()?.to_owned();
+                let used = path.join(RESULT_FILE).metadata().ok()?.modified().ok()?;
+                Some(Stored {
+                    id,
+                    used,
+                    bytes: prune::bytes_in(&path),
+                })
+            })
+            .collect();
+        found.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.id.cmp(&b.id)));
+        Ok(found)
+    }
+
+    /// Deletes a result.
+    pub fn delete(&self, id: &str) -> Result<(), StoreError> {
+        let folder = self.folder(id)?;
+        if !folder.join(RESULT_FILE).is_file() {
+            return Err(StoreError::NoResult { id: id.to_owned() });
+        }
+        prune::remove_folder(&self.root, &folder)
+    }
+}
+
+/// A result that is being written. Dropped before [`Draft::keep`], it leaves nothing behind.
+#[derive(Debug)]
+pub struct Draft {
+    folder: tempfile::TempDir,
+    target: PathBuf,
+}
+
+impl Draft {
+    /// Where to put its files.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes `result.json` and renames the folder into place. Where an equal result has come first, that one stays.
+    pub fn keep(self, result: &str) -> Result<PathBuf, StoreError> {
+        let path = self.folder.path().join(RESULT_FILE);
+        let not_writable = |source| StoreError::NotWritable {
+            path: path.clone(),
+            source,
+        };
+        std::fs::write(&path, result).map_err(not_writable)?;
+        readable_by_all_who_may(self.folder.path()).map_err(not_writable)?;
+        for entry in std::fs::read_dir(self.folder.path()).map_err(not_writable)? {
+            let file = entry
+                .and_then(|entry| std::fs::File::open(entry.path()))
+                .map_err(not_writable)?;
+            file.sync_all().map_err(not_writable)?;
+        }
+        match std::fs::rename(self.folder.path(), &self.target) {
+            Ok(()) => {
+                let _ = self.folder.keep(); // it has moved: there is nothing left to clear
+                Ok(self.target)
+            }
+            Err(_) if self.target.join(RESULT_FILE).is_file() => Ok(self.target),
+            Err(source) => Err(StoreError::NotWritable {
+                path: self.target.clone(),
+                source,
+            }),
+        }
+    }
+}
+
+/// `tempfile` makes folders for their owner alone; a result follows the umask, as files made by any program do.
+#[cfg(unix)]
+fn readable_by_all_who_may(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let probe = folder.join(".umask");
+    std::fs::create_dir(&probe)?;
+    let mode = probe.metadata()?.permissions().mode();
+    std::fs::remove_dir(&probe)?;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn readable_by_all_who_may(_folder: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_result_is_there_only_when_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let draft = store.begin("abc123").unwrap();
+        std::fs::write(draft.path().join("spleen.nii.gz"), b"mask").unwrap();
+        assert_eq!(store.result("abc123").unwrap(), None);
+        draft.keep("{}").unwrap();
+        assert_eq!(
+            Store::open(dir.path()).unwrap().result("abc123").unwrap().as_deref(),
+            Some("{}")
+        );
+        assert_eq!(store.results().unwrap().len(), 1);
+        assert!(store.file("abc123", "spleen.nii.gz").unwrap().is_file());
+    }
+
+    #[test]
+    fn a_draft_that_is_dropped_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        drop(store.begin("abc").unwrap());
+        let left: Vec<_> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["masks"]);
+    }
+
+    #[test]
+    fn the_first_of_two_equal_results_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (first, second) = (store.begin("ab").unwrap(), store.begin("ab").unwrap());
+        first.keep("first").unwrap();
+        second.keep("second").unwrap();
+        assert_eq!(store.result("ab").unwrap().as_deref(), Some("first"));
+    }
+
+    #[test]
+    fn an_id_never_leads_out_of_the_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        for id in ["", "..", "../etc", "a/b", "masks"] {
+            assert!(matches!(store.result(id), Err(StoreError::NoResult { .. })), "{id:?}");
+        }
+        store.begin("ab").unwrap().keep("{}").unwrap();
+        for file in ["", ".", "..", "../ab/result.json", "nothing.png"] {
+            assert!(
+                matches!(store.file("ab", file), Err(StoreError::NoFile { .. })),
+                "{file:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_told_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, b"").unwrap();
+        let error = Store::open(&file.join("results")).unwrap_err();
+        assert!(error.to_string().contains("cannot be written"), "{error}");
+    }
+}

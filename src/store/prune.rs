@@ -1,0 +1,170 @@
+//! Keeping the results folder within its limits.
+
+use super::{KEPT, PARTIAL, Store, StoreError};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// A run that has written nothing for so long was cut off.
+const CUT_OFF_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// How much may stay.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Limits {
+    /// Bytes of all results and kept masks together.
+    pub max_bytes: Option<u64>,
+    /// Age since last use.
+    pub max_age: Option<Duration>,
+}
+
+/// What was deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Results and images with kept masks.
+    pub entries: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Deletes what is older than the limits allow, and the least recently used until the rest fits.
+    pub fn prune(&self, limits: &Limits) -> Result<Pruned, StoreError> {
+        let mut entries: Vec<(SystemTime, u64, PathBuf)> = self
+            .results()?
+            .into_iter()
+            .map(|result| (result.used, result.bytes, self.root.join(result.id)))
+            .collect();
+        for folder in folders_in(&self.root.join(KEPT)) {
+            entries.push((last_change(&folder), bytes_in(&folder), folder));
+        }
+        entries.sort();
+        let mut total: u64 = entries.iter().map(|(_, bytes, _)| bytes).sum();
+        let now = SystemTime::now();
+        let mut pruned = Pruned::default();
+        for (used, bytes, path) in entries {
+            let age = now.duration_since(used).unwrap_or_default();
+            let too_old = limits.max_age.is_some_and(|limit| age > limit);
+            let too_much = limits.max_bytes.is_some_and(|limit| total > limit);
+            if too_old || too_much {
+                remove_folder(&self.root, &path)?;
+                total -= bytes;
+                pruned.entries += 1;
+                pruned.bytes += bytes;
+            }
+        }
+        Ok(pruned)
+    }
+}
+
+/// Renames a folder aside first, so that nobody finds it half deleted.
+pub(super) fn remove_folder(root: &Path, folder: &Path) -> Result<(), StoreError> {
+    let not_writable = |source| StoreError::NotWritable {
+        path: folder.to_owned(),
+        source,
+    };
+    let aside = tempfile::Builder::new()
+        .prefix(PARTIAL)
+        .tempdir_in(root)
+        .map_err(not_writable)?;
+    std::fs::rename(folder, aside.path().join("deleted")).map_err(not_writable)?;
+    aside.close().map_err(not_writable)
+}
+
+/// Deletes what runs that were cut off left behind.
+pub(super) fn clear_partial(root: &Path) {
+    let entries = std::fs::read_dir(root)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()));
+    for path in entries.filter(|path| {
+        path.file_name()
+            .is_some_and(|n| n.to_string_lossy().starts_with(PARTIAL))
+    }) {
+        let age = SystemTime::now().duration_since(last_change(&path)).unwrap_or_default();
+        if age > CUT_OFF_AFTER {
+            let removed = if path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else {
+                std::fs::remove_file(&path)
+            };
+            if let Err(error) = removed {
+                tracing::warn!(path = %path.display(), %error, "a leftover of a run that was cut off cannot be deleted");
+            }
+        }
+    }
+}
+
+pub(super) fn bytes_in(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.metadata().ok());
+    files.map(|metadata| metadata.len()).sum()
+}
+
+fn last_change(path: &Path) -> SystemTime {
+    path.metadata()
+        .and_then(|metadata| metadata.modified())
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()));
+    entries.filter(|path| path.is_dir()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn store_with(ids: &[&str]) -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        for (i, id) in ids.iter().enumerate() {
+            let draft = store.begin(id).unwrap();
+            std::fs::write(draft.path().join("a.nii.gz"), vec![0u8; 1000]).unwrap();
+            let folder = draft.keep("{}").unwrap();
+            let used = SystemTime::now() - Duration::from_secs(3600 * (ids.len() - i) as u64);
+            std::fs::File::open(folder.join("result.json"))
+                .unwrap()
+                .set_modified(used)
+                .unwrap();
+        }
+        (dir, store)
+    }
+
+    #[test]
+    fn the_least_recently_used_goes_first() {
+        let (_dir, store) = store_with(&["aa", "bb", "cc"]);
+        let pruned = store
+            .prune(&Limits {
+                max_bytes: Some(2100),
+                max_age: None,
+            })
+            .unwrap();
+        assert_eq!(
+            pruned,
+            Pruned {
+                entries: 1,
+                bytes: 1002
+            }
+        );
+        let left: Vec<_> = store.results().unwrap().into_iter().map(|result| result.id).collect();
+        assert_eq!(left, ["cc", "bb"]);
+    }
+
+    #[test]
+    fn what_is_too_old_goes() {
+        let (_dir, store) = store_with(&["aa", "bb", "cc"]);
+        store
+            .prune(&Limits {
+                max_bytes: None,
+                max_age: Some(Duration::from_secs(5400)),
+            })
+            .unwrap();
+        assert_eq!(store.results().unwrap().len(), 1);
+    }
+}

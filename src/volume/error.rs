@@ -1,0 +1,203 @@
+//! Why a file could not be read or written, in words that say the fault and the way out.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a file could not become a [`Volume`](super::Volume) or a [`LabelMap`](super::LabelMap).
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Nothing is there.
+    #[error("{}: no such file; check the path", path.display())]
+    NotFound {
+        /// The file asked for.
+        path: PathBuf,
+    },
+    /// A folder where one file was expected.
+    #[error(
+        "{}: this is a folder; give one .nii or .nii.gz file (DICOM series cannot be read yet: convert one with dcm2niix)",
+        path.display()
+    )]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A pipe or a device.
+    #[error("{}: neither a file nor a folder; give a .nii or .nii.gz file", path.display())]
+    NotAFile {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Io {
+        /// The file asked for.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// No bytes at all.
+    #[error("{}: the file is empty; write or download it again", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A DICOM object.
+    #[error(
+        "{}: this is a DICOM file, and DICOM cannot be read yet; convert its series to NIfTI, for example with dcm2niix",
+        path.display()
+    )]
+    Dicom {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Bytes of some other kind.
+    #[error("{}: not a NIfTI-1 file ({found}); give a .nii or .nii.gz file", path.display())]
+    NotNifti {
+        /// The file.
+        path: PathBuf,
+        /// What the first bytes looked like.
+        found: &'static str,
+    },
+    /// The file ends before its header says it does.
+    #[error("{}: the file is cut short: {needed}; copy or download it again", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// What was still expected.
+        needed: String,
+    },
+    /// The gzip stream is broken.
+    #[error("{}: the gzip stream is damaged ({source}); copy or download it again", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        #[source]
+        source: io::Error,
+    },
+    /// A field of the header that cannot be right.
+    #[error("{}: the header is damaged: {field} is {value}; write the file again with the program that made it", path.display())]
+    BadHeader {
+        /// The file.
+        path: PathBuf,
+        /// The field, by its NIfTI name.
+        field: &'static str,
+        /// What it holds.
+        value: String,
+    },
+    /// One or two dimensions.
+    #[error("{}: the image has {dimensions} dimension(s), and three are needed; give the whole volume, not a slice", path.display())]
+    TooFlat {
+        /// The file.
+        path: PathBuf,
+        /// How many the header names.
+        dimensions: usize,
+    },
+    /// A time series, or a vector at each voxel.
+    #[error(
+        "{}: the file holds {volumes} volumes (shape {shape}), and one is needed; take one out, for example with nibabel's `img.slicer[..., 0]`",
+        path.display()
+    )]
+    ManyVolumes {
+        /// The file.
+        path: PathBuf,
+        /// How many volumes there are.
+        volumes: u64,
+        /// The shape as the header has it.
+        shape: String,
+    },
+    /// A data type that is no single number a voxel.
+    #[error("{}: voxels of type {datatype} are not supported; save the image as integers or floats", path.display())]
+    DataType {
+        /// The file.
+        path: PathBuf,
+        /// Its name, or its number where NIfTI has no name for it.
+        datatype: String,
+    },
+    /// More voxels than this program takes.
+    #[error("{}: the header promises {promised} voxels, more than the limit of {limit}; crop or resample the image first", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Voxels promised.
+        promised: u64,
+        /// Voxels allowed.
+        limit: u64,
+    },
+    /// Voxels that are nearly nothing, or larger than a person.
+    #[error(
+        "{}: voxel spacing of {} x {} x {} mm makes no sense (0.001 to 100 mm is expected); correct the header's affine or pixdim",
+        path.display(), spacing[0], spacing[1], spacing[2]
+    )]
+    Spacing {
+        /// The file.
+        path: PathBuf,
+        /// Spacing along the stored axes.
+        spacing: [f64; 3],
+    },
+    /// Axes that span no volume.
+    #[error("{}: the affine is singular, so millimetres mean nothing here; correct the header's sform or qform", path.display())]
+    SingularAffine {
+        /// The file.
+        path: PathBuf,
+    },
+    /// NaN or infinity among the voxels.
+    #[error(
+        "{}: {count} of {total} voxels are NaN, infinite or beyond float32; replace them first, for example with numpy's `nan_to_num`",
+        path.display()
+    )]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// How many voxels.
+        count: u64,
+        /// Of how many.
+        total: u64,
+    },
+    /// Voxels that are no label.
+    #[error(
+        "{}: voxel {voxel:?} holds {value}, and a mask or label map holds whole numbers from 0; give a label map, or threshold the image first",
+        path.display()
+    )]
+    NotLabels {
+        /// The file.
+        path: PathBuf,
+        /// The first such voxel.
+        voxel: [usize; 3],
+        /// What it holds.
+        value: f64,
+    },
+}
+
+/// Why a mask or label map could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The operating system refused.
+    #[error("{}: cannot be written: {source}; check that the folder exists, may be written and has room", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// NIfTI-1 keeps lengths in 16 bits.
+    #[error("{}: {} x {} x {} voxels do not fit into NIfTI-1, which ends at 32767 along an axis", path.display(), shape[0], shape[1], shape[2])]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The grid's shape.
+        shape: [usize; 3],
+    },
+    /// As many labels as voxels were expected.
+    #[error("{}: {given} labels were given for {expected} voxels", path.display())]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// Labels given.
+        given: usize,
+        /// Voxels of the grid.
+        expected: usize,
+    },
+}

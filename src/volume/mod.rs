@@ -1,0 +1,27 @@
+//! Images on a grid: where voxels are in the patient, reading, reorienting, resampling and writing them.
+//!
+//! Linear indices run with the first stored axis fastest, as NIfTI stores; millimetres are RAS+. Only this room and
+//! `report` know file formats.
+
+mod axes;
+mod error;
+mod grid;
+mod image;
+mod mask;
+mod mask_code;
+mod modality;
+mod nifti;
+mod resample;
+mod spacing;
+
+pub use axes::{Axis, AxisCode, AxisCodeError, Reorientation};
+pub use error::{ReadError, WriteError};
+pub(crate) use grid::transform;
+pub use grid::{Affine, Grid};
+pub use image::{LabelMap, Volume};
+pub use mask::{Mask, MaskBuilder, Run};
+pub use mask_code::MaskCodeError;
+pub use modality::Modality;
+pub use nifti::{MAX_VOXELS, Placement, read, read_labels, write_labels, write_mask, write_mask_to};
+pub(crate) use resample::{Neighbour, Sampling, resample};
+pub(crate) use spacing::respaced;

@@ -1,0 +1,15 @@
+//! NIfTI-1 files.
+//!
+//! The header is parsed here and not by crate `nifti` (0.18): that one allocates what a header promises before it has
+//! looked at the file, picks gzip by the file's name, and hides the difference between "cut short" and "damaged",
+//! all of which a server that is handed unknown files must tell apart.
+
+mod header;
+mod placement;
+mod read;
+mod stream;
+mod write;
+
+pub use placement::Placement;
+pub use read::{MAX_VOXELS, read, read_labels};
+pub use write::{write_labels, write_mask, write_mask_to};

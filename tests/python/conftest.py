@@ -1,0 +1,72 @@
+"""Where the program, its model and its scans are."""
+
+import os
+from pathlib import Path
+
+import nibabel
+import numpy
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+
+
+def program() -> Path:
+    """The program under test: SAT_MCP_PROGRAM, or the newest build of this checkout."""
+    if given := os.environ.get("SAT_MCP_PROGRAM"):
+        return Path(given)
+    target = Path(os.environ.get("CARGO_TARGET_DIR", CHECKOUT / "target"))
+    built = [target / profile / "sat-mcp" for profile in ("release", "debug")]
+    found = sorted((path for path in built if path.exists()), key=lambda path: path.stat().st_mtime)
+    assert found, "sat-mcp is not built: run `cargo build` or set SAT_MCP_PROGRAM"
+    return found[-1]
+
+
+def runtime() -> str:
+    """The libonnxruntime of this Python's onnxruntime, unless the environment names another."""
+    if given := os.environ.get("ORT_DYLIB_PATH"):
+        return given
+    import onnxruntime
+
+    return str(next((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*")))
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="session")
+def environment(results) -> dict[str, str]:
+    """What the server is started with; the model may be named by SAT_MCP_MODEL."""
+    return {
+        **os.environ,
+        "ORT_DYLIB_PATH": runtime(),
+        "SAT_MCP_MODELS": os.environ.get("SAT_MCP_MODELS", str(CHECKOUT / "onnx")),
+        "SAT_MCP_RESULTS": str(results),
+    }
+
+
+@pytest.fixture(scope="session")
+def scans(tmp_path_factory) -> Path:
+    """A folder of small scans: `head.nii.gz` is bright balls in a dark ball, oblique and anisotropic."""
+    folder = tmp_path_factory.mktemp("scans")
+    shape = (48, 56, 40)
+    x, y, z = numpy.meshgrid(*(numpy.linspace(-1, 1, n) for n in shape), indexing="ij")
+    head = numpy.where(x**2 + y**2 + z**2 < 0.9, 80.0, 0.0)
+    for side in (-1, 1):
+        head[(x - 0.3 * side) ** 2 + y**2 + (z + 0.2) ** 2 < 0.05] = 160.0
+    head += numpy.random.default_rng(7).normal(0, 3, shape)
+    turn = numpy.deg2rad(10)
+    affine = numpy.array([
+        [-3.0 * numpy.cos(turn), 3.0 * numpy.sin(turn), 0, 80],
+        [-3.0 * numpy.sin(turn), -3.0 * numpy.cos(turn), 0, 90],
+        [0, 0, 4.0, -80],
+        [0, 0, 0, 1],
+    ])  # fmt: skip
+    nibabel.save(nibabel.Nifti1Image(head.astype(numpy.int16), affine), folder / "head.nii.gz")
+    return folder
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

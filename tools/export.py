@@ -21,6 +21,9 @@ from sat_tools.network import Sizes
 from sat_tools.training import PHASES, SatMini
 
 GOOD_ENOUGH = 0.6
+"""Dice below which a class is marked experimental."""
+WORTH_OFFERING = 0.3
+"""Dice on development images below which it is left out."""
 
 
 def load(checkpoint: Path) -> SatMini:
@@ -29,6 +32,10 @@ def load(checkpoint: Path) -> SatMini:
     model = SatMini(Sizes(**state["sizes"]), state["vocabulary"])
     model.load_state_dict(state["average"])
     return model.eval()
+
+
+def is_offered(head_class: HeadClass, figures: dict | None) -> bool:
+    return figures is None or figures[head_class.name]["development"] >= WORTH_OFFERING
 
 
 def class_entry(head_class: HeadClass, figures: dict | None) -> dict:
@@ -69,7 +76,7 @@ def describe(version: str, figures: dict | None, readme: str | None) -> Descript
                 "licence": "Apache-2.0",
             }
         ],
-        classes=[class_entry(c, figures) for c in read_classes()],
+        classes=[class_entry(c, figures) for c in read_classes() if is_offered(c, figures)],
         spacing_mm=(PHASES[-1].spacing,) * 3,
         readme=readme,
     )

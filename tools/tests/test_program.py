@@ -39,7 +39,9 @@ def test_masks_are_those_of_the_published_path(change, model, tmp_path):
     path = tmp_path / "head.nii.gz"
     nib.save(image, path)
     classes = {c["name"]: c.get("threshold", 0.5) for c in model.entries["classes"] if "mri" in c["modalities"]}
-    names = [name for name in ("brain", "brainstem", "left hippocampus", "right thalamus", "cerebellum") if name in classes]
+    names = [
+        name for name in ("brain", "brainstem", "left hippocampus", "right thalamus", "cerebellum") if name in classes
+    ]
     command = [PROGRAM, "segment", "--image", str(path), "--modality", "mri", "--json", "--provider", "cpu"]
     command += [word for name in names for word in ("--target", name)]
     library = next((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*"))

@@ -35,7 +35,13 @@ def load(checkpoint: Path) -> SatMini:
 
 
 def is_offered(head_class: HeadClass, figures: dict | None) -> bool:
-    return figures is None or figures[head_class.name]["development"] >= WORTH_OFFERING
+    """A left structure is offered only with its right, so the worse of the two decides."""
+    if figures is None:
+        return True
+    name = head_class.name
+    swapped = {"left": name.replace("left", "right", 1), "right": name.replace("right", "left", 1)}
+    pair = (name, swapped.get(head_class.laterality, name))
+    return min(figures[n]["development"] for n in pair) >= WORTH_OFFERING
 
 
 def class_entry(head_class: HeadClass, figures: dict | None) -> dict:

@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import onnxruntime
 import pytest
+
 from sat_tools.inference import Model
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -48,6 +48,7 @@ $(VENV)/tools: tools/pyproject.toml $(VENV)/runtime
 check: ## format, lints, documentation
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	$(PYTHON) tools/anatomy/build.py --check
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 
 fmt: ## format the code

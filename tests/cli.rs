@@ -186,7 +186,7 @@ fn targets_that_cannot_be_had_are_answered_with_names_that_can() {
         targets.iter().for_each(|target| more.extend(["--target", target]));
         desk.refused(&image, &more)
     };
-    let told = of(&["hipocanthus"], "mri");
+    let told = of(&["left hippocampus body"], "mri");
     let (code, text) = told.error();
     assert_eq!((told.code, code.as_str()), (1, "unknown_target"), "{text}");
     assert!(text.contains("hippocampus"), "{text}");

@@ -9,7 +9,7 @@ use rmcp::service::RunningService;
 use rmcp::transport::TokioChildProcess;
 use rmcp::{RoleClient, ServiceExt};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 type Client = RunningService<RoleClient, ()>;
 
@@ -152,10 +152,10 @@ async fn closing_stdin_ends_the_program_with_0_even_inside_a_run() {
     wire.ask_tool("segment", head(&["left putamen", "right putamen"]), "p")
         .await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let began = Instant::now();
     wire.hang_up();
-    assert_eq!(child.wait().await.unwrap().code(), Some(0));
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    // Far more than it needs: a server that hung would still be there.
+    let ended = tokio::time::timeout(Duration::from_secs(120), child.wait()).await;
+    assert_eq!(ended.expect("the server hangs").unwrap().code(), Some(0));
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 use super::entries::{Entry, MODALITIES, Reach};
 use super::matcher::Meant;
 use super::resolve::{Resolver, tidy};
-use super::schema::plain_schema;
 use super::suggest::{HIGHEST, LOWEST};
 use super::words::spell;
 use super::{AnatomyCode, Catalogue, Kind, Laterality, Offered};
@@ -29,7 +28,6 @@ pub enum Detail {
 /// Input of `list_anatomy`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = plain_schema)]
 pub struct ListRequest {
     /// A name, synonym, abbreviation or a few letters, e.g. "R kidney", "L4", "ventricle". Best matches come first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,7 +53,6 @@ pub struct ListRequest {
 
 /// Output of `list_anatomy`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(transform = plain_schema)]
 pub struct ListAnswer {
     /// How many items there are on all pages.
     pub total: usize,
@@ -73,7 +70,7 @@ pub struct ListAnswer {
 
 /// A class, or with a query a union of classes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline, transform = plain_schema)]
+#[schemars(inline)]
 pub struct ListItem {
     /// SAT's own name, or the loaded model's where SAT has none.
     pub name: String,
@@ -117,7 +114,7 @@ pub struct ListItem {
 
 /// Annotated scans, per modality.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline, transform = plain_schema)]
+#[schemars(inline)]
 pub struct TrainingScans {
     /// CT.
     #[serde(default, skip_serializing_if = "Option::is_none")]

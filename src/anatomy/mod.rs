@@ -14,7 +14,6 @@ mod list;
 mod matcher;
 mod offered;
 mod resolve;
-mod schema;
 mod spelling;
 mod suggest;
 mod text;
@@ -24,7 +23,6 @@ pub use catalogue::{AnatomyCode, Ask, Catalogue, Class, Division, Kind};
 pub use list::{Detail, ListAnswer, ListError, ListItem, ListRequest, TrainingScans, list};
 pub use offered::{Offered, OfferedClass};
 pub use resolve::{Candidate, ResolveError, Resolved, Resolver};
-pub use schema::plain_schema;
 
 /// Side of the body.
 #[derive(

@@ -23,6 +23,7 @@ pub(super) fn choose(
     let mut chosen: Vec<Planes> = Vec::new();
     let none: Vec<bool> = seen.clone();
     while chosen.len() < rows && (chosen.is_empty() || seen.contains(&false)) {
+        let seen_counts = if chosen.is_empty() { 0.15 } else { 0.02 };
         let mut planes = [0; 3];
         for (n, view) in View::ALL.into_iter().enumerate() {
             let through = view.axes()[2];
@@ -30,7 +31,7 @@ pub(super) fn choose(
             // slivers and specks count less than organs.
             let weight = |(p, &seen): (&Profile, &bool)| {
                 let ml = p.voxels() as f64 * frame.grid.voxel_volume() / 1000.0;
-                (ml / (ml + 1.0)).sqrt() * if seen { 0.15 } else { 1.0 }
+                (ml / (ml + 1.0)).sqrt() * if seen { seen_counts } else { 1.0 }
             };
             let weights: Vec<f64> = profiles.iter().zip(&seen).map(weight).collect();
             planes[n] = best_plane(profiles, &weights, main, through, frame.grid.shape()[through]);

@@ -2,6 +2,7 @@
 //!
 //! Sums are in f64 and in a fixed order, so the same image gives the same numbers on any number of threads.
 
+use crate::volume::{from_key, to_key};
 use rayon::prelude::*;
 
 /// Values summed by one thread at a time.
@@ -111,16 +112,6 @@ fn locate(counts: &[u64], rank: usize) -> (usize, usize) {
         rest -= count;
     }
     (counts.len() - 1, 0)
-}
-
-/// Unsigned integers in the order of the floats.
-fn to_key(value: f32) -> u32 {
-    let bits = value.to_bits();
-    if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
-}
-
-fn from_key(key: u32) -> f32 {
-    f32::from_bits(if key >> 31 == 1 { key & !(1 << 31) } else { !key })
 }
 
 #[cfg(test)]

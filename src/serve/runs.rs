@@ -125,11 +125,13 @@ impl<T: Clone + Send + Sync + 'static> Runs<T> {
         let mut state = self.0.lock();
         state.stopping = true;
         state.open.clear();
+        // Whoever waits is told now, not at the end of a window.
         for run in state.queue.drain(..) {
-            run.view.send_replace(View::Done(Err(stopped())));
+            run.show(View::Done(Err(stopped())));
         }
         if let Some(run) = &state.current {
             run.cancel.cancel();
+            run.show(View::Done(Err(stopped())));
         }
         self.0.changed.notify_all();
     }
@@ -184,7 +186,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
     fn work(&self) {
         while let Some(run) = self.next() {
             let since = Instant::now();
-            run.view.send_replace(View::Running {
+            run.show(View::Running {
                 since,
                 stepped: since,
                 step: None,
@@ -196,7 +198,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
                 None => Err(broke()),
             };
             self.finish(&run, since, &result);
-            run.view.send_replace(View::Done(result));
+            run.show(View::Done(result));
         }
         self.lock().worker_gone = true;
         self.changed.notify_all();
@@ -249,6 +251,17 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
 }
 
 impl<T> Run<T> {
+    /// Shows the seats where the run is. The end is the last that is shown.
+    fn show(&self, now: View<T>) {
+        self.view.send_if_modified(|view| {
+            let open = !matches!(view, View::Done(_));
+            if open {
+                *view = now;
+            }
+            open
+        });
+    }
+
     fn seats(&self) -> MutexGuard<'_, Seats> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -267,7 +280,7 @@ impl<T: Send + Sync> Progress for Reporter<'_, T> {
             stepped: Instant::now(),
             step: Some(step.clone()),
         };
-        self.run.view.send_replace(view);
+        self.run.show(view);
     }
 }
 

@@ -11,6 +11,7 @@ mod mask;
 mod mask_code;
 mod modality;
 mod nifti;
+mod order;
 mod resample;
 mod spacing;
 
@@ -23,5 +24,6 @@ pub use mask::{Mask, MaskBuilder, Run};
 pub use mask_code::MaskCodeError;
 pub use modality::Modality;
 pub use nifti::{MAX_VOXELS, Placement, read, read_labels, write_labels, write_mask, write_mask_to};
+pub(crate) use order::{from_key, to_key};
 pub(crate) use resample::{Neighbour, Sampling, resample};
 pub(crate) use spacing::respaced;

@@ -16,7 +16,7 @@ fn scan(name: &str) -> Value {
 async fn until(count: &AtomicUsize, reached: usize) {
     let began = Instant::now();
     while count.load(SeqCst) < reached {
-        assert!(began.elapsed() < Duration::from_secs(5), "waited in vain");
+        assert!(began.elapsed() < Duration::from_secs(60), "waited in vain");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -92,16 +92,11 @@ async fn a_cancelled_call_stops_between_windows_and_is_not_answered() {
 #[tokio::test]
 async fn who_hears_no_progress_is_told_to_come_back_and_then_joins_the_run() {
     let mut served = served().await;
-    let began = Instant::now();
     let first = served.wire.call("segment", scan("a-10x100.nii")).await["structuredContent"].clone();
-    assert!(
-        (250..800).contains(&began.elapsed().as_millis()),
-        "{:?}",
-        began.elapsed()
-    );
+    assert_eq!(served.desk.finished.load(SeqCst), 0);
     assert_eq!((&first["status"], &first["masks"]), (&json!("running"), &json!([])));
     let eta = first["eta_s"].as_f64().unwrap();
-    assert!((0.3..1.5).contains(&eta), "{eta}");
+    assert!(eta > 0.0, "{eta}");
 
     let mut last = first.clone();
     while last["status"] == "running" {
@@ -219,10 +214,9 @@ async fn a_finished_result_does_not_wait_behind_a_run() {
     served.wire.answer(first).await;
     served.wire.ask_tool("segment", scan("a-20x100.nii"), "a").await;
     until(&served.desk.started, 2).await;
-    let began = Instant::now();
     let again = served.wire.call("segment", scan("done.nii")).await;
     assert_eq!(again["structuredContent"]["status"], "done");
-    assert!(began.elapsed() < Duration::from_secs(1));
+    assert_eq!(served.desk.finished.load(SeqCst), 1, "it waited for the run");
 }
 
 #[tokio::test]
@@ -244,6 +238,19 @@ async fn closing_stdin_cancels_the_run_and_ends_the_server_well() {
         (served.desk.cancelled.load(SeqCst), served.desk.finished.load(SeqCst)),
         (1, 0)
     );
+}
+
+#[tokio::test]
+async fn who_waits_when_stdin_closes_is_told_at_once_even_inside_a_window() {
+    let mut served = served_by(patient(), "2025-11-25").await;
+    let id = served.wire.ask_tool("segment", scan("a-2x4000.nii"), "p").await;
+    until(&served.desk.started, 1).await;
+    let began = Instant::now();
+    served.wire.hang_up();
+    let answer = served.wire.answer(id).await;
+    assert_eq!(answer["result"]["_meta"]["sat-mcp/error"]["code"], "cancelled");
+    served.server.await.unwrap().unwrap();
+    assert!(began.elapsed() < Duration::from_millis(3000), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -29,21 +29,8 @@ NO_WHOLE = {"lobe of liver"}
 # A class with several parents belongs first to the one by place, then to the one by side.
 PARENT_ORDER = ("lobe", "rib number", "vertebra level", "vertebra group", "disc level", "loader", "BraTS", "laterality")
 
-ORDINALS = [
-    "",
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
-    "ninth",
-    "tenth",
-    "eleventh",
-    "twelfth",
-]
+ORDINALS = ["", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
+            "eleventh", "twelfth"]
 ADJECTIVES = {"cervical": ("c", "cervicalis"), "thoracic": ("t", "thoracica"), "lumbar": ("l", "lumbalis")}
 
 
@@ -106,17 +93,8 @@ class Row:
         parts = " | ".join(f"{','.join(modalities)}: {way}" for way, modalities in ways.items())
         scans = ", ".join(f"{m} {self.scans[m]}" for m in MODALITIES if m in self.scans)
         regions = self.regions if len(set(self.regions)) > 1 else self.regions[:1]
-        return [
-            self.name,
-            self.kind,
-            " | ".join(regions),
-            side_of(self.name),
-            scans,
-            self.part_of(),
-            parts,
-            "; ".join(self.synonyms),
-            self.note,
-        ]
+        return [self.name, self.kind, " | ".join(regions), side_of(self.name), scans, self.part_of(), parts,
+                "; ".join(self.synonyms), self.note]
 
 
 def natural(text: str) -> list:
@@ -140,9 +118,7 @@ def hierarchy(table: dict[str, Row]) -> None:
         table[child].parents.append((parent, kind))
         # 'rib' is left + right, and also rib 1 + … + rib 12
         ways.setdefault((modality, parent, kind), []).append(child)
-    for (modality, parent, kind), children in sorted(
-        ways.items(), key=lambda item: (item[0][2] != "laterality", item[0])
-    ):
+    for (modality, parent, kind), children in sorted(ways.items(), key=lambda item: (item[0][2] != "laterality", item[0])):
         if set(children) & set(table) != set(children):
             raise SystemExit(f"hierarchy: unknown child of {parent}")
         if parent == "rib" and kind == "rib number":
@@ -177,9 +153,7 @@ def halves_and_wholes(table: dict[str, Row]) -> None:
     for row in list(table.values()):
         if side_of(row.name) != "left" or base_of(row.name) in NO_WHOLE:
             continue
-        other = next(
-            (r for r in table.values() if side_of(r.name) == "right" and base_of(r.name) == base_of(row.name)), None
-        )
+        other = next((r for r in table.values() if side_of(r.name) == "right" and base_of(r.name) == base_of(row.name)), None)
         if other is None:
             continue
         for modality in MODALITIES:
@@ -195,22 +169,14 @@ def levels(row: Row) -> list[str]:
         kind, number = found.groups()
         letter, latin = ADJECTIVES[kind]
         level = f"{letter}{number}"
-        return [
-            level,
-            f"{level} vertebra",
-            f"{kind} vertebra {number}",
-            f"{kind} {number}",
-            f"vertebra {latin} {number}",
-            f"{level} {kind} vertebra",
-        ] + ([f"dorsal vertebra {number}"] if kind == "thoracic" else [])
+        return [level, f"{level} vertebra", f"{kind} vertebra {number}", f"{kind} {number}", f"vertebra {latin} {number}",
+                f"{level} {kind} vertebra"] + ([f"dorsal vertebra {number}"] if kind == "thoracic" else [])
     if row.name.startswith("intervertebral disc between"):
         upper, lower = re.search(r"\(([tl]\d+)\) and .*?(?:\(([tl]\d+)\)|sacrum$)", row.name).groups()
         lower = lower or "s1"
         short = [f"{upper}-{lower}"] + ([f"{upper}-{lower[1:]}"] if upper[0] == lower[0] else [])
         return [f"{levels} {disc}" for levels in short for disc in ("disc", "intervertebral disc", "disc space")] + [
-            f"disc between {upper} and {lower}",
-            f"intervertebral disc between {upper} and {lower}",
-        ]
+            f"disc between {upper} and {lower}", f"intervertebral disc between {upper} and {lower}"]
     if found := re.fullmatch(r"(?:(left|right) )?rib (\d+)", row.name):
         side, number = found.groups()
         return [f"{side + ' ' if side else ''}costa {number}"]
@@ -224,11 +190,8 @@ def synonyms(table: dict[str, Row]) -> None:
         words = source["synonyms"].split("; ")
         if len(words) != len(set(words)):
             raise SystemExit(f"synonyms.tsv: {name} repeats a synonym")
-        served = [
-            row
-            for row in table.values()
-            if row.name == name or (not exact and not side_of(name) and base_of(row.name) == name)
-        ]
+        served = [row for row in table.values()
+                  if row.name == name or (not exact and not side_of(name) and base_of(row.name) == name)]
         if not served:
             raise SystemExit(f"synonyms.tsv: no class or composite is called {name!r}")
         for row in served:

@@ -9,7 +9,6 @@ import nibabel as nib
 import numpy as np
 import onnxruntime
 import pytest
-
 from sat_tools.inference import Model
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -40,9 +39,7 @@ def test_masks_are_those_of_the_published_path(change, model, tmp_path):
     path = tmp_path / "head.nii.gz"
     nib.save(image, path)
     classes = {c["name"]: c.get("threshold", 0.5) for c in model.entries["classes"] if "mri" in c["modalities"]}
-    names = [
-        name for name in ("brain", "brainstem", "left hippocampus", "right thalamus", "cerebellum") if name in classes
-    ]
+    names = [name for name in ("brain", "brainstem", "left hippocampus", "right thalamus", "cerebellum") if name in classes]
     command = [PROGRAM, "segment", "--image", str(path), "--modality", "mri", "--json", "--provider", "cpu"]
     command += [word for name in names for word in ("--target", name)]
     library = next((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*"))

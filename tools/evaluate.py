@@ -26,7 +26,7 @@ from sat_tools.inference import Model
 from sat_tools.training import load_maps
 
 BINS = 100
-THRESHOLDS = np.arange(0.30, 0.701, 0.05)
+THRESHOLDS = np.arange(0.20, 0.751, 0.05)
 WORTH_IT = 0.01
 """A threshold other than 0.5 must gain this much."""
 OUTSIDE_BRAIN = {"head", "skull", "external cerebrospinal fluid", "cerebrospinal fluid"}

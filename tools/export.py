@@ -21,6 +21,9 @@ from sat_tools.network import Sizes
 from sat_tools.training import PHASES, SatMini
 
 GOOD_ENOUGH = 0.6
+"""Dice below which a class is marked experimental."""
+WORTH_OFFERING = 0.3
+"""Dice on development images below which it is left out."""
 
 
 def load(checkpoint: Path) -> SatMini:
@@ -29,6 +32,16 @@ def load(checkpoint: Path) -> SatMini:
     model = SatMini(Sizes(**state["sizes"]), state["vocabulary"])
     model.load_state_dict(state["average"])
     return model.eval()
+
+
+def is_offered(head_class: HeadClass, figures: dict | None) -> bool:
+    """A left structure is offered only with its right, so the worse of the two decides."""
+    if figures is None:
+        return True
+    name = head_class.name
+    swapped = {"left": name.replace("left", "right", 1), "right": name.replace("right", "left", 1)}
+    pair = (name, swapped.get(head_class.laterality, name))
+    return min(figures[n]["development"] for n in pair) >= WORTH_OFFERING
 
 
 def class_entry(head_class: HeadClass, figures: dict | None) -> dict:
@@ -69,7 +82,7 @@ def describe(version: str, figures: dict | None, readme: str | None) -> Descript
                 "licence": "Apache-2.0",
             }
         ],
-        classes=[class_entry(c, figures) for c in read_classes()],
+        classes=[class_entry(c, figures) for c in read_classes() if is_offered(c, figures)],
         spacing_mm=(PHASES[-1].spacing,) * 3,
         readme=readme,
     )

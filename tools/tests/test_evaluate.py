@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluate import dice_by_threshold, head_mr_image, merge
-from export import class_entry
+from export import class_entry, is_offered
 from sat_tools.classes import read_classes
 
 
@@ -61,3 +61,11 @@ def test_manifest_marks_what_is_under_sixty_percent():
     assert "experimental" in class_entry(classes["skull"], figures)
     left = class_entry(classes["left lateral ventricle"], None)
     assert left["laterality"] == "left" and "left ventriculus lateralis" in left["synonyms"]
+
+
+def test_a_side_is_offered_only_with_the_other():
+    classes = {c.name: c for c in read_classes()}
+    figures = {f"{side} pallidum": {"development": d} for side, d in (("left", 0.2), ("right", 0.9))}
+    assert not is_offered(classes["right pallidum"], figures)
+    assert not is_offered(classes["left pallidum"], figures)
+    assert is_offered(classes["right pallidum"], None)

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from sat_tools.classes import HeadClass, read_classes
-from sat_tools.export import Description, export_model
+from sat_tools.export import PUBLISHED_PREPARATION, Description, export_model
 from sat_tools.network import Sizes
 from sat_tools.training import PHASES, SatMini
 
@@ -84,6 +84,7 @@ def describe(version: str, figures: dict | None, readme: str | None) -> Descript
         ],
         classes=[class_entry(c, figures) for c in read_classes() if is_offered(c, figures)],
         spacing_mm=(PHASES[-1].spacing,) * 3,
+        preparation={**PUBLISHED_PREPARATION, "anchor": "first_voxel"},
         readme=readme,
     )
 

@@ -360,7 +360,7 @@ fn warnings(plan: &Plan, found: &HashMap<&str, &Measured>) -> Vec<Warning> {
         for piece in &target.pieces {
             if let Some(dice) = piece.experimental {
                 let figure = dice
-                    .map(|dice| format!(" (Dice {dice:.2} in its own evaluation)"))
+                    .map(|dice| format!(" (Dice {dice:.3} in its own evaluation)"))
                     .unwrap_or_default();
                 let model = &plan.folder.manifest().name;
                 let message = format!(

@@ -3,9 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Cargo's own folder may lie elsewhere; the program finds ONNX Runtime from wherever it was built.
-TARGET := $(or $(CARGO_TARGET_DIR),target)
-ORT = $$(ls $(CURDIR)/$(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so* $(CURDIR)/$(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime*.dylib 2>/dev/null | head -n 1)
+# Built inside the checkout, the program finds the model, the demo's scan and ONNX Runtime by itself.
+export CARGO_TARGET_DIR := $(CURDIR)/target
 
 .PHONY: help demo build test test-rust test-python test-tools check fmt clean
 
@@ -21,7 +20,7 @@ build: $(VENV)/runtime ## the program, and a .venv with ONNX Runtime for it
 	cargo build --release --locked
 
 demo: build ## segment the head scan that ships with the project
-	ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(ORT)}" $(TARGET)/release/sat-mcp --models onnx demo
+	target/release/sat-mcp demo
 
 $(VENV)/tests: tests/requirements.txt $(VENV)/runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
@@ -30,15 +29,15 @@ $(VENV)/tests: tests/requirements.txt $(VENV)/runtime
 test: test-rust test-python ## everything that needs no PyTorch
 
 test-rust: $(VENV)/tests
-	ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(ORT)}" SAT_MCP_PYTHON=$(CURDIR)/$(BIN)/python cargo test --locked
+	cargo test --locked
 
 test-python: $(VENV)/tests
 	cargo build --locked
-	ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(ORT)}" SAT_MCP_PROGRAM=$(abspath $(TARGET))/debug/sat-mcp $(BIN)/python -m pytest -q tests/python
+	SAT_MCP_PROGRAM=$(CURDIR)/target/debug/sat-mcp $(BIN)/python -m pytest -q tests/python
 
 test-tools: $(VENV)/tools ## what needs PyTorch: architecture, training, export, and the program against the same path in numpy
 	cargo build --locked
-	cd tools && SAT_MCP_PROGRAM=$(abspath $(TARGET))/debug/sat-mcp $(CURDIR)/$(VENV)/tools-venv/bin/python -m pytest -q tests anatomy
+	cd tools && SAT_MCP_PROGRAM=$(CURDIR)/target/debug/sat-mcp $(CURDIR)/$(VENV)/tools-venv/bin/python -m pytest -q tests anatomy
 
 $(VENV)/tools: tools/pyproject.toml $(VENV)/runtime
 	$(PYTHON) -m venv $(VENV)/tools-venv

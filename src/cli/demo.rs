@@ -11,13 +11,41 @@ use std::path::PathBuf;
 /// The Colin 27 average head, T1-weighted MR.
 const IMAGE: &str = "colin27-t1.nii.gz";
 
+/// Structures that lie beside one another, so that the picture stays readable. A model with none of them shows all it has.
+const SHOWN: [&str; 18] = [
+    "left hippocampus",
+    "right hippocampus",
+    "left amygdala",
+    "right amygdala",
+    "left thalamus",
+    "right thalamus",
+    "left caudate nucleus",
+    "right caudate nucleus",
+    "left putamen",
+    "right putamen",
+    "left pallidum",
+    "right pallidum",
+    "left lateral ventricle",
+    "right lateral ventricle",
+    "third ventricle",
+    "fourth ventricle",
+    "brainstem",
+    "cerebellum",
+];
+
 pub(super) fn run(common: &Common, arguments: &Demo) -> Result<(), Fault> {
     let image = image()?;
     let service = Service::open(settings::settings(common)?)?;
     let model = service.model()?.manifest();
     let classes = &model.classes;
     let of_mr = classes.iter().filter(|class| class.modalities.contains(&Modality::Mri));
-    let targets: Vec<String> = of_mr.map(|class| class.name.clone()).take(512).collect();
+    let names: Vec<&str> = of_mr.map(|class| class.name.as_str()).collect();
+    let shown: Vec<&str> = SHOWN.into_iter().filter(|name| names.contains(name)).collect();
+    let targets: Vec<String> = if shown.is_empty() { names } else { shown }
+        .into_iter()
+        .take(512)
+        .map(str::to_owned)
+        .collect();
     if targets.is_empty() {
         return Err(Fault::new(
             Code::NotInModel,

@@ -57,8 +57,11 @@ pub(super) fn for_people(answer: &SegmentAnswer, out: Option<&Path>) -> String {
     let how = match execution.cached {
         true => "from the store".to_owned(),
         false => format!(
-            "{} windows on {} in {}",
-            execution.windows, execution.provider, execution.precision
+            "{} window{} on {} in {}",
+            execution.windows,
+            if execution.windows == 1 { "" } else { "s" },
+            execution.provider,
+            execution.precision
         ),
     };
     text.push_str(&format!(

@@ -75,12 +75,12 @@ impl<D: Desk> Server<D> {
 async fn tell(beat: &mut Beat, seat: &SharedSeat, view: View<Arc<SegmentAnswer>>) {
     match view {
         View::Queued => {
-            let (ahead, s) = match seat.ahead() {
-                1 => (1, ""),
-                ahead => (ahead, "s"),
+            let words = match seat.ahead() {
+                0 => "about to begin".to_owned(),
+                1 => "waiting for 1 other segmentation".to_owned(),
+                ahead => format!("waiting for {ahead} other segmentations"),
             };
-            beat.say(0.0, None, &format!("waiting for {ahead} other segmentation{s}"))
-                .await;
+            beat.say(0.0, None, &words).await;
         }
         View::Running { step: None, .. } => beat.say(0.0, None, "preparing the image").await,
         View::Running {

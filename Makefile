@@ -32,11 +32,11 @@ test-rust: $(VENV)/tests
 	cargo test --locked
 
 test-python: $(VENV)/tests
-	cargo build --locked
+	cargo test --locked --no-run
 	SAT_MCP_PROGRAM=$(CURDIR)/target/debug/sat-mcp $(BIN)/python -m pytest -q tests/python
 
 test-tools: $(VENV)/tools ## what needs PyTorch: architecture, training, export, and the program against the same path in numpy
-	cargo build --locked
+	cargo test --locked --no-run
 	cd tools && SAT_MCP_PROGRAM=$(CURDIR)/target/debug/sat-mcp $(CURDIR)/$(VENV)/tools-venv/bin/python -m pytest -q tests anatomy
 
 $(VENV)/tools: tools/pyproject.toml $(VENV)/runtime

@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def threshold_mask():
-    subprocess.run(["cargo", "build", "--quiet", "--example", "threshold_mask"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "test", "--quiet", "--no-run", "--locked"], cwd=ROOT, check=True)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     program = target / "debug" / "examples" / "threshold_mask"
 

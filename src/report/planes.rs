@@ -1,6 +1,7 @@
 //! Which planes a preview shows, and how much of the body around the targets.
 
 use super::slices::{Frame, Profile, View};
+use super::window::sorted_sample;
 use crate::volume::{Modality, Volume};
 
 /// A target counts as seen where a plane shows at least this part of what its best plane of that view would.
@@ -124,15 +125,7 @@ fn body(volume: &Volume, modality: Modality, frame: &Frame) -> [(usize, usize); 
 }
 
 fn above_background(volume: &Volume) -> f64 {
-    let step = (volume.voxels().len() / 200_000).max(1) | 1;
-    let mut values: Vec<f32> = volume
-        .voxels()
-        .iter()
-        .copied()
-        .step_by(step)
-        .filter(|v| v.is_finite())
-        .collect();
-    values.sort_by(f32::total_cmp);
+    let values = sorted_sample(volume, 200_000);
     let at = |share: f64| {
         values
             .get((share * values.len() as f64) as usize)

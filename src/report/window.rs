@@ -74,17 +74,18 @@ fn median(volume: &Volume, mask: &Mask) -> Option<f64> {
     values.get(values.len() / 2).map(|&v| f64::from(v))
 }
 
+/// Some `about` intensities spread over the image, in rising order.
+pub(super) fn sorted_sample(volume: &Volume, about: usize) -> Vec<f32> {
+    let step = (volume.voxels().len() / about).max(1) | 1; // odd, so as not to keep to one column
+    let spread = volume.voxels().iter().copied().step_by(step);
+    let mut values: Vec<f32> = spread.filter(|v| v.is_finite()).collect();
+    values.sort_by(f32::total_cmp);
+    values
+}
+
 /// Quantiles of the voxels that are brighter than the background; a constant image gets a range that isn't empty.
 fn body_range(volume: &Volume, low: f64, high: f64) -> (f64, f64) {
-    let step = (volume.voxels().len() / 400_000).max(1) | 1; // odd, so as not to keep to one column
-    let mut values: Vec<f32> = volume
-        .voxels()
-        .iter()
-        .copied()
-        .step_by(step)
-        .filter(|v| v.is_finite())
-        .collect();
-    values.sort_by(f32::total_cmp);
+    let values = sorted_sample(volume, 400_000);
     let at = |values: &[f32], share: f64| {
         values
             .get((share * values.len().saturating_sub(1) as f64) as usize)

@@ -502,3 +502,68 @@ fn the_doctor_says_what_works() {
     );
     assert!(report["onnxruntime"]["version"].as_str().is_some());
 }
+
+#[test]
+fn label_maps_are_compared_label_by_label() {
+    let desk = Desk::new();
+    let mut labels = Nifti::new();
+    labels.data = (0..24_i16).map(|i| i % 4).flat_map(i16::to_le_bytes).collect();
+    let map = desk.file("labels.nii", &labels.bytes());
+    let told = desk
+        .run(&["measure", "--mask", &map, "--reference", &map, "--json"])
+        .json();
+    let measurements = told["measurements"].as_array().unwrap();
+    assert_eq!(measurements.len(), 3);
+    assert!(
+        measurements.iter().all(|one| one["comparison"]["dice"] == 1.0),
+        "{told}"
+    );
+    let mut one = Nifti::new();
+    one.data = (0..24_i16)
+        .map(|i| i16::from(i % 4 == 1))
+        .flat_map(i16::to_le_bytes)
+        .collect();
+    let binary = desk.file("one.nii", &one.bytes());
+    let (code, text) = desk
+        .run(&["measure", "--mask", &binary, "--reference", &map, "--json"])
+        .error();
+    assert!(code == "bad_mask" && text.contains("3 labels"), "{code} {text}");
+}
+
+#[test]
+fn a_doctor_who_finds_nothing_working_still_gives_one_report() {
+    let desk = Desk::new();
+    let mut command = desk.command(&["doctor", "--json"]);
+    let told = Told::of(
+        command
+            .env("ORT_DYLIB_PATH", "/nowhere/libonnxruntime.so")
+            .output()
+            .unwrap(),
+    );
+    assert_eq!((told.code, &told.json()["ok"]), (1, &Value::Bool(false)));
+}
+
+#[test]
+fn a_model_is_never_taken_from_the_working_directory() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("sat-mini")).unwrap();
+    std::fs::write(desk.path("sat-mini/model.toml"), "name = \"planted\"").unwrap();
+    let mut command = desk.command(&["anatomy", "brainstem"]);
+    let told = Told::of(command.current_dir(desk.dir.path()).output().unwrap());
+    assert_eq!(told.code, 0, "{}", told.stderr);
+}
+
+#[test]
+fn a_result_that_lost_a_file_is_made_again_and_the_one_just_made_is_never_pruned() {
+    let desk = Desk::new();
+    let image = desk.file("small.nii", &varied().bytes());
+    let settings = desk.file("tight.toml", b"results_max_gb = 0.0\n");
+    let arguments = mr(&image, &["brain"], &["--config", &settings]);
+    let first = desk.run(&arguments).json();
+    let mask = first["masks"][0]["files"][0]["path"].as_str().unwrap();
+    assert!(Path::new(mask).is_file());
+    std::fs::remove_file(mask).unwrap();
+    let again = desk.run(&arguments).json();
+    assert!(Path::new(mask).is_file());
+    assert_eq!(again["masks"], first["masks"]);
+}

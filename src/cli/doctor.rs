@@ -4,7 +4,7 @@ use super::arguments::{Common, Doctor};
 use super::settings::Config;
 use super::{print, print_json};
 use crate::model::{ModelFolder, Network, Provider, ProviderChoice, Runtime, RuntimeLibrary, find_runtime};
-use crate::service::{Code, Fault, Settings, find_models};
+use crate::service::{Fault, Settings, find_models};
 use crate::store::Store;
 use serde::Serialize;
 use std::fmt::Write;
@@ -58,7 +58,8 @@ struct ResultsReport {
     error: Option<String>,
 }
 
-pub(super) fn run(common: &Common, arguments: &Doctor) -> Result<(), Fault> {
+/// Whether sat-mcp can segment here; the report itself says what is missing.
+pub(super) fn run(common: &Common, arguments: &Doctor) -> Result<bool, Fault> {
     let config = Config::read(common.config.as_deref())?;
     let settings = config.settings(common)?;
     let report = examine(&config, &settings);
@@ -66,13 +67,7 @@ pub(super) fn run(common: &Common, arguments: &Doctor) -> Result<(), Fault> {
         true => print_json(&report)?,
         false => print(&for_people(&report))?,
     }
-    match report.ok {
-        true => Ok(()),
-        false => Err(Fault::new(
-            Code::ProviderUnavailable,
-            "sat-mcp cannot segment here yet; see above for what is missing.",
-        )),
-    }
+    Ok(report.ok)
 }
 
 fn examine(config: &Config, settings: &Settings) -> Report {

@@ -32,7 +32,8 @@ pub fn main() -> ExitCode {
     crate::serve::log_to_stderr();
     let json = arguments.command.json();
     let code = match run(arguments) {
-        Ok(()) => DONE,
+        Ok(true) => DONE,
+        Ok(false) => FAILED,
         Err(fault) => {
             tell(&fault, json);
             if fault.code == Code::InvalidArgument {
@@ -45,17 +46,19 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn run(arguments: Arguments) -> Result<(), Fault> {
+/// Whether all is well; only the doctor can find that it is not without failing itself.
+fn run(arguments: Arguments) -> Result<bool, Fault> {
     let common = &arguments.common;
-    match arguments.command {
+    let done = match arguments.command {
         Command::Demo(demo) => demo::run(common, &demo),
         Command::Serve(serve) => serve::run(common, &serve),
         Command::Segment(segment) => segment::run(common, &segment),
         Command::Measure(measure) => measure::run(common, &measure),
         Command::Anatomy(anatomy) => anatomy::run(common, &anatomy),
         Command::Results(results) => results::run(common, &results),
-        Command::Doctor(doctor) => doctor::run(common, &doctor),
-    }
+        Command::Doctor(doctor) => return doctor::run(common, &doctor),
+    };
+    done.map(|()| true)
 }
 
 fn tell(fault: &Fault, json: bool) {

@@ -18,7 +18,7 @@ pub(super) fn run(common: &Common, arguments: &Results) -> Result<(), Fault> {
         let asked = limits(arguments.max_gb, arguments.max_days)?;
         limit.max_bytes = asked.max_bytes.or(limit.max_bytes);
         limit.max_age = asked.max_age.or(limit.max_age);
-        pruned = Some(service.store().prune(&limit)?);
+        pruned = Some(service.store().prune(&limit, None)?);
     }
     let results = service.results()?;
     if arguments.json {

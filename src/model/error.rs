@@ -102,9 +102,6 @@ pub enum ModelError {
         /// What ONNX Runtime said.
         fault: String,
     },
-    /// The run was cancelled.
-    #[error("cancelled")]
-    Cancelled,
 }
 
 impl ModelError {

@@ -14,7 +14,6 @@ impl From<ModelError> for Fault {
                 Code::ProviderUnavailable
             }
             ModelError::Prompt { .. } => Code::InvalidArgument,
-            ModelError::Cancelled => Code::Cancelled,
             _ => Code::Internal,
         };
         Fault {

@@ -125,8 +125,9 @@ fn file_names(found: &[(String, Measured)]) -> Vec<String> {
             .collect::<Vec<_>>()
             .join("_")
             .to_lowercase()
-            .chars()
-            .take(80)
+            .char_indices()
+            .take_while(|(at, _)| *at < 120) // bytes: file systems end at 255
+            .map(|(_, c)| c)
             .collect();
         if slug.is_empty() { "target".to_owned() } else { slug }
     };

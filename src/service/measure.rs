@@ -12,7 +12,32 @@ const MOST_LABELS: usize = 512;
 struct Named {
     name: String,
     mask: Mask,
+    /// The number it has in its label map.
+    label: Option<u32>,
     known: Option<Measurement>,
+}
+
+/// Whether a fresh warning, which names the class, repeats one of the result's, which names the target as asked.
+fn same_warning(result: &SegmentAnswer, kept: &Warning, fresh: &Warning) -> bool {
+    let of_target = result
+        .masks
+        .iter()
+        .find(|mask| Some(&mask.target) == kept.target.as_ref());
+    kept.code == fresh.code && of_target.is_none_or(|mask| Some(&mask.name) == fresh.target.as_ref())
+}
+
+/// The mask to compare with: the only one of a binary reference, or of a label map the one with the same number.
+fn counterpart(reference: &LabelMap, label: Option<u32>) -> Result<Mask, Fault> {
+    let values = reference.values();
+    match (values.len(), label) {
+        (0 | 1, _) => Ok(reference.foreground()),
+        (_, Some(label)) => Ok(reference.mask(label)),
+        (n, None) => Err(Fault::new(
+            Code::BadMask,
+            format!("The reference has {n} labels, and nothing says which of them is meant."),
+        )
+        .hint("Give a binary reference, or compare two label maps, which goes label by label.")),
+    }
 }
 
 impl Service {
@@ -20,6 +45,15 @@ impl Service {
     pub fn measure_volume(&self, request: &MeasureRequest) -> Result<MeasureAnswer, Fault> {
         let mut result = None;
         let masks = match (&request.result_id, &request.mask) {
+            (Some(_), None) if request.label.is_some() => {
+                return Err(
+                    Fault::new(Code::InvalidArgument, "label goes with mask; a result has targets.")
+                        .hint("Leave label out, or pick masks with targets."),
+                );
+            }
+            (Some(_), None) if request.targets.as_ref().is_some_and(Vec::is_empty) => {
+                return Err(Fault::new(Code::InvalidArgument, "targets is empty.").hint("Leave it out for all masks."));
+            }
             (Some(id), None) => {
                 let stored = self.result(id)?;
                 let masks = self.masks_of_result(&stored, request.targets.as_deref())?;
@@ -53,7 +87,13 @@ impl Service {
             measurements: Vec::new(),
             warnings: Vec::new(),
         };
-        for Named { name, mask, known } in masks {
+        for Named {
+            name,
+            mask,
+            label,
+            known,
+        } in masks
+        {
             let mut measurement = match (known, &image) {
                 (Some(known), None) => known,
                 (known, image) => {
@@ -71,7 +111,8 @@ impl Service {
                 }
             };
             if let Some(reference) = &reference {
-                measurement.comparison = Some(compare(&mask, reference).map_err(|error| {
+                let reference = counterpart(reference, label)?;
+                measurement.comparison = Some(compare(&mask, &reference).map_err(|error| {
                     Fault::new(Code::BadMask, super::faults::sentence(error.to_string()))
                         .hint("Resample the reference onto the mask's grid first (shape and affine must agree).")
                 })?);
@@ -100,7 +141,7 @@ impl Service {
             let kept: Vec<Warning> = result.warnings.iter().filter(asked).cloned().collect();
             answer
                 .warnings
-                .retain(|warning| !kept.iter().any(|there| there.code == warning.code));
+                .retain(|warning| !kept.iter().any(|there| same_warning(result, there, warning)));
             answer.warnings.splice(0..0, kept);
         }
         Ok(answer)
@@ -150,6 +191,7 @@ impl Service {
             named.push(Named {
                 name: mask.name.clone(),
                 mask: labels.foreground(),
+                label: None,
                 known,
             });
         }
@@ -167,6 +209,7 @@ impl Service {
             return Ok(vec![Named {
                 name: format!("{stem} label {label}"),
                 mask: labels.mask(label),
+                label: Some(label),
                 known: None,
             }]);
         }
@@ -175,6 +218,7 @@ impl Service {
             return Ok(vec![Named {
                 name: stem,
                 mask: labels.foreground(),
+                label: None,
                 known: None,
             }]);
         }
@@ -188,6 +232,7 @@ impl Service {
         let named = values.into_iter().map(|value| Named {
             name: format!("{stem} label {value}"),
             mask: labels.mask(value),
+            label: Some(value),
             known: None,
         });
         Ok(named.collect())
@@ -198,8 +243,8 @@ impl Service {
         read(&path).map_err(|error| paths::read_fault(error, Code::BadImage))
     }
 
-    fn reference(&self, given: &str) -> Result<Mask, Fault> {
-        Ok(self.labels(given)?.0.foreground())
+    fn reference(&self, given: &str) -> Result<LabelMap, Fault> {
+        Ok(self.labels(given)?.0)
     }
 
     /// A mask file by path or by `sat://results/…` URI, with a name for it.

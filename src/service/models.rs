@@ -45,7 +45,8 @@ pub fn find_models(asked: Option<&Path>) -> Option<ModelsFolder> {
 
 /// Opens a model by name, or by folder where `name` is a path.
 pub(super) fn open(name: &str, models: Option<&Path>) -> Result<ModelFolder, Fault> {
-    if name.contains(['/', '\\']) || Path::new(name).join("model.toml").is_file() {
+    // A bare name is never looked for in the working directory, which may hold anybody's files.
+    if name.contains(['/', '\\']) {
         return Ok(ModelFolder::open(Path::new(name))?);
     }
     let Some(models) = find_models(models) else {

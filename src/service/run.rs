@@ -56,7 +56,7 @@ impl Service {
         let text =
             serde_json::to_string_pretty(&answer).map_err(|error| Fault::new(Code::Internal, error.to_string()))?;
         draft.keep(&text)?;
-        if let Err(error) = self.store.prune(&self.settings.limits) {
+        if let Err(error) = self.store.prune(&self.settings.limits, Some(&plan.result_id)) {
             tracing::warn!(%error, "old results could not be pruned");
         }
         progress.report(&Step {
@@ -73,6 +73,14 @@ impl Service {
         let Some(mut answer) = self.stored_result(&plan.result_id)? else {
             return Ok(None);
         };
+        if !self.is_whole(&answer) {
+            tracing::warn!(
+                result = plan.result_id,
+                "files of a stored result are missing; it is made again"
+            );
+            self.store.delete(&plan.result_id)?;
+            return Ok(None);
+        }
         answer.image.uri.clone_from(&plan.image.uri);
         answer.execution.cached = true;
         answer.execution.seconds = seconds(began);
@@ -99,6 +107,18 @@ impl Service {
             },
             eta_s,
         }
+    }
+
+    /// Whether the masks that a stored answer promises are there.
+    fn is_whole(&self, answer: &SegmentAnswer) -> bool {
+        answer.masks.iter().flat_map(|mask| &mask.files).all(|file| {
+            let name = file.uri.rsplit('/').next().unwrap_or_default();
+            let there = self.store.file(&answer.result_id, name).and_then(|path| {
+                path.metadata()
+                    .map_err(|source| crate::store::StoreError::Unreadable { path, source })
+            });
+            there.is_ok_and(|metadata| metadata.len() == file.bytes)
+        })
     }
 
     /// A stored result as it was written.
@@ -186,7 +206,10 @@ impl Service {
                     mean_probability: made_mask.mean_probability,
                     windows: made.windows,
                 };
-                self.store.keep_mask(&key(&pieces[*i]), &kept)?;
+                // A mask that can't be kept is computed again next time; this answer needs it all the same.
+                if let Err(error) = self.store.keep_mask(&key(&pieces[*i]), &kept) {
+                    tracing::warn!(%error, "a mask could not be kept for later requests");
+                }
                 found[*i] = Some(kept);
             }
         }

@@ -161,6 +161,7 @@ impl Store {
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
                 let id = path.file_name()?.to_str()?.to_owned();
+                self.folder(&id).ok()?; // a draft is no result yet
                 let used = path.join(RESULT_FILE).metadata().ok()?.modified().ok()?;
                 Some(Stored {
                     id,
@@ -217,6 +218,17 @@ impl Draft {
                 Ok(self.target)
             }
             Err(_) if self.target.join(RESULT_FILE).is_file() => Ok(self.target),
+            // A folder without result.json is a result that somebody damaged: it makes room.
+            Err(_) if self.target.is_dir() => {
+                let root = self.target.parent().unwrap_or(&self.target).to_owned();
+                prune::remove_folder(&root, &self.target)?;
+                std::fs::rename(self.folder.path(), &self.target).map_err(|source| StoreError::NotWritable {
+                    path: self.target.clone(),
+                    source,
+                })?;
+                let _ = self.folder.keep();
+                Ok(self.target)
+            }
             Err(source) => Err(StoreError::NotWritable {
                 path: self.target.clone(),
                 source,
@@ -282,6 +294,26 @@ mod tests {
         first.keep("first").unwrap();
         second.keep("second").unwrap();
         assert_eq!(store.result("ab").unwrap().as_deref(), Some("first"));
+    }
+
+    #[test]
+    fn a_result_that_was_damaged_makes_room_for_a_whole_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let folder = store.begin("ab").unwrap().keep("first").unwrap();
+        std::fs::write(folder.join("a.nii.gz"), b"").unwrap();
+        std::fs::remove_file(folder.join(RESULT_FILE)).unwrap();
+        store.begin("ab").unwrap().keep("second").unwrap();
+        assert_eq!(store.result("ab").unwrap().as_deref(), Some("second"));
+    }
+
+    #[test]
+    fn a_draft_is_no_result() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let draft = store.begin("ab").unwrap();
+        std::fs::write(draft.path().join(RESULT_FILE), "{}").unwrap();
+        assert_eq!(store.results().unwrap(), []);
     }
 
     #[test]

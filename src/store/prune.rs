@@ -27,7 +27,8 @@ pub struct Pruned {
 
 impl Store {
     /// Deletes what is older than the limits allow, and the least recently used until the rest fits.
-    pub fn prune(&self, limits: &Limits) -> Result<Pruned, StoreError> {
+    /// What is in use, the result `keep`, stays whatever the limits say.
+    pub fn prune(&self, limits: &Limits, keep: Option<&str>) -> Result<Pruned, StoreError> {
         let mut entries: Vec<(SystemTime, u64, PathBuf)> = self
             .results()?
             .into_iter()
@@ -40,7 +41,8 @@ impl Store {
         let mut total: u64 = entries.iter().map(|(_, bytes, _)| bytes).sum();
         let now = SystemTime::now();
         let mut pruned = Pruned::default();
-        for (used, bytes, path) in entries {
+        let kept = keep.map(|id| self.root.join(id));
+        for (used, bytes, path) in entries.into_iter().filter(|(.., path)| Some(path) != kept.as_ref()) {
             let age = now.duration_since(used).unwrap_or_default();
             let too_old = limits.max_age.is_some_and(|limit| age > limit);
             let too_much = limits.max_bytes.is_some_and(|limit| total > limit);
@@ -65,7 +67,11 @@ pub(super) fn remove_folder(root: &Path, folder: &Path) -> Result<(), StoreError
         .prefix(PARTIAL)
         .tempdir_in(root)
         .map_err(not_writable)?;
-    std::fs::rename(folder, aside.path().join("deleted")).map_err(not_writable)?;
+    match std::fs::rename(folder, aside.path().join("deleted")) {
+        // Another process was quicker.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        done => done.map_err(not_writable)?,
+    }
     aside.close().map_err(not_writable)
 }
 
@@ -140,10 +146,13 @@ mod tests {
     fn the_least_recently_used_goes_first() {
         let (_dir, store) = store_with(&["aa", "bb", "cc"]);
         let pruned = store
-            .prune(&Limits {
-                max_bytes: Some(2100),
-                max_age: None,
-            })
+            .prune(
+                &Limits {
+                    max_bytes: Some(2100),
+                    max_age: None,
+                },
+                None,
+            )
             .unwrap();
         assert_eq!(
             pruned,
@@ -157,13 +166,28 @@ mod tests {
     }
 
     #[test]
+    fn the_result_in_use_stays() {
+        let (_dir, store) = store_with(&["aa", "bb"]);
+        let none = Limits {
+            max_bytes: Some(0),
+            max_age: None,
+        };
+        store.prune(&none, Some("aa")).unwrap();
+        let left: Vec<_> = store.results().unwrap().into_iter().map(|result| result.id).collect();
+        assert_eq!(left, ["aa"]);
+    }
+
+    #[test]
     fn what_is_too_old_goes() {
         let (_dir, store) = store_with(&["aa", "bb", "cc"]);
         store
-            .prune(&Limits {
-                max_bytes: None,
-                max_age: Some(Duration::from_secs(5400)),
-            })
+            .prune(
+                &Limits {
+                    max_bytes: None,
+                    max_age: Some(Duration::from_secs(5400)),
+                },
+                None,
+            )
             .unwrap();
         assert_eq!(store.results().unwrap().len(), 1);
     }

@@ -74,4 +74,18 @@ impl WindowOutput {
             Features::Plain(values) => values,
         }
     }
+
+    /// Per-voxel features, `[channel][x][y][z]`, in the precision that the graph gives them in.
+    pub fn values(&self) -> FeatureValues<'_> {
+        FeatureValues::Single(self.features())
+    }
+}
+
+/// Per-voxel features, `[channel][x][y][z]`.
+#[derive(Debug, Clone, Copy)]
+pub enum FeatureValues<'a> {
+    /// Of a graph in single precision.
+    Single(&'a [f32]),
+    /// Of a graph in half precision.
+    Half(&'a [half::f16]),
 }

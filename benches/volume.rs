@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
-use sat_mcp::segment::{ModelBox, Preparation, prepare, restore, restore_box};
+use sat_mcp::segment::{ModelBox, Preparation, Restore, prepare};
 use sat_mcp::volume::{self, Affine, Anchor, AxisCode, Grid, Modality, Volume};
 
 fn timed<T>(what: &str, runs: usize, mut step: impl FnMut() -> T) -> T {
@@ -99,7 +99,7 @@ fn measure(source: Volume, folder: &Path) {
     };
     let whole = ball(ModelBox::whole(shape));
     timed("restore, a ball that fills the image", 5, || {
-        restore(&prepared, &whole, 0.5)
+        Restore::new(&prepared).mask(&whole, 0.5)
     });
     let organ = ModelBox {
         min: shape.map(|n| n / 3),
@@ -107,7 +107,7 @@ fn measure(source: Volume, folder: &Path) {
     };
     let organ_probability = ball(organ);
     let mask = timed("restore, an organ's box (a sixth a side)", 5, || {
-        restore_box(&prepared, organ, &organ_probability, 0.5)
+        Restore::new(&prepared).mask_of_box(organ, &organ_probability, 0.5)
     });
     println!("  {:<46} {:>8} runs, {} voxels", "", mask.runs().len(), mask.count());
     let file = folder.join("mask.nii.gz");

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use sat_mcp::segment::{ModelBox, Preparation, Prepared, prepare, restore, restore_box};
+use sat_mcp::segment::{ModelBox, Preparation, Prepared, Restore, prepare};
 use sat_mcp::volume::{self, Anchor, Modality, Volume};
 
 struct Case {
@@ -106,7 +106,7 @@ fn a_mask_comes_back_as_scipy_interpolates_it() {
         let probability = last_axis_fastest(probability.voxels(), prepared.shape());
         let expected = volume::read_labels(&golden(&format!("{name}.mask.nii.gz"))).unwrap();
 
-        let mask = restore(&prepared, &probability, 0.5);
+        let mask = Restore::new(&prepared).mask(&probability, 0.5);
         assert!(mask.grid().agrees_with(source.grid()), "{name}");
         let found = mask.to_bytes();
         let differing = found
@@ -144,8 +144,8 @@ fn a_box_with_zeros_around_it_gives_the_mask_of_the_whole() {
             }
         }
         assert_eq!(
-            restore_box(&prepared, part, &boxed, 0.5),
-            restore(&prepared, &whole, 0.5),
+            Restore::new(&prepared).mask_of_box(part, &boxed, 0.5),
+            Restore::new(&prepared).mask(&whole, 0.5),
             "{name}"
         );
     }

@@ -3,17 +3,17 @@
 use std::fmt::Write as _;
 
 use super::preview::Outline;
-use crate::volume::{Grid, Mask};
+use crate::volume::{Grid, PackedMask};
 
 /// The label map of `masks`: voxels of the i-th carry i, counted from 1, and 0 is background. Where masks overlap the
 /// smaller one wins, so that a tumour stays visible in its organ; of equally large ones the later. First stored axis
 /// fastest. Masks of another grid are left out.
-pub fn combine(grid: &Grid, masks: &[&Mask]) -> Vec<u16> {
+pub fn combine(grid: &Grid, masks: &[&PackedMask]) -> Vec<u16> {
     let mut labels = vec![0; grid.len()];
     let mut order: Vec<usize> = (0..masks.len().min(usize::from(u16::MAX))).collect();
     order.sort_by_key(|&n| std::cmp::Reverse(masks[n].count())); // stable: later ones are painted later
     for n in order.into_iter().filter(|&n| masks[n].grid().shape() == grid.shape()) {
-        for run in masks[n].runs() {
+        for run in masks[n].unpack().runs() {
             labels[run.start as usize..run.end as usize].fill(n as u16 + 1);
         }
     }
@@ -52,18 +52,18 @@ pub fn slicer_table(targets: &[Outline<'_>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::volume::Affine;
+    use crate::volume::{Affine, Mask};
     use std::sync::Arc;
 
     #[test]
     fn the_smaller_mask_wins_whatever_the_order() {
         let grid = Arc::new(Grid::new([6, 1, 1], Affine::identity()));
-        let organ = Mask::from_predicate(grid.clone(), |n| n < 5);
-        let tumour = Mask::from_predicate(grid.clone(), |n| n == 2);
+        let organ = PackedMask::from(&Mask::from_predicate(grid.clone(), |n| n < 5));
+        let tumour = PackedMask::from(&Mask::from_predicate(grid.clone(), |n| n == 2));
         assert_eq!(combine(&grid, &[&organ, &tumour]), [1, 1, 2, 1, 1, 0]);
         assert_eq!(combine(&grid, &[&tumour, &organ]), [2, 2, 1, 2, 2, 0]);
         assert_eq!(
-            combine(&grid, &[&organ, &Mask::empty(grid.clone()), &tumour]),
+            combine(&grid, &[&organ, &PackedMask::empty(grid.clone()), &tumour]),
             [1, 1, 3, 1, 1, 0]
         );
     }
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn tables_name_labels_as_their_programs_read_them() {
         let grid = Arc::new(Grid::new([2, 1, 1], Affine::identity()));
-        let mask = Mask::empty(grid);
+        let mask = PackedMask::empty(grid);
         let targets = [Outline {
             name: "left kidney",
             mask: &mask,

@@ -10,7 +10,7 @@ use super::legend;
 use super::planes::{self, Planes};
 use super::slices::{Frame, Patch, Profile, View};
 use super::window::Window;
-use crate::volume::{Mask, Modality, Volume};
+use crate::volume::{Modality, PackedMask, Volume};
 
 /// One structure to draw.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ pub struct Outline<'a> {
     /// What the legend calls it.
     pub name: &'a str,
     /// Where it is, on the image's grid.
-    pub mask: &'a Mask,
+    pub mask: &'a PackedMask,
     /// The colour of its outline.
     pub colour: [u8; 3],
     /// The volume that the legend gives.
@@ -52,12 +52,12 @@ pub fn preview(volume: &Volume, targets: &[Outline<'_>], modality: Modality) -> 
     let frame = Frame::new(volume.grid());
     let fits = |t: &Outline<'_>| t.mask.grid().shape() == volume.grid().shape();
     let drawable: Vec<Outline<'_>> = targets.iter().filter(|t| fits(t)).copied().collect();
-    let profiles: Vec<Profile> = drawable.iter().map(|t| Profile::new(t.mask, &frame)).collect();
+    let profiles: Vec<Profile> = drawable.iter().map(|t| Profile::new(&t.mask.unpack(), &frame)).collect();
     let main = (0..drawable.len())
         .filter(|&n| !drawable[n].mask.is_empty())
         .max_by_key(|&n| drawable[n].mask.count());
     let names: Vec<&str> = targets.iter().map(|t| t.name).collect();
-    let window = Window::choose(volume, modality, main.map(|n| drawable[n].mask), &names);
+    let window = Window::choose(volume, modality, main.map(|n| drawable[n].mask.unpack()).as_ref(), &names);
     let (rows, seen) = planes::choose(&profiles, main, &frame, ROWS);
     let field = planes::field(volume, modality, &profiles, &frame);
     let scene = Scene::new(volume, &drawable, frame, field, window);
@@ -73,9 +73,14 @@ pub fn preview(volume: &Volume, targets: &[Outline<'_>], modality: Modality) -> 
     let legend = legend::Legend::new(&canvas, targets, &visible);
     let height = MARGIN + pictures + legend.height() + MARGIN;
     canvas.picture = RgbImage::from_pixel(WIDTH as u32, height as u32, image::Rgb(PAGE));
-    for (n, planes) in rows.iter().enumerate() {
-        scene.draw_row(&mut canvas, MARGIN + n as i32 * (row_height + GAP), planes);
+    let tops = (0..).map(|n| MARGIN + n * (row_height + GAP));
+    let rows: Vec<(i32, &Planes)> = tops.zip(&rows).collect();
+    rows.iter().for_each(|(top, planes)| scene.draw_images(&mut canvas, *top, planes));
+    // Target by target, so that only one mask is unpacked at a time.
+    for target in &scene.targets {
+        scene.draw_target(&mut canvas, target, &rows);
     }
+    rows.iter().for_each(|(top, planes)| scene.annotate_row(&mut canvas, *top, planes));
     let tilt = View::ALL
         .map(|view| scene.frame.tilt(view))
         .into_iter()
@@ -158,23 +163,43 @@ impl<'a> Scene<'a> {
         View::ALL.iter().map(|v| self.length(v.axes()[1])).max().unwrap_or(1)
     }
 
-    /// The three pictures of a row, side by side in the middle of the page.
-    fn draw_row(&self, canvas: &mut Canvas, top: i32, planes: &Planes) {
+    /// Where the three pictures of a row lie, side by side in the middle of the page: the picture, and the box it is centred in.
+    fn places(&self, top: i32) -> [(View, [i32; 4], [i32; 4]); 3] {
         let widths = View::ALL.map(|v| self.length(v.axes()[0]));
         let mut left = (WIDTH - widths.iter().sum::<i32>() - 2 * GAP) / 2;
-        for (n, view) in View::ALL.into_iter().enumerate() {
-            let (height, tall) = (self.length(view.axes()[1]), self.row_height());
-            let place = [left, top + (tall - height) / 2, widths[n], height];
-            canvas.fill([left, top, widths[n], tall], [0, 0, 0], 1.0);
+        let tall = self.row_height();
+        std::array::from_fn(|n| {
+            let (view, width) = (View::ALL[n], widths[n]);
+            let height = self.length(view.axes()[1]);
+            let place = [left, top + (tall - height) / 2, width, height];
+            let around = [left, top, width, tall];
+            left += width + GAP;
+            (view, place, around)
+        })
+    }
+
+    fn draw_images(&self, canvas: &mut Canvas, top: i32, planes: &Planes) {
+        for (n, (view, place, around)) in self.places(top).into_iter().enumerate() {
+            canvas.fill(around, [0, 0, 0], 1.0);
             self.draw_image(canvas, view, planes[n], place);
-            for target in &self.targets {
-                if let Some(patch) = Patch::new(target.mask, &self.frame, view, planes[n]) {
+        }
+    }
+
+    fn draw_target(&self, canvas: &mut Canvas, target: &Outline<'_>, rows: &[(i32, &Planes)]) {
+        let mask = target.mask.unpack();
+        for (top, planes) in rows {
+            for (n, (view, place, _)) in self.places(*top).into_iter().enumerate() {
+                if let Some(patch) = Patch::new(&mask, &self.frame, view, planes[n]) {
                     self.draw_patch(canvas, &patch, view, place, target.colour);
                 }
             }
+        }
+    }
+
+    fn annotate_row(&self, canvas: &mut Canvas, top: i32, planes: &Planes) {
+        for (n, (view, place, around)) in self.places(top).into_iter().enumerate() {
             self.draw_ticks(canvas, view, planes, place);
-            self.annotate(canvas, view, planes[n], [left, top, widths[n], tall]);
-            left += widths[n] + GAP;
+            self.annotate(canvas, view, planes[n], around);
         }
     }
 

@@ -1,284 +1,346 @@
-//! Many windows' opinions to one probability a voxel (sat-inference sections 5 and 6).
+//! Many windows' opinions to one probability a voxel, and from there to masks, plane by plane (sat-inference sections 5 and 6).
 //!
-//! What is kept of a window is its features and one embedding a class, never a probability for all classes: memory
-//! does not grow with the number of classes. A class's probability lives in one buffer that the next class reuses.
+//! What is kept of a window is its features and one embedding a class, never a probability for all classes; and features are
+//! kept only until no later window can see their place. Then those planes are *closed*: tile by tile the windows' opinions
+//! are blended for a block of classes, the block's masks are carried on by the planes closed, and the features are let go. So
+//! memory depends neither on the number of classes nor on the length of the scan.
 
-use super::importance::importance;
-use crate::model::WindowOutput;
+use std::sync::Arc;
+
 use ndarray::Array2;
 use rayon::prelude::*;
 
-/// The windows of one image after the network has seen them.
-pub struct Blend {
-    shape: [usize; 3],
-    size: [usize; 3],
+use super::features::{NotFinite, StoredLayer, padded};
+use super::importance::importance;
+use super::kernel::{self, CLASSES, Covering, LANES};
+use super::progress::Cancel;
+use super::restore::{ModelBox, Restore};
+use super::tiles::{Tile, Tiling, WindowIndex};
+use crate::model::FeatureValues;
+use crate::volume::{PackedMask, PackedMaskBuilder};
+
+/// Bytes that the probabilities of a block of classes may take in one layer.
+const BLOCK_BYTES: usize = 96 << 20;
+/// Most classes in a block.
+const MOST_IN_BLOCK: usize = 64;
+
+/// The windows of one image that wait for their neighbours, and the masks as far as they are made.
+pub struct Blend<'a> {
+    tiling: &'a Tiling,
+    restore: &'a Restore<'a>,
     importance: Vec<f32>,
-    /// Sum of the importance of all windows at each voxel; the same for every class.
-    total: Vec<f32>,
-    windows: Vec<Seen>,
+    thresholds: Vec<f32>,
+    windows: Vec<Option<Waiting>>,
+    /// Layers closed so far.
+    closed: usize,
+    masks: Vec<Making>,
 }
 
-struct Seen {
-    start: [usize; 3],
-    output: WindowOutput,
+/// Features of one window: layer by layer, absent where they were let go.
+pub type StoredWindow = Vec<Option<Arc<StoredLayer>>>;
+
+struct Waiting {
+    /// First layer that the window reaches.
+    first: usize,
+    layers: StoredWindow,
+    /// Mask embeddings: classes times channels.
     embeddings: Array2<f32>,
 }
 
-/// Where a class is above its threshold: a box of voxels with both corners inside, and what is in it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Found {
-    /// First voxel.
-    pub min: [usize; 3],
-    /// Last voxel.
-    pub max: [usize; 3],
-    /// Voxels above the threshold.
-    pub voxels: u64,
-    /// Mean probability of the voxels above the threshold.
-    pub mean_probability: f64,
-}
-
-impl Blend {
-    /// For a prepared volume of `shape` and windows of `size`.
-    pub fn new(shape: [usize; 3], size: [usize; 3]) -> Blend {
-        let voxels = shape.iter().product();
-        Blend {
-            shape,
-            size,
-            importance: importance(size),
-            total: vec![0.0; voxels],
-            windows: Vec::new(),
-        }
-    }
-
-    /// Takes a window that starts at `start`, with the mask embeddings of all classes asked for.
-    pub fn add(&mut self, start: [usize; 3], output: WindowOutput, embeddings: Array2<f32>) {
-        let [_, ny, nz] = self.shape;
-        let [cx, cy, cz] = self.covered(start);
-        for x in 0..cx {
-            for y in 0..cy {
-                let from = (x * self.size[1] + y) * self.size[2];
-                let to = ((start[0] + x) * ny + start[1] + y) * nz + start[2];
-                let weights = &self.importance[from..from + cz];
-                self.total[to..to + cz]
-                    .iter_mut()
-                    .zip(weights)
-                    .for_each(|(sum, weight)| *sum += weight);
-            }
-        }
-        self.windows.push(Seen {
-            start,
-            output,
-            embeddings,
-        });
-    }
-
-    /// Writes the probability of class number `class` into `probability` (z fastest) and says where it is above
-    /// `threshold`, if anywhere.
-    pub fn probability(&self, class: usize, threshold: f32, probability: &mut Vec<f32>) -> Option<Found> {
-        let [nx, ny, nz] = self.shape;
-        probability.clear();
-        probability.resize(nx * ny * nz, 0.0);
-        let planes = probability.par_chunks_mut(ny * nz).enumerate().map(|(x, plane)| {
-            let mut logits = vec![0.0f32; nz];
-            for seen in &self.windows {
-                self.add_window(seen, class, x, plane, &mut logits);
-            }
-            let total = &self.total[x * ny * nz..(x + 1) * ny * nz];
-            plane.iter_mut().zip(total).for_each(|(sum, weight)| *sum /= weight);
-            Extent::of_plane(x, plane, nz, threshold)
-        });
-        planes.reduce(Extent::default, Extent::merge).found()
-    }
-
-    fn add_window(&self, seen: &Seen, class: usize, x: usize, plane: &mut [f32], logits: &mut [f32]) {
-        let [cx, cy, cz] = self.covered(seen.start);
-        let [sx, sy, sz] = seen.start;
-        if !(sx..sx + cx).contains(&x) {
-            return;
-        }
-        let [_, wy, wz] = self.size;
-        let features = seen.output.features();
-        let channel = self.size.iter().product::<usize>();
-        let embedding = seen.embeddings.row(class);
-        let logits = &mut logits[..cz];
-        for y in 0..cy {
-            let from = ((x - sx) * wy + y) * wz;
-            logits.fill(0.0);
-            for (c, weight) in embedding.iter().enumerate() {
-                let row = &features[c * channel + from..c * channel + from + cz];
-                logits
-                    .iter_mut()
-                    .zip(row)
-                    .for_each(|(logit, feature)| *logit += weight * feature);
-            }
-            let to = (sy + y) * self.shape[2] + sz;
-            let weights = &self.importance[from..from + cz];
-            for ((sum, logit), weight) in plane[to..to + cz].iter_mut().zip(logits.iter()).zip(weights) {
-                *sum += weight / (1.0 + (-logit).exp());
-            }
-        }
-    }
-
-    /// How much of a window lies within the volume; the rest is padding.
-    fn covered(&self, start: [usize; 3]) -> [usize; 3] {
-        std::array::from_fn(|axis| self.size[axis].min(self.shape[axis] - start[axis]))
-    }
-}
-
-/// Box, count and sum of what is above the threshold.
-#[derive(Clone, Copy)]
-struct Extent {
-    min: [usize; 3],
-    max: [usize; 3],
+/// A mask in the making.
+struct Making {
+    builder: PackedMaskBuilder,
+    /// Voxels of the model's grid above the threshold, and the sum of their probabilities.
     voxels: u64,
     sum: f64,
 }
 
-impl Default for Extent {
-    fn default() -> Extent {
-        Extent {
-            min: [usize::MAX; 3],
-            max: [0; 3],
+/// A class's mask on the image's own grid.
+#[derive(Debug, Clone)]
+pub struct FoundMask {
+    /// Its voxels.
+    pub mask: PackedMask,
+    /// Mean probability of the model grid's voxels above the threshold, where there are any.
+    pub mean_probability: Option<f64>,
+}
+
+impl<'a> Blend<'a> {
+    /// For classes with these thresholds.
+    pub fn new(tiling: &'a Tiling, restore: &'a Restore<'a>, thresholds: Vec<f32>) -> Blend<'a> {
+        let masks = thresholds.iter().map(|_| Making {
+            builder: PackedMaskBuilder::new(restore.shared_grid()),
             voxels: 0,
             sum: 0.0,
+        });
+        Blend {
+            importance: importance(tiling.size()),
+            windows: tiling.windows().map(|_| None).collect(),
+            closed: 0,
+            masks: masks.collect(),
+            thresholds,
+            tiling,
+            restore,
         }
+    }
+
+    /// Takes the next window of [`Tiling::windows`] with the mask embeddings of all classes, and closes what it completes.
+    pub fn add(&mut self, window: WindowIndex, layers: StoredWindow, embeddings: Array2<f32>, cancel: &Cancel) {
+        let number = self.tiling.number(window);
+        self.windows[number] = Some(Waiting {
+            first: self.tiling.layers_of(window).start,
+            layers,
+            embeddings,
+        });
+        if self.tiling.ends_row(window) {
+            self.close(self.tiling.closed_after(window), cancel);
+        }
+    }
+
+    /// The masks, in the order of the thresholds. All windows have been added.
+    pub fn finish(self) -> Vec<FoundMask> {
+        debug_assert_eq!(self.closed, self.tiling.layers());
+        let finished = self.masks.into_par_iter().map(|making| FoundMask {
+            mask: making.builder.finish(),
+            mean_probability: (making.voxels > 0).then(|| making.sum / making.voxels as f64),
+        });
+        finished.collect()
+    }
+
+    /// Closes the layers before `end`.
+    fn close(&mut self, end: usize, cancel: &Cancel) {
+        if end == self.closed {
+            return;
+        }
+        let [a, b] = self.tiling.across().map(|axis| self.tiling.shape()[axis]);
+        let thickest = (self.closed..end).map(|layer| self.tiling.planes(layer).len()).max();
+        let bytes_a_group = 4 * CLASSES * a * b * thickest.unwrap_or(1);
+        let groups = (BLOCK_BYTES / bytes_a_group).clamp(1, MOST_IN_BLOCK / CLASSES);
+        let mut masks = std::mem::take(&mut self.masks);
+        for (n, block) in masks.chunks_mut(groups * CLASSES).enumerate() {
+            if cancel.is_cancelled() {
+                break;
+            }
+            self.close_block(n * groups * CLASSES, block, end);
+        }
+        self.masks = masks;
+        self.closed = end;
+        // The last plane is needed once more, for what lies between it and the next.
+        let keep = end - usize::from(end < self.tiling.layers());
+        for waiting in self.windows.iter_mut().flatten() {
+            let passed = keep.saturating_sub(waiting.first).min(waiting.layers.len());
+            waiting.layers[..passed].fill(None);
+        }
+    }
+
+    fn close_block(&self, first: usize, block: &mut [Making], end: usize) {
+        let classes = first..first + block.len();
+        let mut below = match self.closed {
+            0 => Layer::default(),
+            closed => self.layer(closed - 1, classes.clone()),
+        };
+        for number in self.closed..end {
+            let layer = self.layer(number, classes.clone());
+            let last = number + 1 == self.tiling.layers();
+            block.par_iter_mut().enumerate().for_each(|(n, making)| {
+                layer.tiles.iter().for_each(|tile| {
+                    making.voxels += tile.found[n].voxels;
+                    making.sum += tile.found[n].sum;
+                });
+                let runs = self.restore_layer(n, self.thresholds[first + n], &below, &layer, last);
+                making.builder.push(&runs);
+            });
+            below = layer;
+        }
+    }
+
+    /// The runs of a class that lie within a layer, or between it and the plane below.
+    fn restore_layer(
+        &self,
+        n: usize,
+        threshold: f32,
+        below: &Layer,
+        layer: &Layer,
+        last: bool,
+    ) -> Vec<crate::volume::Run> {
+        let sweep = self.tiling.sweep();
+        let shape = self.tiling.shape();
+        let planes = layer.planes.clone();
+        // Where an interpolated value can be above the threshold: one of the eight voxels around it must be.
+        let mut reach: Option<ModelBox> = None;
+        for tile in below.tiles.iter().chain(&layer.tiles) {
+            if tile.found[n].voxels > 0 {
+                let part = ModelBox {
+                    min: [0, 1, 2].map(|axis| tile.tile.ranges[axis].start),
+                    max: [0, 1, 2].map(|axis| tile.tile.ranges[axis].end - 1),
+                };
+                reach = Some(reach.map_or(part, |reach| reach.joined(&part)));
+            }
+        }
+        let Some(mut part) = reach.map(|reach| reach.grown(shape)) else {
+            return Vec::new();
+        };
+        part.min[sweep] = part.min[sweep].max(planes.start.saturating_sub(1));
+        part.max[sweep] = part.max[sweep].min(planes.end - 1);
+        if part.min[sweep] > part.max[sweep] {
+            return Vec::new();
+        }
+        let mut probability = vec![0.0; part.len()];
+        for tile in below.tiles.iter().chain(&layer.tiles) {
+            tile.copy_into(n, &part, &mut probability);
+        }
+        let from = (planes.start > 0).then_some(planes.start);
+        let to = (!last).then_some(planes.end);
+        self.restore
+            .within(part, &probability, threshold, super::restore::Planes { sweep, from, to })
+    }
+
+    /// Blended probabilities of some classes in a layer.
+    fn layer(&self, number: usize, classes: std::ops::Range<usize>) -> Layer {
+        let tiles = self.tiling.tiles(number);
+        let tiles = tiles.into_par_iter().map(|tile| self.tile(tile, classes.clone()));
+        Layer {
+            planes: self.tiling.planes(number),
+            tiles: tiles.collect(),
+        }
+    }
+
+    fn tile(&self, tile: Tile, classes: std::ops::Range<usize>) -> BlendedTile {
+        let padded = padded(&tile);
+        let layer = tile.index[self.tiling.sweep()];
+        let groups = classes.len().div_ceil(CLASSES);
+        let covering: Vec<Covering<'_>> = self
+            .tiling
+            .covering(&tile)
+            .into_iter()
+            .filter_map(|window| {
+                let waiting = self.windows[self.tiling.number(window)].as_ref()?;
+                let stored = waiting.layers[layer - waiting.first].as_ref()?;
+                let stored = stored.tile(self.tiling.place_in(window, &tile));
+                let mut embeddings = vec![[0.0; CLASSES]; groups * stored.steps.len()];
+                for (n, class) in classes.clone().enumerate() {
+                    let of_group = &mut embeddings[n / CLASSES * stored.steps.len()..];
+                    let row = waiting.embeddings.row(class);
+                    for ((weights, weight), step) in of_group.iter_mut().zip(row).zip(stored.steps) {
+                        weights[n % CLASSES] = weight * step;
+                    }
+                }
+                Some(Covering {
+                    importance: self.importance_in(window, &tile, padded),
+                    tile: stored,
+                    embeddings,
+                })
+            })
+            .collect();
+        let mut probability = Vec::new();
+        kernel::blend(&covering, groups, padded, &mut probability);
+        let found = classes
+            .enumerate()
+            .map(|(n, class)| Found::in_values(&probability[n * padded..n * padded + tile.len()], self.thresholds[class]))
+            .collect();
+        BlendedTile {
+            tile,
+            padded,
+            probability,
+            found,
+        }
+    }
+
+    /// How much a window counts at each voxel of a tile, padded with zeros.
+    fn importance_in(&self, window: WindowIndex, tile: &Tile, padded: usize) -> Vec<f32> {
+        let start = self.tiling.start(window);
+        let [_, wy, wz] = self.tiling.size();
+        let [z, length] = [tile.ranges[2].start - start[2], tile.ranges[2].len()];
+        let mut values = Vec::with_capacity(padded);
+        for x in tile.ranges[0].clone() {
+            for y in tile.ranges[1].clone() {
+                let at = ((x - start[0]) * wy + y - start[1]) * wz + z;
+                values.extend_from_slice(&self.importance[at..at + length]);
+            }
+        }
+        values.resize(padded, 0.0);
+        values
     }
 }
 
-impl Extent {
-    fn of_plane(x: usize, plane: &[f32], nz: usize, threshold: f32) -> Extent {
-        let mut extent = Extent::default();
-        for (y, row) in plane.chunks(nz).enumerate() {
-            for (z, value) in row.iter().enumerate().filter(|(_, value)| **value > threshold) {
-                let place = [x, y, z];
-                extent.min = std::array::from_fn(|axis| extent.min[axis].min(place[axis]));
-                extent.max = std::array::from_fn(|axis| extent.max[axis].max(place[axis]));
-                extent.voxels += 1;
-                extent.sum += f64::from(*value);
-            }
-        }
-        extent
-    }
+/// Keeps a window's features until their place is closed.
+///
+/// # Errors
+/// When one of them is no number.
+pub fn store(
+    tiling: &Tiling,
+    window: WindowIndex,
+    features: FeatureValues<'_>,
+    width: usize,
+) -> Result<StoredWindow, NotFinite> {
+    tiling
+        .layers_of(window)
+        .map(|layer| StoredLayer::new(tiling, window, layer, features, width).map(|layer| Some(Arc::new(layer))))
+        .collect()
+}
 
-    fn merge(self, other: Extent) -> Extent {
-        Extent {
-            min: std::array::from_fn(|axis| self.min[axis].min(other.min[axis])),
-            max: std::array::from_fn(|axis| self.max[axis].max(other.max[axis])),
-            voxels: self.voxels + other.voxels,
-            sum: self.sum + other.sum,
-        }
-    }
+/// A layer's probabilities for a block of classes.
+#[derive(Default)]
+struct Layer {
+    planes: std::ops::Range<usize>,
+    tiles: Vec<BlendedTile>,
+}
 
-    fn found(self) -> Option<Found> {
-        let mean_probability = self.sum / self.voxels as f64;
-        (self.voxels > 0).then_some(Found {
-            min: self.min,
-            max: self.max,
-            voxels: self.voxels,
-            mean_probability,
+struct BlendedTile {
+    tile: Tile,
+    padded: usize,
+    /// For each class of the block, for each voxel, padded.
+    probability: Vec<f32>,
+    found: Vec<Found>,
+}
+
+/// What of a class is above its threshold in a tile.
+#[derive(Clone, Copy)]
+struct Found {
+    voxels: u64,
+    sum: f64,
+}
+
+impl Found {
+    fn in_values(values: &[f32], threshold: f32) -> Found {
+        // Most tiles have nothing of most classes: say so before anything is added up.
+        let mut highest = [0.0f32; LANES];
+        for chunk in values.chunks(LANES) {
+            highest.iter_mut().zip(chunk).for_each(|(a, b)| *a = a.max(*b));
+        }
+        if highest.iter().all(|value| *value <= threshold) {
+            return Found { voxels: 0, sum: 0.0 };
+        }
+        let above = values.iter().filter(|value| **value > threshold);
+        above.fold(Found { voxels: 0, sum: 0.0 }, |found, value| Found {
+            voxels: found.voxels + 1,
+            sum: found.sum + f64::from(*value),
         })
     }
 }
 
-/// The part of a prepared volume (`shape`, z fastest) that a window of `size` at `start` sees, zero-padded at the high end.
-pub fn patch(voxels: &[f32], shape: [usize; 3], start: [usize; 3], size: [usize; 3]) -> Vec<f32> {
-    let mut patch = vec![0.0; size.iter().product()];
-    let covered: [usize; 3] = std::array::from_fn(|axis| size[axis].min(shape[axis] - start[axis]));
-    for x in 0..covered[0] {
-        for y in 0..covered[1] {
-            let from = ((start[0] + x) * shape[1] + start[1] + y) * shape[2] + start[2];
-            let to = (x * size[1] + y) * size[2];
-            patch[to..to + covered[2]].copy_from_slice(&voxels[from..from + covered[2]]);
+impl BlendedTile {
+    /// Copies what lies in `part` to its place there (last axis fastest).
+    fn copy_into(&self, class: usize, part: &ModelBox, out: &mut [f32]) {
+        let ranges = [0, 1, 2].map(|axis| {
+            let range = &self.tile.ranges[axis];
+            range.start.max(part.min[axis])..range.end.min(part.max[axis] + 1)
+        });
+        if ranges.iter().any(|range| range.is_empty()) {
+            return;
+        }
+        let (shape, of_part) = (self.tile.shape(), part.shape());
+        let values = &self.probability[class * self.padded..];
+        let first = [0, 1, 2].map(|axis| self.tile.ranges[axis].start);
+        for x in ranges[0].clone() {
+            for y in ranges[1].clone() {
+                let from = ((x - first[0]) * shape[1] + y - first[1]) * shape[2] + ranges[2].start - first[2];
+                let to = ((x - part.min[0]) * of_part[1] + y - part.min[1]) * of_part[2] + ranges[2].start - part.min[2];
+                out[to..to + ranges[2].len()].copy_from_slice(&values[from..from + ranges[2].len()]);
+            }
         }
     }
-    patch
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::segment::windows::windows;
-
-    /// Numbers that look random and are the same every time.
-    fn noise(n: usize, seed: u64) -> Vec<f32> {
-        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        (0..n)
-            .map(|_| {
-                state = state
-                    .wrapping_mul(6364136223846793005)
-                    .wrapping_add(1442695040888963407);
-                (state >> 40) as f32 / (1u64 << 24) as f32 * 2.0 - 1.0
-            })
-            .collect()
-    }
-
-    #[test]
-    fn the_blend_is_the_published_weighted_mean() {
-        let (shape, size, width) = ([11, 4, 9], [8, 6, 6], 3);
-        let mut blend = Blend::new(shape, size);
-        let g = importance(size);
-        let mut sum = vec![0.0f64; shape.iter().product()];
-        let mut weight = sum.clone();
-        for (i, start) in windows(shape, size).enumerate() {
-            let features = noise(width * size.iter().product::<usize>(), i as u64 + 1);
-            let embeddings = Array2::from_shape_vec((2, width), noise(2 * width, 77 + i as u64)).unwrap() * 4.0;
-            for x in 0..size[0] {
-                for y in 0..size[1] {
-                    for z in 0..size[2] {
-                        let [vx, vy, vz] = [start[0] + x, start[1] + y, start[2] + z];
-                        if vx >= shape[0] || vy >= shape[1] || vz >= shape[2] {
-                            continue;
-                        }
-                        let here = (x * size[1] + y) * size[2] + z;
-                        let logit: f64 = (0..width)
-                            .map(|c| f64::from(embeddings[[1, c]]) * f64::from(features[c * g.len() + here]))
-                            .sum();
-                        let voxel = (vx * shape[1] + vy) * shape[2] + vz;
-                        sum[voxel] += f64::from(g[here]) / (1.0 + (-logit).exp());
-                        weight[voxel] += f64::from(g[here]);
-                    }
-                }
-            }
-            blend.add(
-                start,
-                WindowOutput::from_parts(features, Array2::zeros((1, 1))),
-                embeddings,
-            );
-        }
-        let mut probability = Vec::new();
-        let found = blend.probability(1, 0.5, &mut probability).unwrap();
-        let mut above = 0;
-        for (voxel, value) in probability.iter().enumerate() {
-            let expected = sum[voxel] / weight[voxel];
-            assert!(
-                (f64::from(*value) - expected).abs() < 1e-5,
-                "voxel {voxel}: {value} for {expected}"
-            );
-            above += u64::from(*value > 0.5);
-        }
-        assert_eq!(found.voxels, above);
-        assert!(found.mean_probability > 0.5 && found.mean_probability < 1.0);
-    }
-
-    #[test]
-    fn a_class_that_is_nowhere_above_its_threshold_is_not_found() {
-        let size = [4, 4, 4];
-        let mut blend = Blend::new(size, size);
-        blend.add(
-            [0; 3],
-            WindowOutput::from_parts(vec![1.0; 64], Array2::zeros((1, 1))),
-            Array2::from_elem((1, 1), -3.0),
-        );
-        assert_eq!(blend.probability(0, 0.5, &mut Vec::new()), None);
-    }
-
-    #[test]
-    fn a_patch_past_the_end_is_padded_with_zeros() {
-        let voxels: Vec<f32> = (1..=8).map(|i| i as f32).collect();
-        let patch = patch(&voxels, [2, 2, 2], [0; 3], [2, 3, 3]);
-        assert_eq!(
-            patch,
-            [1., 2., 0., 3., 4., 0., 0., 0., 0., 5., 6., 0., 7., 8., 0., 0., 0., 0.]
-        );
-    }
-}
+#[path = "blend_tests.rs"]
+mod tests;

@@ -4,25 +4,30 @@
 //! Volume ─ prepare ─> Prepared ─ windows ─> Window… ─ Backend ─> features, embeddings ─ blend ─> probability ─ restore ─> Mask
 //! ```
 //! Each arrow is one function with plain types on both sides. Nothing here waits, reads or writes. What a class costs in
-//! memory is one probability on the model's grid while its mask is made, and then the mask's runs.
+//! memory is its mask's compressed bits; what the image costs is the features of the windows whose neighbours are still to come.
 
 mod blend;
+mod features;
 mod importance;
+mod kernel;
 mod normalise;
 mod prepare;
 mod progress;
 mod restore;
+mod tiles;
 mod windows;
 
-pub use blend::{Blend, Found, patch};
+pub use blend::{Blend, FoundMask, store};
 pub use importance::importance;
 pub use prepare::{MAX_PREPARED_VOXELS, Preparation, PrepareError, Prepared, prepare};
 pub use progress::{Cancel, Progress, Silent, Step};
-pub use restore::{ModelBox, restore, restore_box};
-pub use windows::windows;
+pub use restore::{ModelBox, Planes, Restore};
+pub use tiles::{Tile, Tiling, WindowIndex};
+pub use windows::patch;
 
 use crate::model::{Backend, ModelError};
-use crate::volume::{Mask, Modality, Volume};
+use crate::volume::{Modality, Volume};
+use features::NotFinite;
 
 /// What to look for: a prompt, and the probability above which a voxel belongs to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,15 +36,6 @@ pub struct Prompt {
     pub text: String,
     /// Threshold on the probability; the published code has 0.5.
     pub threshold: f32,
-}
-
-/// A mask on the input image's grid.
-#[derive(Debug, Clone)]
-pub struct FoundMask {
-    /// Its voxels.
-    pub mask: Mask,
-    /// Mean blended probability of the voxels above the threshold, on the model's grid; absent where there are none.
-    pub mean_probability: Option<f64>,
 }
 
 /// What was found, one mask a prompt.
@@ -67,7 +63,7 @@ pub enum SegmentError {
 
 /// Finds every prompt in `volume`, taken as `modality`, with windows of `size`.
 ///
-/// `progress` hears of each window; `cancel` is looked at between windows and between masks.
+/// `progress` hears of each window; `cancel` is looked at between windows and between blocks of classes.
 #[allow(clippy::too_many_arguments)] // one request, spelled out; a struct would only rename it
 pub fn segment(
     volume: &Volume,
@@ -82,64 +78,38 @@ pub fn segment(
     let prepared = prepare(volume, modality, how)?;
     let texts: Vec<&str> = prompts.iter().map(|prompt| prompt.text.as_str()).collect();
     let queries = backend.queries(&texts, modality)?;
-    let starts = windows(prepared.shape(), size);
-    let total = starts.len() as u32;
-    let mut blend = Blend::new(prepared.shape(), size);
-    for (i, start) in starts.enumerate() {
+    let tiling = Tiling::new(prepared.shape(), size);
+    let restore = Restore::new(&prepared);
+    let thresholds = prompts.iter().map(|prompt| prompt.threshold).collect();
+    let mut blend = Blend::new(&tiling, &restore, thresholds);
+    let total = tiling.windows().len() as u32;
+    for (done, window) in (1..).zip(tiling.windows()) {
         if cancel.is_cancelled() {
             return Err(SegmentError::Cancelled);
         }
-        let output = backend.window(&patch(prepared.voxels(), prepared.shape(), start, size))?;
+        let voxels = patch(prepared.voxels(), prepared.shape(), tiling.start(window), size);
+        let output = backend.window(&voxels)?;
         let embeddings = backend.mask_embeddings(&output.memory, &queries)?;
-        blend.add(start, output, embeddings);
-        let done = i as u32 + 1;
+        let stored = store(&tiling, window, output.values(), embeddings.ncols()).map_err(|NotFinite| not_finite())?;
+        drop(output);
+        blend.add(window, stored, embeddings, cancel);
         progress.report(&Step {
             done,
             total: total + 1,
             sentence: format!("window {done} of {total}"),
         });
     }
-    let mut probability = Vec::new();
-    let mut masks = Vec::with_capacity(prompts.len());
-    for (class, prompt) in prompts.iter().enumerate() {
-        if cancel.is_cancelled() {
-            return Err(SegmentError::Cancelled);
-        }
-        let found = blend.probability(class, prompt.threshold, &mut probability);
-        let mask = match &found {
-            Some(found) => {
-                let part = model_box(found, prepared.shape());
-                restore_box(
-                    &prepared,
-                    part,
-                    &cut(&probability, prepared.shape(), part),
-                    prompt.threshold,
-                )
-            }
-            None => Mask::empty(volume.shared_grid()),
-        };
-        let mean_probability = found.filter(|_| !mask.is_empty()).map(|found| found.mean_probability);
-        masks.push(FoundMask { mask, mean_probability });
+    if cancel.is_cancelled() {
+        return Err(SegmentError::Cancelled);
     }
-    Ok(Segmentation { masks, windows: total })
+    Ok(Segmentation {
+        masks: blend.finish(),
+        windows: total,
+    })
 }
 
-/// Where an interpolated value can be above the threshold: one of the eight voxels around it must be.
-fn model_box(found: &Found, shape: [usize; 3]) -> ModelBox {
-    ModelBox {
-        min: found.min.map(|n| n.saturating_sub(1)),
-        max: std::array::from_fn(|axis| (found.max[axis] + 1).min(shape[axis] - 1)),
+fn not_finite() -> ModelError {
+    ModelError::Run {
+        fault: "its features are not all finite numbers; the weights may be damaged, or half precision too narrow for them".into(),
     }
-}
-
-/// The values of a box, last axis fastest.
-fn cut(values: &[f32], shape: [usize; 3], part: ModelBox) -> Vec<f32> {
-    let mut cut = Vec::with_capacity(part.len());
-    for x in part.min[0]..=part.max[0] {
-        for y in part.min[1]..=part.max[1] {
-            let row = (x * shape[1] + y) * shape[2];
-            cut.extend_from_slice(&values[row + part.min[2]..=row + part.max[2]]);
-        }
-    }
-    cut
 }

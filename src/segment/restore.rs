@@ -47,49 +47,132 @@ impl ModelBox {
     pub fn is_empty(&self) -> bool {
         false
     }
+
+    /// The smallest box around both.
+    pub(super) fn joined(&self, other: &ModelBox) -> ModelBox {
+        ModelBox {
+            min: [0, 1, 2].map(|axis| self.min[axis].min(other.min[axis])),
+            max: [0, 1, 2].map(|axis| self.max[axis].max(other.max[axis])),
+        }
+    }
+
+    /// One voxel more on every side, within an image of this shape.
+    pub(super) fn grown(&self, shape: [usize; 3]) -> ModelBox {
+        ModelBox {
+            min: self.min.map(|n| n.saturating_sub(1)),
+            max: [0, 1, 2].map(|axis| (self.max[axis] + 1).min(shape[axis] - 1)),
+        }
+    }
 }
 
-/// The mask on the image's own grid of one class, whose probability is given for all of the prepared image, last axis
-/// fastest.
-///
-/// # Panics
-/// When there are not as many probabilities as the prepared image has voxels.
-pub fn restore(prepared: &Prepared, probability: &[f32], threshold: f32) -> Mask {
-    restore_box(prepared, ModelBox::whole(prepared.shape()), probability, threshold)
+/// A stretch of the prepared image along one of its axes: the image's voxels whose upper neighbour lies in it, so that
+/// one stretch after another reaches each voxel once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Planes {
+    /// The axis.
+    pub sweep: usize,
+    /// The first plane; absent for the first stretch, which also has all that lies before.
+    pub from: Option<usize>,
+    /// The plane after the last; absent for the last stretch, which also has all that lies behind.
+    pub to: Option<usize>,
 }
 
-/// As [`restore`], where the probability is given for a box only (last axis fastest) and is 0 outside it. The threshold
-/// is not below 0.
-///
-/// # Panics
-/// When there are not as many probabilities as the box has voxels, or the box reaches beyond the prepared image.
-pub fn restore_box(prepared: &Prepared, part: ModelBox, probability: &[f32], threshold: f32) -> Mask {
-    assert_eq!(
-        probability.len(),
-        part.len(),
-        "one probability for each voxel of the box"
-    );
-    let shape = prepared.shape();
-    assert!(
-        (0..3).all(|axis| part.max[axis] < shape[axis]),
-        "the box {part:?} reaches beyond {shape:?}"
-    );
+impl Planes {
+    /// The whole image in one stretch.
+    pub const ALL: Planes = Planes {
+        sweep: 0,
+        from: None,
+        to: None,
+    };
 
-    let crop = prepared.crop_start();
-    let field = Field {
-        probability,
-        shape: part.shape(),
-        min: [0, 1, 2].map(|axis| crop[axis] + part.min[axis]),
-    };
-    let sampling = prepared.way_back();
-    let runs = if sampling.is_separable() {
-        along_axes(prepared.source_grid(), &sampling, &field, threshold)
-    } else {
-        voxel_by_voxel(prepared, &sampling, &field, threshold)
-    };
-    let mut builder = MaskBuilder::new(prepared.shared_source_grid());
-    runs.into_iter().flatten().for_each(|run| builder.push_run(run));
-    builder.finish()
+    fn hold(&self, upper: usize) -> bool {
+        self.from.is_none_or(|from| from <= upper) && self.to.is_none_or(|to| upper < to)
+    }
+}
+
+/// The way back of one prepared image.
+pub struct Restore<'a> {
+    prepared: &'a Prepared,
+    sampling: Sampling,
+    /// Where each voxel lies, axis by axis of the image, where that can be said.
+    neighbours: Option<[Vec<Neighbour>; 3]>,
+}
+
+impl<'a> Restore<'a> {
+    /// Tables the way back.
+    pub fn new(prepared: &'a Prepared) -> Restore<'a> {
+        let sampling = prepared.way_back();
+        let separable = sampling.is_separable();
+        let neighbours = separable.then(|| [0, 1, 2].map(|axis| sampling.neighbours(axis)));
+        Restore {
+            prepared,
+            sampling,
+            neighbours,
+        }
+    }
+
+    /// The grid of masks, to be shared.
+    pub fn shared_grid(&self) -> std::sync::Arc<Grid> {
+        self.prepared.shared_source_grid()
+    }
+
+    /// The mask on the image's own grid of one class, whose probability is given for all of the prepared image, last axis
+    /// fastest.
+    ///
+    /// # Panics
+    /// When there are not as many probabilities as the prepared image has voxels.
+    pub fn mask(&self, probability: &[f32], threshold: f32) -> Mask {
+        let part = ModelBox::whole(self.prepared.shape());
+        self.mask_of_box(part, probability, threshold)
+    }
+
+    /// As [`Restore::mask`], where the probability is given for a box only.
+    ///
+    /// # Panics
+    /// As [`Restore::within`].
+    pub fn mask_of_box(&self, part: ModelBox, probability: &[f32], threshold: f32) -> Mask {
+        let mut builder = MaskBuilder::new(self.shared_grid());
+        let runs = self.within(part, probability, threshold, Planes::ALL);
+        runs.into_iter().for_each(|run| builder.push_run(run));
+        builder.finish()
+    }
+
+    /// The runs of the image's voxels in `planes` whose probability, given for a box (last axis fastest) and 0 outside it,
+    /// is above the threshold, which is not below 0.
+    ///
+    /// # Panics
+    /// When there are not as many probabilities as the box has voxels, or the box reaches beyond the prepared image.
+    pub fn within(&self, part: ModelBox, probability: &[f32], threshold: f32, planes: Planes) -> Vec<Run> {
+        assert_eq!(
+            probability.len(),
+            part.len(),
+            "one probability for each voxel of the box"
+        );
+        let shape = self.prepared.shape();
+        assert!(
+            (0..3).all(|axis| part.max[axis] < shape[axis]),
+            "the box {part:?} reaches beyond {shape:?}"
+        );
+        let crop = self.prepared.crop_start();
+        let field = Field {
+            probability,
+            shape: part.shape(),
+            min: [0, 1, 2].map(|axis| crop[axis] + part.min[axis]),
+        };
+        // From here on planes are counted in the uncropped grid.
+        let begin = crop[planes.sweep];
+        let planes = Planes {
+            from: planes.from.map(|from| from + begin),
+            to: planes.to.map(|to| to + begin),
+            ..planes
+        };
+        let grid = self.prepared.source_grid();
+        match &self.neighbours {
+            Some(neighbours) => along_axes(grid, self.sampling.from(), neighbours, &field, threshold, planes),
+            None => voxel_by_voxel(self.prepared, &self.sampling, &field, threshold, planes),
+        }
+        .concat()
+    }
 }
 
 /// Probabilities in a box of the uncropped model grid; 0 outside.
@@ -142,11 +225,12 @@ struct Reach {
 }
 
 impl Reach {
-    fn new(neighbours: &[Neighbour], field: &Field<'_>, model_axis: usize) -> Reach {
+    fn new(neighbours: &[Neighbour], field: &Field<'_>, model_axis: usize, planes: Planes) -> Reach {
         let inside = 1..field.shape[model_axis] + 1;
         let place = |n: &Neighbour| (field.padded(model_axis, n.low), n.weight as f32);
         let is_inside = |n: &Neighbour| {
-            inside.contains(&field.padded(model_axis, n.low)) || inside.contains(&field.padded(model_axis, n.high))
+            (model_axis != planes.sweep || planes.hold(n.high))
+                && (inside.contains(&field.padded(model_axis, n.low)) || inside.contains(&field.padded(model_axis, n.high)))
         };
         let start = neighbours.iter().position(is_inside).unwrap_or(neighbours.len());
         let places = neighbours[start..]
@@ -160,9 +244,15 @@ impl Reach {
 
 /// Axis by axis, which is possible where the axes of image and model lie along each other: a few planes of the box are
 /// laid out as the image is stored, interpolated to each plane of the image, then to each line, then to each voxel.
-fn along_axes(grid: &Grid, sampling: &Sampling, field: &Field<'_>, threshold: f32) -> Vec<Vec<Run>> {
-    let from = sampling.from();
-    let [i, j, k] = [0, 1, 2].map(|axis| Reach::new(&sampling.neighbours(axis), field, from[axis]));
+fn along_axes(
+    grid: &Grid,
+    from: [usize; 3],
+    neighbours: &[Vec<Neighbour>; 3],
+    field: &Field<'_>,
+    threshold: f32,
+    planes: Planes,
+) -> Vec<Vec<Run>> {
+    let [i, j, k] = [0, 1, 2].map(|axis| Reach::new(&neighbours[axis], field, from[axis], planes));
     let stride = grid.shape()[0] as u64;
     k.places
         .par_chunks(SLAB)
@@ -297,11 +387,16 @@ fn threshold_plane(
 }
 
 /// Each voxel by itself: for sheared images, whose axes do not lie along the model's.
-fn voxel_by_voxel(prepared: &Prepared, sampling: &Sampling, field: &Field<'_>, threshold: f32) -> Vec<Vec<Run>> {
+fn voxel_by_voxel(
+    prepared: &Prepared,
+    sampling: &Sampling,
+    field: &Field<'_>,
+    threshold: f32,
+    planes: Planes,
+) -> Vec<Vec<Run>> {
     let grid = prepared.source_grid();
     let (low, high) = surroundings(prepared, field);
-    let planes: Vec<usize> = (low[2]..high[2]).collect();
-    planes
+    (low[2]..high[2])
         .into_par_iter()
         .map(|k| {
             let mut runs: Vec<Run> = Vec::new();
@@ -309,7 +404,7 @@ fn voxel_by_voxel(prepared: &Prepared, sampling: &Sampling, field: &Field<'_>, t
                 let line = grid.index([0, j, k]) as u64;
                 let places = sampling.line([low[0], j, k], 0);
                 for (i, place) in (low[0]..high[0]).zip(places) {
-                    if field.interpolated(place) > threshold {
+                    if planes.hold(place[planes.sweep].high) && field.interpolated(place) > threshold {
                         let start = line + i as u64;
                         match runs.last_mut() {
                             Some(run) if run.end == start => run.end += 1,

@@ -123,13 +123,44 @@ proptest! {
         let ends = [0, 1, 2].map(|axis| (corners[axis].index(shape[axis]), corners[axis + 3].index(shape[axis])));
         let part = ModelBox { min: ends.map(|(a, b)| a.min(b)), max: ends.map(|(a, b)| a.max(b)) };
         let probability = noise(part.len(), seed);
-        let mask = restore_box(&prepared, part, &probability, threshold);
+        let mask = Restore::new(&prepared).mask_of_box(part, &probability, threshold);
         let expected = by_definition(&prepared, part, &probability, threshold);
         for (index, expected) in expected.into_iter().enumerate() {
             if let Some(expected) = expected {
                 prop_assert_eq!(mask.contains(index as u64), expected, "voxel {:?}", prepared.source_grid().voxel(index));
             }
         }
+    }
+
+    #[test]
+    fn stretch_by_stretch_gives_the_same_mask(
+        scene in scenes(),
+        sweep in 0_usize..3,
+        cuts in prop::collection::btree_set(1_usize..12, 0..4),
+        seed: u64,
+    ) {
+        let Ok(prepared) = prepare(&scene.source, Modality::Ct, &scene.how) else { return Ok(()) };
+        let shape = prepared.shape();
+        let probability = noise(prepared.voxels().len(), seed);
+        let restore = Restore::new(&prepared);
+        let cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut < shape[sweep]).collect();
+        let mut builder = MaskBuilder::new(restore.shared_grid());
+        for n in 0..=cuts.len() {
+            let (from, to) = (n.checked_sub(1).map(|n| cuts[n]), cuts.get(n).copied());
+            let mut part = ModelBox::whole(shape);
+            part.min[sweep] = from.map_or(0, |from| from - 1);
+            part.max[sweep] = to.unwrap_or(shape[sweep]) - 1;
+            let mut values = Vec::new();
+            for x in part.min[0]..=part.max[0] {
+                for y in part.min[1]..=part.max[1] {
+                    let row = (x * shape[1] + y) * shape[2];
+                    values.extend_from_slice(&probability[row + part.min[2]..=row + part.max[2]]);
+                }
+            }
+            let runs = restore.within(part, &values, 0.5, Planes { sweep, from, to });
+            runs.into_iter().for_each(|run| builder.push_run(run));
+        }
+        prop_assert_eq!(builder.finish(), restore.mask(&probability, 0.5));
     }
 
     #[test]
@@ -144,7 +175,7 @@ proptest! {
         let prepared = prepare(&source, Modality::Ct, &how).unwrap();
         prop_assert_eq!(prepared.shape(), [6, 7, 8]);
         let probability = noise(336, !seed);
-        let mask = restore(&prepared, &probability, threshold);
+        let mask = Restore::new(&prepared).mask(&probability, threshold);
         for index in 0..336_usize {
             let voxel = source.grid().voxel(index);
             let [x, y, z] = [0, 1, 2].map(|axis| if flips[axis] { [5, 6, 7][axis] - voxel[axis] } else { voxel[axis] });
@@ -172,7 +203,7 @@ proptest! {
         let off = a.voxels().iter().zip(b.voxels()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         prop_assert!(off < 1e-3, "the flipped copy is off by {}", off);
         let probability = noise(a.voxels().len(), seed);
-        let (a, b) = (restore(&a, &probability, 0.5), restore(&b, &probability, 0.5));
+        let (a, b) = (Restore::new(&a).mask(&probability, 0.5), Restore::new(&b).mask(&probability, 0.5));
         let differing = (0..original.grid().len()).filter(|&index| {
             let there = turn.apply(original.grid().voxel(index).map(|n| n as f64)).map(|n| n as usize);
             a.contains(index as u64) != b.contains(flipped.grid().index(there) as u64)

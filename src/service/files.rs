@@ -1,10 +1,10 @@
 //! A result's files, written into a draft of the store.
 
 use super::plan::Plan;
-use super::run::Measured;
+use super::found::Measured;
 use super::{Code, Fault, FileAnswer, Format, LabelAnswer, LabelmapAnswer, PreviewAnswer, resources};
 use crate::report::{self, Outline};
-use crate::volume::{Mask, write_labels, write_mask};
+use crate::volume::{PackedMask, write_labels, write_mask};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,7 @@ pub(super) fn write(folder: &Path, plan: &Plan, found: &[(String, Measured)]) ->
     let names = file_names(found);
     let files = found.par_iter().zip(names.par_iter()).map(|((name, measured), file)| {
         let path = folder.join(file);
-        write_mask(&path, &measured.mask, placement).map_err(|error| cannot_write(&error))?;
+        write_mask(&path, &measured.mask.unpack(), placement).map_err(|error| cannot_write(&error))?;
         let bytes = std::fs::read(&path).map_err(|error| cannot_write(&error))?;
         let answer = FileAnswer {
             format: Format::Nifti,
@@ -61,7 +61,7 @@ pub(super) fn write(folder: &Path, plan: &Plan, found: &[(String, Measured)]) ->
                 .map(|(_, measured)| measured)
         })
         .collect();
-    let masks: Vec<&Mask> = of_target.iter().map(|measured| &measured.mask).collect();
+    let masks: Vec<&PackedMask> = of_target.iter().map(|measured| &measured.mask).collect();
     let grid = plan.volume.grid();
     write_labels(&folder.join(LABELMAP), grid, &report::combine(grid, &masks), placement)
         .map_err(|error| cannot_write(&error))?;

@@ -8,6 +8,7 @@ mod detail;
 mod fault;
 mod faults;
 mod files;
+mod found;
 mod measure;
 mod models;
 mod paths;
@@ -16,6 +17,7 @@ mod request;
 mod resources;
 mod run;
 pub(crate) mod text;
+mod warnings;
 
 pub use crate::anatomy::Detail;
 pub use crate::segment::{Cancel, Progress, Step};

@@ -1,13 +1,12 @@
 //! From a plan to an answer: masks from the store or the network, measured, written, kept.
 
 use super::files::{self, Written};
-use super::plan::{Piece, Plan, Target};
-use super::{Code, Execution, Fault, MaskAnswer, RunStatus, SegmentAnswer, SegmentRequest, Service, Warning};
-use crate::anatomy::{Catalogue, Laterality};
-use crate::measure::{Measurement, Measuring, Status, agreement, measure};
+use super::found::{Measured, distinct_pieces, measured};
+use super::plan::{Piece, Plan};
+use super::warnings::warnings;
+use super::{Code, Execution, Fault, MaskAnswer, RunStatus, SegmentAnswer, SegmentRequest, Service};
 use crate::segment::{Cancel, Preparation, Progress, Prompt, Step, segment};
 use crate::store::{KeptMask, MaskKey};
-use crate::volume::{Mask, Modality, Volume};
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -232,106 +231,6 @@ struct Masks {
     cached: bool,
 }
 
-/// One target's mask and its numbers.
-pub(super) struct Measured {
-    pub mask: Mask,
-    pub measurement: Measurement,
-}
-
-fn distinct_pieces(targets: &[Target]) -> Vec<Piece> {
-    let mut pieces: Vec<Piece> = Vec::new();
-    for piece in targets.iter().flat_map(|target| &target.pieces) {
-        if !pieces.iter().any(|there| there.name == piece.name) {
-            pieces.push(piece.clone());
-        }
-    }
-    pieces
-}
-
-/// One entry per distinct name, in the order first asked.
-fn measured(plan: &Plan, of_piece: &HashMap<String, KeptMask>) -> Vec<(String, Measured)> {
-    let mut found: Vec<(String, Measured)> = Vec::new();
-    let masks: HashMap<&str, (Mask, Option<f64>)> = plan
-        .targets
-        .iter()
-        .map(|target| (target.name.as_str(), union_of(target, of_piece, &plan.volume)))
-        .collect();
-    for target in &plan.targets {
-        if found.iter().any(|(name, _)| *name == target.name) {
-            continue;
-        }
-        let (mask, mean_probability) = &masks[target.name.as_str()];
-        let laterality = Laterality::of_name(&target.name);
-        let other = laterality.and_then(|_| masks.get(other_side(&target.name).as_str()));
-        let with = Measuring {
-            image: Some(&plan.volume),
-            modality: Some(plan.image.modality),
-            laterality,
-            counterpart: other.map(|(mask, _)| mask),
-            mean_probability: *mean_probability,
-            ..Measuring::default()
-        };
-        let mut measurement = measure(&target.name, mask, &with);
-        if target.composed_of.is_none() {
-            let parts = parts_at_hand(&target.name, plan.image.modality, &masks);
-            measurement
-                .checks
-                .extend(parts.and_then(|parts| agreement(mask, &parts).ok()));
-        }
-        found.push((
-            target.name.clone(),
-            Measured {
-                mask: mask.clone(),
-                measurement,
-            },
-        ));
-    }
-    found
-}
-
-/// The masks of a class's parts, where all of one way to divide it were asked for too.
-fn parts_at_hand<'a>(
-    name: &str,
-    modality: Modality,
-    masks: &'a HashMap<&str, (Mask, Option<f64>)>,
-) -> Option<Vec<&'a Mask>> {
-    let divisions = &Catalogue::load().class(name)?.divisions;
-    let masks_of = |parts: &[String]| parts.iter().map(|part| Some(&masks.get(part.as_str())?.0)).collect();
-    divisions
-        .iter()
-        .filter(|division| division.modality == modality)
-        .find_map(|division| masks_of(&division.parts))
-}
-
-/// The name of the same structure on the other side.
-fn other_side(name: &str) -> String {
-    let swapped = name.split(' ').map(|word| match word {
-        "left" => "right",
-        "right" => "left",
-        other => other,
-    });
-    swapped.collect::<Vec<_>>().join(" ")
-}
-
-/// The mask of a target. A union's mean probability is that of its pieces, weighted by their voxels.
-fn union_of(target: &Target, of_piece: &HashMap<String, KeptMask>, volume: &Volume) -> (Mask, Option<f64>) {
-    let pieces: Vec<&KeptMask> = target
-        .pieces
-        .iter()
-        .filter_map(|piece| of_piece.get(&piece.name))
-        .collect();
-    let mut union = Mask::empty(volume.shared_grid());
-    let (mut sum, mut voxels) = (0.0, 0u64);
-    for piece in pieces {
-        union = union.union(&piece.mask);
-        if let Some(probability) = piece.mean_probability {
-            sum += probability * piece.mask.count() as f64;
-            voxels += piece.mask.count();
-        }
-    }
-    (union, (voxels > 0).then(|| sum / voxels as f64))
-}
-
 fn answer(plan: &Plan, found: Vec<(String, Measured)>, written: Written) -> SegmentAnswer {
     let by_name: HashMap<&str, &Measured> = found.iter().map(|(name, measured)| (name.as_str(), measured)).collect();
     let masks = plan.targets.iter().map(|target| MaskAnswer {
@@ -359,72 +258,6 @@ fn answer(plan: &Plan, found: Vec<(String, Measured)>, written: Written) -> Segm
         },
         eta_s: None,
     }
-}
-
-/// What a reader of the numbers should know, target by target.
-fn warnings(plan: &Plan, found: &HashMap<&str, &Measured>) -> Vec<Warning> {
-    let mut warnings: Vec<Warning> = Vec::new();
-    let mut warn = |target: &Target, code: &str, message: String| {
-        let warning = Warning {
-            code: code.into(),
-            message,
-            target: Some(target.asked.clone()),
-        };
-        if !warnings.contains(&warning) {
-            warnings.push(warning);
-        }
-    };
-    for target in &plan.targets {
-        let name = &target.name;
-        if target.untrained {
-            let message = format!("SAT was never taught {name:?}: whatever was found is an experiment, not a finding.");
-            warn(target, "untrained_target", message);
-        }
-        for piece in &target.pieces {
-            if let Some(dice) = piece.experimental {
-                let figure = dice
-                    .map(|dice| format!(" (Dice {dice:.3} in its own evaluation)"))
-                    .unwrap_or_default();
-                let model = &plan.folder.manifest().name;
-                let message = format!(
-                    "{model} finds {:?} poorly{figure}: do not rely on this mask or its volume.",
-                    piece.name
-                );
-                warn(target, super::text::EXPERIMENTAL, message);
-            }
-        }
-        let measurement = &found[name.as_str()].measurement;
-        match measurement.status {
-            Status::Present => {}
-            Status::Empty => {
-                warn(
-                    target,
-                    "empty_mask",
-                    format!("{name}: nothing was found. It may be absent, outside the scan, or missed."),
-                );
-            }
-            Status::CutOff => {
-                let faces: Vec<&str> = measurement.truncated_at.iter().map(|face| face.as_str()).collect();
-                let message = format!(
-                    "{name}: the mask reaches the image's edge ({}), so the volume is at least this.",
-                    faces.join(", ")
-                );
-                warn(target, "cut_off", message);
-            }
-        }
-        for check in measurement.checks.iter().filter(|check| !check.ok) {
-            let message = format!("{name}: {} is only {:.0} %.", check.note, check.value * 100.0);
-            warn(target, "check_failed", message);
-        }
-        for warning in measurement
-            .warnings
-            .iter()
-            .filter(|warning| warning.code != "empty_mask")
-        {
-            warn(target, &warning.code, warning.message.clone());
-        }
-    }
-    warnings
 }
 
 fn seconds(since: Instant) -> f64 {

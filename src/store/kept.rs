@@ -1,7 +1,7 @@
 //! Masks kept for later questions about the same image.
 
 use super::{KEPT, Store, StoreError};
-use crate::volume::{Grid, Mask};
+use crate::volume::{Grid, PackedMask};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ pub struct MaskKey {
 #[derive(Debug, Clone)]
 pub struct KeptMask {
     /// The voxels.
-    pub mask: Mask,
+    pub mask: PackedMask,
     /// Mean probability of its voxels on the model's grid; absent where it is empty.
     pub mean_probability: Option<f64>,
     /// Windows the image needed.
@@ -64,12 +64,12 @@ impl Store {
         if header.key != *key {
             return None;
         }
-        let runs = &bytes[end + 1..];
-        if blake3::hash(runs).to_hex().as_str() != header.blake3 {
+        let packed = &bytes[end + 1..];
+        if blake3::hash(packed).to_hex().as_str() != header.blake3 {
             tracing::warn!("a kept mask is damaged and will be made again");
             return None;
         }
-        match Mask::decode(grid.clone(), runs) {
+        match PackedMask::decode(grid.clone(), packed) {
             Ok(mask) => Some(KeptMask {
                 mask,
                 mean_probability: header.mean_probability,
@@ -91,17 +91,17 @@ impl Store {
         };
         let folder = path.parent().unwrap_or(self.root());
         std::fs::create_dir_all(folder).map_err(not_writable)?;
-        let runs = kept.mask.encode();
+        let packed = kept.mask.encode();
         let header = Header {
             key: key.clone(),
             mean_probability: kept.mean_probability,
             windows: kept.windows,
-            blake3: blake3::hash(&runs).to_hex().to_string(),
+            blake3: blake3::hash(&packed).to_hex().to_string(),
         };
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(not_writable)?;
         serde_json::to_writer(&mut file, &header).map_err(|error| not_writable(error.into()))?;
         file.write_all(b"\n").map_err(not_writable)?;
-        file.write_all(&runs).map_err(not_writable)?;
+        file.write_all(&packed).map_err(not_writable)?;
         file.persist(&path).map_err(|error| not_writable(error.error))?;
         Ok(())
     }

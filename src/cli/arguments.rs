@@ -1,8 +1,10 @@
 //! The command line as a table.
 
+use super::memory::MemorySize;
 use crate::model::ProviderChoice;
 use crate::service::{Format, Orientation};
 use crate::volume::Modality;
+use serde::Deserialize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,6 +42,14 @@ pub(super) struct Common {
     /// Threads for the network [default: one a processor]
     #[arg(long, global = true, env = "SAT_MCP_THREADS", value_name = "N")]
     pub threads: Option<usize>,
+    /// Find all that the model knows in the first pass over an image, so that later questions about it are look-ups: on or off
+    /// [default: where it adds less than a tenth to the network's time]
+    #[arg(long, global = true, env = "SAT_MCP_ANSWER_AHEAD", value_name = "on|off")]
+    pub answer_ahead: Option<Switch>,
+    /// Memory that the last image's features may take between two requests to a server: bytes (4GB), or a share of what is free
+    /// (25%); 0 keeps none [default: 25%]
+    #[arg(long, global = true, env = "SAT_MCP_FEATURE_CACHE", value_name = "SIZE")]
+    pub feature_cache: Option<MemorySize>,
     /// Settings file [default: $XDG_CONFIG_HOME/sat-mcp/sat-mcp.toml, where it is there]
     #[arg(long, global = true, env = "SAT_MCP_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -197,6 +207,14 @@ pub(super) struct Doctor {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Switch {
+    On,
+    Off,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -6,6 +6,7 @@ mod bar;
 mod demo;
 mod doctor;
 mod measure;
+mod memory;
 mod results;
 mod segment;
 mod serve;

@@ -1,8 +1,9 @@
 //! Where each setting comes from: the flag or its environment variable (clap knows both), then sat-mcp.toml, then the default.
 
-use super::arguments::Common;
+use super::arguments::{Common, Switch};
+use super::memory::MemorySize;
 use crate::model::ProviderChoice;
-use crate::service::{Access, Code, Fault, Settings};
+use crate::service::{Access, Ahead, Code, Fault, Settings};
 use crate::store::Limits;
 use etcetera::BaseStrategy;
 use serde::Deserialize;
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 /// Gigabytes that results may take by default.
 const RESULTS_MAX_GB: f64 = 20.0;
+/// Share of free memory that the last image's features may take by default.
+const FEATURE_CACHE: f64 = 0.25;
 /// The model that ships.
 const MODEL: &str = "sat-mini";
 
@@ -23,6 +26,8 @@ pub(super) struct Config {
     pub provider: Option<String>,
     pub ort_lib: Option<PathBuf>,
     pub threads: Option<usize>,
+    pub answer_ahead: Option<Switch>,
+    pub feature_cache: Option<String>,
     pub results: Option<PathBuf>,
     pub results_max_gb: Option<f64>,
     pub results_max_days: Option<f64>,
@@ -72,6 +77,13 @@ impl Config {
         if threads.is_some_and(|threads| threads == 0 || threads > 1024) {
             return Err(Fault::new(Code::InvalidArgument, "threads is not within 1 to 1024."));
         }
+        let feature_cache = match (common.feature_cache, &self.feature_cache) {
+            (Some(size), _) => size,
+            (None, Some(text)) => text
+                .parse()
+                .map_err(|error: String| Fault::new(Code::InvalidArgument, error))?,
+            (None, None) => MemorySize::OfFree(FEATURE_CACHE),
+        };
         Ok(Settings {
             model: common
                 .model
@@ -82,6 +94,12 @@ impl Config {
             provider,
             ort_lib: common.ort_lib.clone().or_else(|| self.ort_lib.clone()),
             threads,
+            ahead: match common.answer_ahead.or(self.answer_ahead) {
+                Some(Switch::On) => Ahead::On,
+                Some(Switch::Off) => Ahead::Off,
+                None => Ahead::WhereCheap,
+            },
+            feature_cache: feature_cache.bytes(),
             results: self.results(common)?,
             limits: limits(self.results_max_gb.or(Some(RESULTS_MAX_GB)), self.results_max_days)?,
             access: Access::Anything,
@@ -121,7 +139,11 @@ pub(super) fn limits(gigabytes: Option<f64>, days: Option<f64>) -> Result<Limits
     })
 }
 
-/// Settings from the command line and the settings file.
+/// Settings of one request, from the command line and the settings file: features are not kept for a next one.
 pub(super) fn settings(common: &Common) -> Result<Settings, Fault> {
-    Config::read(common.config.as_deref())?.settings(common)
+    let settings = Config::read(common.config.as_deref())?.settings(common)?;
+    Ok(Settings {
+        feature_cache: 0,
+        ..settings
+    })
 }

@@ -24,7 +24,12 @@ use ndarray::Array2;
 pub type Queries = Array2<f32>;
 
 /// What the segmentation needs of a network: three functions with plain arrays on both sides.
-pub trait Backend {
+pub trait Backend: Send {
+    /// Whether another processor than this program's does the work, so that both can be at work at a time.
+    fn on_device(&self) -> bool {
+        false
+    }
+
     /// Prompts to queries; a row depends on its prompt and the modality alone.
     fn queries(&mut self, prompts: &[&str], modality: Modality) -> Result<Queries, ModelError>;
 
@@ -73,6 +78,15 @@ impl WindowOutput {
             Features::Runtime(tensor) => tensor.extract_tensor().1,
             Features::Plain(values) => values,
         }
+    }
+
+    /// Channels of the features of a window of so many voxels.
+    pub fn width(&self, voxels: usize) -> usize {
+        let values = match self.values() {
+            FeatureValues::Single(values) => values.len(),
+            FeatureValues::Half(values) => values.len(),
+        };
+        values / voxels.max(1)
     }
 
     /// Per-voxel features, `[channel][x][y][z]`, in the precision that the graph gives them in.

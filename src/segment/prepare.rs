@@ -88,6 +88,14 @@ impl Prepared {
         &self.voxels
     }
 
+    /// The same without its intensities, which are needed once: what is left leads back to the source.
+    pub(super) fn without_voxels(self) -> Prepared {
+        Prepared {
+            voxels: Vec::new(),
+            ..self
+        }
+    }
+
     /// The model's grid: reoriented, resampled and cropped. (Its linear indices, unlike those of
     /// [`Prepared::voxels`], run with the first axis fastest.)
     pub fn grid(&self) -> &Grid {

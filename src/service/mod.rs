@@ -9,6 +9,7 @@ mod fault;
 mod faults;
 mod files;
 mod found;
+mod masks;
 mod measure;
 mod models;
 mod paths;
@@ -20,7 +21,7 @@ pub(crate) mod text;
 mod warnings;
 
 pub use crate::anatomy::Detail;
-pub use crate::segment::{Cancel, Progress, Step};
+pub use crate::segment::{Ahead, Cancel, Progress, Step};
 pub use answer::{
     Execution, FileAnswer, ImageIdentity, LabelAnswer, LabelmapAnswer, MaskAnswer, MeasureAnswer, ModelIdentity,
     PreviewAnswer, RunStatus, SegmentAnswer, Warning,
@@ -34,6 +35,7 @@ pub use resources::{ResourceFile, StoredResult};
 
 use crate::anatomy::{Catalogue, ListAnswer, ListRequest, Resolver};
 use crate::model::{ModelFolder, Network, ProviderChoice};
+use crate::segment::FeatureCache;
 use crate::store::{Limits, Store};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -51,6 +53,10 @@ pub struct Settings {
     pub ort_lib: Option<PathBuf>,
     /// Threads of the network; all processors where absent.
     pub threads: Option<usize>,
+    /// Whether to find, in a first pass, what may be asked for next.
+    pub ahead: Ahead,
+    /// Bytes that the last image's features may take between two requests.
+    pub feature_cache: usize,
     /// Results folder.
     pub results: PathBuf,
     /// How much may stay there.
@@ -78,7 +84,13 @@ struct Model {
 /// A network and the sha256 of its model folder. The lock on it is held by the one run that is at work.
 struct Loaded {
     sha256: String,
-    network: Arc<Mutex<Network>>,
+    engine: Arc<Mutex<Engine>>,
+}
+
+/// A network, and what it said of the last image.
+struct Engine {
+    network: Network,
+    features: FeatureCache,
 }
 
 impl Service {

@@ -1,6 +1,7 @@
 //! Which models there are, and what the loaded one offers.
 
-use super::{Code, Fault, Loaded, Service};
+use super::{Code, Engine, Fault, Loaded, Service};
+use crate::segment::FeatureCache;
 use crate::anatomy::{Laterality, Offered, OfferedClass};
 use crate::model::{ModelFolder, Network, Runtime, checkout_of};
 use std::path::{Path, PathBuf};
@@ -123,22 +124,25 @@ impl Service {
     }
 
     /// The network of `folder`, loaded at the first need and kept for the next request.
-    pub(super) fn network(&self, folder: &ModelFolder) -> Result<Arc<Mutex<Network>>, Fault> {
+    pub(super) fn network(&self, folder: &ModelFolder) -> Result<Arc<Mutex<Engine>>, Fault> {
         let mut loaded = self.loaded.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(same) = loaded.as_ref().filter(|loaded| loaded.sha256 == folder.sha256()) {
-            return Ok(same.network.clone());
+            return Ok(same.engine.clone());
         }
         // The old one goes first: two models may not fit.
         *loaded = None;
         let runtime = Runtime::load(self.settings.ort_lib.as_deref())?;
         let threads = self.settings.threads.unwrap_or_else(processors);
         let network = Network::open(&runtime, folder.clone(), self.settings.provider, threads)?;
-        let network = Arc::new(Mutex::new(network));
+        let engine = Arc::new(Mutex::new(Engine {
+            network,
+            features: FeatureCache::new(self.settings.feature_cache),
+        }));
         *loaded = Some(Loaded {
             sha256: folder.sha256().to_owned(),
-            network: network.clone(),
+            engine: engine.clone(),
         });
-        Ok(network)
+        Ok(engine)
     }
 }
 

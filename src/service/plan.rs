@@ -229,20 +229,23 @@ impl Service {
     }
 }
 
+/// What the network is asked for when a class, or a phrase that is none, is wanted.
+pub(super) fn piece(folder: &ModelFolder, name: &str, modality: Modality) -> Piece {
+    let class = folder
+        .manifest()
+        .classes
+        .iter()
+        .find(|class| class.name == name && class.modalities.contains(&modality));
+    Piece {
+        name: name.to_owned(),
+        prompt: class.map_or(name, |class| class.prompt()).to_owned(),
+        threshold: class.map_or(0.5, |class| class.threshold),
+        experimental: class.filter(|class| class.experimental).map(|class| class.dice),
+    }
+}
+
 fn target(folder: &ModelFolder, asked: &str, resolved: Resolved, modality: Modality) -> Target {
-    let piece = |name: &str| {
-        let class = folder
-            .manifest()
-            .classes
-            .iter()
-            .find(|class| class.name == name && class.modalities.contains(&modality));
-        Piece {
-            name: name.to_owned(),
-            prompt: class.map_or(name, |class| class.prompt()).to_owned(),
-            threshold: class.map_or(0.5, |class| class.threshold),
-            experimental: class.filter(|class| class.experimental).map(|class| class.dice),
-        }
-    };
+    let piece = |name: &str| piece(folder, name, modality);
     match resolved {
         Resolved::Class { name, .. } => Target {
             asked: asked.to_owned(),

@@ -2,16 +2,15 @@
 
 use super::files::{self, Written};
 use super::found::{Measured, distinct_pieces, measured};
-use super::plan::{Piece, Plan};
+use super::plan::Plan;
 use super::warnings::warnings;
 use super::{Code, Execution, Fault, MaskAnswer, RunStatus, SegmentAnswer, SegmentRequest, Service};
-use crate::segment::{Cancel, Preparation, Progress, Prompt, Step, segment};
-use crate::store::{KeptMask, MaskKey};
+use crate::segment::{Cancel, Progress, Step};
 use std::collections::HashMap;
 use std::time::Instant;
 
 /// Numeric class of results made in single precision.
-const FP32: &str = "fp32";
+pub(super) const FP32: &str = "fp32";
 
 impl Service {
     /// The `segment` tool: [`Service::plan`], then [`Service::run`].
@@ -156,79 +155,6 @@ impl Service {
         }
         answer
     }
-
-    /// The masks of `pieces`: those that were kept, and one run of the network for the others.
-    fn masks(&self, plan: &Plan, pieces: &[Piece], progress: &dyn Progress, cancel: &Cancel) -> Result<Masks, Fault> {
-        let grid = plan.volume.shared_grid();
-        let key = |piece: &Piece| MaskKey {
-            image: plan.image.sha256.clone(),
-            model: plan.folder.sha256().to_owned(),
-            modality: plan.image.modality.as_str().to_owned(),
-            orientation: plan.orientation.to_string(),
-            numeric: FP32.to_owned(),
-            prompt: piece.prompt.clone(),
-            threshold: piece.threshold.to_bits(),
-        };
-        let mut found: Vec<Option<KeptMask>> = pieces
-            .iter()
-            .map(|piece| self.store.kept_mask(&key(piece), &grid))
-            .collect();
-        let missing: Vec<usize> = (0..pieces.len()).filter(|i| found[*i].is_none()).collect();
-        let mut provider = "none".to_owned();
-        if !missing.is_empty() {
-            if cancel.is_cancelled() {
-                return Err(Fault::new(Code::Cancelled, "The run was cancelled before it began."));
-            }
-            let network = self.network(&plan.folder)?;
-            let mut network = network.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            provider = network.provider().to_string();
-            let manifest = plan.folder.manifest();
-            let how = Preparation {
-                orientation: plan.orientation,
-                spacing: manifest.preparation.spacing_mm,
-                ct_window: manifest.preparation.ct_window_hu,
-                percentiles: manifest.preparation.percentiles,
-                anchor: manifest.preparation.anchor,
-            };
-            let prompts: Vec<Prompt> = missing
-                .iter()
-                .map(|i| Prompt {
-                    text: pieces[*i].prompt.clone(),
-                    threshold: pieces[*i].threshold,
-                })
-                .collect();
-            let (volume, modality, size) = (&plan.volume, plan.image.modality, manifest.window.size);
-            let made = segment(volume, modality, &how, size, &mut *network, &prompts, progress, cancel)?;
-            for (i, made_mask) in missing.iter().zip(made.masks) {
-                let kept = KeptMask {
-                    mask: made_mask.mask,
-                    mean_probability: made_mask.mean_probability,
-                    windows: made.windows,
-                };
-                // A mask that can't be kept is computed again next time; this answer needs it all the same.
-                if let Err(error) = self.store.keep_mask(&key(&pieces[*i]), &kept) {
-                    tracing::warn!(%error, "a mask could not be kept for later requests");
-                }
-                found[*i] = Some(kept);
-            }
-        }
-        let windows = found.iter().flatten().map(|kept| kept.windows).max().unwrap_or(0);
-        let names = pieces.iter().map(|piece| piece.name.clone());
-        let of_piece = names.zip(found.into_iter().flatten()).collect();
-        Ok(Masks {
-            of_piece,
-            windows,
-            provider,
-            cached: missing.is_empty(),
-        })
-    }
-}
-
-struct Masks {
-    of_piece: HashMap<String, KeptMask>,
-    windows: u32,
-    provider: String,
-    cached: bool,
 }
 
 fn answer(plan: &Plan, found: Vec<(String, Measured)>, written: Written) -> SegmentAnswer {

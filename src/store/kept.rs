@@ -82,6 +82,11 @@ impl Store {
         }
     }
 
+    /// Whether there is a file for `key`, whatever is in it.
+    pub fn has_mask(&self, key: &MaskKey) -> bool {
+        self.kept_path(key).is_ok_and(|path| path.is_file())
+    }
+
     /// Keeps a mask, whole or not at all.
     pub fn keep_mask(&self, key: &MaskKey, kept: &KeptMask) -> Result<(), StoreError> {
         let path = self.kept_path(key)?;

@@ -1,0 +1,136 @@
+//! The masks of a plan: those that were kept, and one pass of the network for the others.
+
+use super::plan::{Piece, Plan, piece};
+use super::run::FP32;
+use super::{Code, Fault, Service};
+use crate::segment::{Cancel, FoundMask, Preparation, Progress, Prompt, Search, segment};
+use crate::store::{KeptMask, MaskKey};
+use std::collections::HashMap;
+
+/// Masks by the name of their piece, and how they came to be.
+pub(super) struct Masks {
+    pub of_piece: HashMap<String, KeptMask>,
+    pub windows: u32,
+    pub provider: String,
+    /// Whether all were kept from earlier.
+    pub cached: bool,
+}
+
+impl Service {
+    /// The masks of `pieces`. What else the model knows may be found in the same pass and kept for the next question.
+    pub(super) fn masks(
+        &self,
+        plan: &Plan,
+        pieces: &[Piece],
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<Masks, Fault> {
+        let grid = plan.volume.shared_grid();
+        let mut found: Vec<Option<KeptMask>> = pieces
+            .iter()
+            .map(|piece| self.store.kept_mask(&key(plan, piece), &grid))
+            .collect();
+        let missing: Vec<usize> = (0..pieces.len()).filter(|i| found[*i].is_none()).collect();
+        let mut provider = "none".to_owned();
+        if !missing.is_empty() {
+            if cancel.is_cancelled() {
+                return Err(Fault::new(Code::Cancelled, "The run was cancelled before it began."));
+            }
+            let asked: Vec<&Piece> = missing.iter().map(|i| &pieces[*i]).collect();
+            let next = self.next_pieces(plan, pieces);
+            let engine = self.network(&plan.folder)?;
+            let mut engine = engine.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let engine = &mut *engine;
+            provider = engine.network.provider().to_string();
+            let manifest = plan.folder.manifest();
+            let how = Preparation {
+                orientation: plan.orientation,
+                spacing: manifest.preparation.spacing_mm,
+                ct_window: manifest.preparation.ct_window_hu,
+                percentiles: manifest.preparation.percentiles,
+                anchor: manifest.preparation.anchor,
+            };
+            let search = Search {
+                volume: &plan.volume,
+                modality: plan.image.modality,
+                how: &how,
+                window: manifest.window.size,
+                prompts: &asked.iter().map(|piece| prompt(piece)).collect::<Vec<_>>(),
+                next: &next.iter().map(prompt).collect::<Vec<_>>(),
+                ahead: self.settings.ahead,
+                key: &image_key(plan),
+            };
+            let made = segment(&search, &mut engine.network, &mut engine.features, progress, cancel)?;
+            tracing::debug!(spent = ?made.spent, ahead = made.next.len(), "segmented");
+            for (piece, mask) in next.iter().zip(made.next) {
+                self.keep(plan, piece, &kept(mask, made.windows));
+            }
+            for (i, mask) in missing.iter().zip(made.masks) {
+                let kept = kept(mask, made.windows);
+                self.keep(plan, &pieces[*i], &kept);
+                found[*i] = Some(kept);
+            }
+        }
+        let windows = found.iter().flatten().map(|kept| kept.windows).max().unwrap_or(0);
+        let names = pieces.iter().map(|piece| piece.name.clone());
+        let of_piece = names.zip(found.into_iter().flatten()).collect();
+        Ok(Masks {
+            of_piece,
+            windows,
+            provider,
+            cached: missing.is_empty(),
+        })
+    }
+
+    /// What the model knows besides, and what is not kept yet.
+    fn next_pieces(&self, plan: &Plan, pieces: &[Piece]) -> Vec<Piece> {
+        let modality = plan.image.modality;
+        let classes = plan.folder.manifest().classes.iter();
+        classes
+            .filter(|class| class.modalities.contains(&modality))
+            .map(|class| piece(&plan.folder, &class.name, modality))
+            .filter(|next| !pieces.iter().any(|piece| piece.name == next.name))
+            .filter(|next| !self.store.has_mask(&key(plan, next)))
+            .collect()
+    }
+
+    /// A mask that can't be kept is computed again next time; this answer needs it all the same.
+    fn keep(&self, plan: &Plan, piece: &Piece, kept: &KeptMask) {
+        if let Err(error) = self.store.keep_mask(&key(plan, piece), kept) {
+            tracing::warn!(%error, "a mask could not be kept for later requests");
+        }
+    }
+}
+
+fn prompt(piece: &Piece) -> Prompt {
+    Prompt {
+        text: piece.prompt.clone(),
+        threshold: piece.threshold,
+    }
+}
+
+fn kept(found: FoundMask, windows: u32) -> KeptMask {
+    KeptMask {
+        mask: found.mask,
+        mean_probability: found.mean_probability,
+        windows,
+    }
+}
+
+fn key(plan: &Plan, piece: &Piece) -> MaskKey {
+    MaskKey {
+        image: plan.image.sha256.clone(),
+        model: plan.folder.sha256().to_owned(),
+        modality: plan.image.modality.as_str().to_owned(),
+        orientation: plan.orientation.to_string(),
+        numeric: FP32.to_owned(),
+        prompt: piece.prompt.clone(),
+        threshold: piece.threshold.to_bits(),
+    }
+}
+
+/// What an image's features are a function of.
+fn image_key(plan: &Plan) -> String {
+    let (model, modality) = (plan.folder.sha256(), plan.image.modality.as_str());
+    format!("{} {model} {modality} {} {FP32}", plan.image.sha256, plan.orientation)
+}

@@ -26,7 +26,7 @@ pub struct StoredLayer {
 
 /// A window's features in one tile.
 pub(super) struct StoredTile<'a> {
-    /// Channel by channel, each padded to a multiple of [`LANES`].
+    /// Whole steps: `[voxels / LANES][channel][LANES]`, the voxels padded to a multiple of [`LANES`].
     pub values: &'a [i16],
     /// Size of a step for each channel.
     pub steps: &'a [f32],
@@ -75,11 +75,10 @@ impl StoredLayer {
             .zip(places)
             .zip(stored.steps.par_chunks_mut(width.max(1)));
         tiles.try_for_each_init(Vec::new, |row, ((tile, values), steps)| {
-            let channels = values.chunks_exact_mut(padded(tile)).zip(steps);
-            for (channel, (values, step)) in channels.enumerate() {
+            for (channel, step) in steps.iter_mut().enumerate() {
                 row.clear();
                 source.read(channel, tile, row);
-                *step = kernel::quantise(row, values).ok_or(NotFinite)?;
+                *step = kernel::quantise(row, channel, width, values).ok_or(NotFinite)?;
             }
             Ok(())
         })?;

@@ -1,57 +1,68 @@
 //! The innermost loops: features to whole steps, and embeddings times features to probabilities.
 //!
-//! Each is written as plain loops over short arrays and compiled several times, for the vector units that processors have;
-//! `pulp` picks the one for this processor.
+//! They are written once, over vectors of whatever length the processor has, and `pulp` picks the length at run time.
 
 use super::features::{STEPS, StoredTile};
+use pulp::{Simd, WithSimd};
 
-/// Voxels that are computed together.
+/// Voxels whose features lie together: a tile is stored as `[voxels / LANES][channel][LANES]`, so that what is multiplied
+/// together is read in one go.
 pub(super) const LANES: usize = 16;
 /// Classes that are computed together: their sums stay in registers.
 pub(super) const CLASSES: usize = 8;
 
-/// 1.5 * 2^23: added to a small number and taken off again, it leaves the nearest whole number.
+/// 1.5 * 2^23: added to a small number and taken off again, it leaves the nearest whole number; before it is taken off, the
+/// lowest bits of the sum are that number.
 const ROUNDING: f32 = 12_582_912.0;
 
-/// Writes `values` as whole steps and returns the size of a step; nothing where a value is not finite. What is left of
-/// `out` keeps its zeros.
-pub(super) fn quantise(values: &[f32], out: &mut [i16]) -> Option<f32> {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let mut largest = [0.0f32; LANES];
+/// Writes a channel's values as whole steps into a tile of `width` channels, and returns the size of a step; nothing where
+/// a value is not finite.
+pub(super) fn quantise(values: &[f32], channel: usize, width: usize, tile: &mut [i16]) -> Option<f32> {
+    pulp::Arch::new().dispatch(Quantise {
+        values,
+        channel,
+        width,
+        tile,
+    })
+}
+
+struct Quantise<'a> {
+    values: &'a [f32],
+    channel: usize,
+    width: usize,
+    tile: &'a mut [i16],
+}
+
+impl WithSimd for Quantise<'_> {
+    type Output = Option<f32>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Option<f32> {
+        let (vectors, rest) = S::as_simd_f32s(self.values);
+        let zero = simd.splat_f32s(0.0);
+        let (mut largest, mut trouble) = (zero, zero);
+        for vector in vectors.iter().copied().chain([simd.partial_load_f32s(rest)]) {
+            largest = simd.max_f32s(largest, simd.abs_f32s(vector));
             // Stays 0 unless something is infinite or no number.
-            let mut trouble = [0.0f32; LANES];
-            let whole = values.chunks_exact(LANES);
-            let rest = whole.remainder();
-            for chunk in whole {
-                for i in 0..LANES {
-                    largest[i] = largest[i].max(chunk[i].abs());
-                    trouble[i] += chunk[i] * 0.0;
-                }
+            trouble = simd.mul_add_e_f32s(vector, zero, trouble);
+        }
+        if simd.reduce_sum_f32s(trouble) != 0.0 {
+            return None;
+        }
+        let largest = simd.reduce_max_f32s(largest);
+        let per_step = STEPS / largest;
+        // Nothing but zeros, or values so small that their inverse overflows: the tile is zero already.
+        if !per_step.is_finite() {
+            return Some(0.0);
+        }
+        let places = self.tile.chunks_exact_mut(LANES).skip(self.channel).step_by(self.width);
+        for (values, place) in self.values.chunks(LANES).zip(places) {
+            for (value, place) in values.iter().zip(place) {
+                *place = (value * per_step + ROUNDING).to_bits() as i16;
             }
-            for (i, value) in rest.iter().enumerate() {
-                largest[i] = largest[i].max(value.abs());
-                trouble[i] += value * 0.0;
-            }
-            if trouble.iter().any(|value| *value != 0.0) {
-                return None;
-            }
-            let largest = largest.iter().copied().fold(0.0, f32::max);
-            let step = largest / STEPS;
-            let per_step = STEPS / largest;
-            // Nothing but zeros, or values so small that their inverse overflows.
-            if !per_step.is_finite() {
-                return Some(0.0);
-            }
-            for (value, out) in values.iter().zip(out) {
-                let rounded = value * per_step + ROUNDING;
-                // The lowest bits of the sum are the whole number.
-                *out = rounded.to_bits() as i16;
-            }
-            Some(step)
-        },
-    )
+        }
+        Some(largest / STEPS)
+    }
 }
 
 /// A window that covers a tile: its features there, its embeddings of a block of classes, its importance there.
@@ -67,14 +78,109 @@ pub(super) struct Covering<'a> {
 pub(super) fn blend(covering: &[Covering<'_>], groups: usize, padded: usize, out: &mut Vec<f32>) {
     out.clear();
     out.resize(groups * CLASSES * padded, 0.0);
-    match pulp::Arch::new() {
-        // Without a fused multiply-add unit the fused operation would be a call for each number.
-        pulp::Arch::Scalar => blend_groups::<false>(covering, padded, out),
-        arch => arch.dispatch(
-            #[inline(always)]
-            || blend_groups::<true>(covering, padded, out),
-        ),
+    pulp::Arch::new().dispatch(Blend {
+        covering,
+        groups,
+        padded,
+        out,
+    });
+}
+
+struct Blend<'a> {
+    covering: &'a [Covering<'a>],
+    groups: usize,
+    padded: usize,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Blend<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let width = self.covering.iter().map(|window| window.tile.steps.len()).max();
+        let mut features = vec![0.0; width.unwrap_or(0) * LANES];
+        let mut sums = vec![0.0; self.groups * CLASSES * LANES];
+        for chunk in 0..self.padded / LANES {
+            sums.fill(0.0);
+            let mut total = [0.0; LANES];
+            for window in self.covering {
+                let g = &window.importance[chunk * LANES..(chunk + 1) * LANES];
+                total.iter_mut().zip(g).for_each(|(sum, g)| *sum += g);
+                add_window(simd, window, chunk, g, &mut features, &mut sums);
+            }
+            for (class, sums) in sums.chunks_exact(LANES).enumerate() {
+                let at = class * self.padded + chunk * LANES;
+                let out = &mut self.out[at..at + LANES];
+                for ((out, sum), total) in out.iter_mut().zip(sums).zip(&total) {
+                    *out = sum / total;
+                }
+            }
+        }
     }
+}
+
+/// Adds a window's weighted probabilities in [`LANES`] voxels to the sums of all classes.
+#[inline(always)]
+fn add_window<S: Simd>(
+    simd: S,
+    window: &Covering<'_>,
+    chunk: usize,
+    g: &[f32],
+    features: &mut [f32],
+    sums: &mut [f32],
+) {
+    let channels = window.tile.steps.len();
+    let length = channels * LANES;
+    let stored = &window.tile.values[chunk * length..(chunk + 1) * length];
+    for (feature, steps) in features.iter_mut().zip(stored) {
+        *feature = f32::from(*steps);
+    }
+    let vectors = LANES / S::F32_LANES;
+    let (features, _) = S::as_simd_f32s(&features[..length]);
+    let (g, _) = S::as_simd_f32s(g);
+    let (sums, _) = S::as_mut_simd_f32s(sums);
+    let groups = sums.chunks_exact_mut(CLASSES * vectors);
+    for (sums, embeddings) in groups.zip(window.embeddings.chunks_exact(channels.max(1))) {
+        for v in 0..vectors {
+            let mut logits = [simd.splat_f32s(0.0); CLASSES];
+            for (feature, weights) in features[v..].iter().step_by(vectors).zip(embeddings) {
+                for class in 0..CLASSES {
+                    let weight = simd.splat_f32s(weights[class]);
+                    logits[class] = simd.mul_add_e_f32s(*feature, weight, logits[class]);
+                }
+            }
+            for class in 0..CLASSES {
+                let sum = &mut sums[class * vectors + v];
+                *sum = simd.mul_add_e_f32s(g[v], sigmoid(simd, logits[class]), *sum);
+            }
+        }
+    }
+}
+
+/// 1 / (1 + exp(-x)), within 3e-7 of it: 2^t as a power of two times a polynomial on [-1/2, 1/2].
+#[inline(always)]
+fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let all = |value: f32| simd.splat_f32s(value);
+    let t = simd.mul_f32s(x, all(-std::f32::consts::LOG2_E));
+    let t = simd.max_f32s(simd.min_f32s(t, all(125.0)), all(-125.0));
+    let whole = simd.add_f32s(t, all(ROUNDING));
+    let r = simd.sub_f32s(t, simd.sub_f32s(whole, all(ROUNDING)));
+    // Taylor coefficients of 2^r: ln(2)^n / n!.
+    let mut power = all(1.540_353e-4);
+    for coefficient in [
+        1.333_355_8e-3,
+        9.618_129e-3,
+        5.550_411e-2,
+        2.402_265_1e-1,
+        std::f32::consts::LN_2,
+        1.0,
+    ] {
+        power = simd.mul_add_e_f32s(power, r, all(coefficient));
+    }
+    let exponent = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(whole), simd.splat_u32s(23));
+    let scale = simd.transmute_f32s_u32s(simd.add_u32s(exponent, simd.splat_u32s(1.0f32.to_bits())));
+    simd.div_f32s(all(1.0), simd.mul_add_e_f32s(power, scale, all(1.0)))
 }
 
 /// About how long a thread takes to blend a voxel of one window for so many classes: tried out on a made-up tile.
@@ -98,103 +204,46 @@ pub(super) fn seconds_a_voxel(width: usize, classes: usize) -> f64 {
     one_class * classes as f64
 }
 
-#[inline(always)]
-fn blend_groups<const FUSED: bool>(covering: &[Covering<'_>], padded: usize, out: &mut [f32]) {
-    let mut total = vec![0.0f32; padded];
-    for window in covering {
-        total.iter_mut().zip(&window.importance).for_each(|(sum, g)| *sum += g);
-    }
-    for (group, out) in out.chunks_exact_mut(CLASSES * padded).enumerate() {
-        for at in (0..padded).step_by(LANES) {
-            let mut sums = [[0.0f32; LANES]; CLASSES];
-            for window in covering {
-                let channels = window.tile.steps.len();
-                let embeddings = &window.embeddings[group * channels..(group + 1) * channels];
-                let logits = logits::<FUSED>(window.tile.values, padded, at, embeddings);
-                let g = vector(&window.importance, at);
-                for (sum, logit) in sums.iter_mut().zip(&logits) {
-                    for i in 0..LANES {
-                        sum[i] += g[i] * sigmoid(logit[i]);
-                    }
-                }
-            }
-            let weight = vector(&total, at);
-            for (class, sum) in sums.iter().enumerate() {
-                let out = &mut out[class * padded + at..class * padded + at + LANES];
-                for i in 0..LANES {
-                    out[i] = sum[i] / weight[i];
-                }
-            }
-        }
-    }
-}
-
-/// Embeddings times features, for a group of classes and a vector of voxels.
-#[inline(always)]
-fn logits<const FUSED: bool>(
-    values: &[i16],
-    padded: usize,
-    at: usize,
-    embeddings: &[[f32; CLASSES]],
-) -> [[f32; LANES]; CLASSES] {
-    let mut logits = [[0.0f32; LANES]; CLASSES];
-    for (channel, weights) in values.chunks_exact(padded).zip(embeddings) {
-        let feature = vector(channel, at).map(f32::from);
-        for class in 0..CLASSES {
-            for i in 0..LANES {
-                logits[class][i] = match FUSED {
-                    true => feature[i].mul_add(weights[class], logits[class][i]),
-                    false => feature[i] * weights[class] + logits[class][i],
-                };
-            }
-        }
-    }
-    logits
-}
-
-#[inline(always)]
-fn vector<T: Copy + Default>(values: &[T], at: usize) -> [T; LANES] {
-    let mut vector = [T::default(); LANES];
-    vector.copy_from_slice(&values[at..at + LANES]);
-    vector
-}
-
-/// 1 / (1 + exp(-x)), within 3e-7 of it: 2^t as a power of two times a polynomial on [-1/2, 1/2].
-#[inline(always)]
-fn sigmoid(x: f32) -> f32 {
-    const LOG2_E: f32 = std::f32::consts::LOG2_E;
-    let t = (-x * LOG2_E).clamp(-125.0, 125.0);
-    let whole = t + ROUNDING;
-    let r = t - (whole - ROUNDING);
-    // Taylor coefficients of 2^r: ln(2)^n / n!.
-    let mut power = 1.540_353e-4;
-    for coefficient in [1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 2.402_265_1e-1, std::f32::consts::LN_2, 1.0] {
-        power = power * r + coefficient;
-    }
-    let scale = f32::from_bits((whole.to_bits() << 23).wrapping_add(1.0f32.to_bits()));
-    1.0 / (1.0 + power * scale)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
 
+    /// The sigmoid as this processor's vectors have it, and one number at a time.
+    fn everywhere(x: f32) -> [(&'static str, f32); 2] {
+        struct Of(f32);
+        impl WithSimd for Of {
+            type Output = f32;
+
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, simd: S) -> f32 {
+                simd.reduce_max_f32s(sigmoid(simd, simd.splat_f32s(self.0)))
+            }
+        }
+        [
+            ("vectors", pulp::Arch::new().dispatch(Of(x))),
+            ("one at a time", pulp::Arch::Scalar.dispatch(Of(x))),
+        ]
+    }
+
     proptest! {
         #[test]
         fn sigmoid_is_the_logistic_function(x in -200.0f32..200.0) {
             let exact = 1.0 / (1.0 + (-f64::from(x)).exp());
-            prop_assert!((f64::from(sigmoid(x)) - exact).abs() < 3e-7, "{x}: {} for {exact}", sigmoid(x));
+            for (name, value) in everywhere(x) {
+                prop_assert!((f64::from(value) - exact).abs() < 3e-7, "{name}: {value} for {exact}");
+            }
         }
 
         #[test]
         fn a_value_is_off_by_half_a_step_at_most(values in prop::collection::vec(-9.0f32..9.0, 1..70)) {
-            let mut out = vec![0; 80];
-            let step = quantise(&values, &mut out).unwrap();
+            let mut tile = vec![0; 3 * 80];
+            let step = quantise(&values, 1, 3, &mut tile).unwrap();
             let largest = values.iter().fold(0.0f32, |a, v| a.max(v.abs()));
-            for (value, steps) in values.iter().zip(&out) {
-                prop_assert!((f32::from(*steps) * step - value).abs() <= 0.51 * largest / STEPS);
+            for (n, value) in values.iter().enumerate() {
+                let steps = tile[(n / LANES * 3 + 1) * LANES + n % LANES];
+                prop_assert!((f32::from(steps) * step - value).abs() <= 0.51 * largest / STEPS);
             }
         }
     }
@@ -205,10 +254,10 @@ mod tests {
             for at in [0, 15, 16, 36] {
                 let mut values = vec![1.0; 37];
                 values[at] = bad;
-                assert_eq!(quantise(&values, &mut [0; 48]), None);
+                assert_eq!(quantise(&values, 0, 1, &mut [0; 48]), None);
             }
         }
-        assert_eq!(quantise(&[0.0; 5], &mut [0; 16]), Some(0.0));
-        assert_eq!(quantise(&[1e-42; 5], &mut [0; 16]), Some(0.0));
+        assert_eq!(quantise(&[0.0; 5], 0, 1, &mut [0; 16]), Some(0.0));
+        assert_eq!(quantise(&[1e-42; 5], 0, 1, &mut [0; 16]), Some(0.0));
     }
 }

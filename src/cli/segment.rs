@@ -28,9 +28,9 @@ pub(super) fn run(common: &Common, arguments: &Segment) -> Result<(), Fault> {
 
 /// Runs a request with a progress bar and copies the files to `out`.
 pub(super) fn segment(service: &Service, request: &SegmentRequest, out: Option<&Path>) -> Result<SegmentAnswer, Fault> {
+    let plan = service.plan(request)?;
     // Better to hear of a folder that can't be written now than after minutes of work.
     out.map(writable).transpose()?;
-    let plan = service.plan(request)?;
     let cancel = bar::cancel_on_interrupt();
     let bar = bar::Bar::new(&format!("{} targets with {}", plan.targets(), plan.model().name));
     let answer = service.run(plan, &bar, &cancel);

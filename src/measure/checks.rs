@@ -5,7 +5,7 @@ use super::numbers;
 use super::rows::Rows;
 use super::shape::Moments;
 use super::types::{Check, Laterality};
-use crate::volume::Mask;
+use crate::volume::{Mask, PackedMask};
 
 /// Least share of a mask that must lie on its side of the plane between it and its counterpart.
 const ENOUGH_ON_SIDE: f64 = 0.9;
@@ -106,11 +106,12 @@ fn share_right_of(rows: &Rows, mask: &Mask, through: [f64; 3], normal: [f64; 3])
 }
 
 /// How well a parent structure agrees with the union of its parts: two answers to one question.
-pub fn agreement(parent: &Mask, parts: &[&Mask]) -> Result<Check, CompareError> {
+pub fn agreement(parent: &Mask, parts: &[&PackedMask]) -> Result<Check, CompareError> {
     let mut union = Mask::empty(parent.shared_grid());
     for part in parts {
-        same_grid(parent, part)?;
-        union = union.union(part);
+        let part = part.unpack();
+        same_grid(parent, &part)?;
+        union = union.union(&part);
     }
     let value = dice(parent, &union).unwrap_or(1.0); // both empty: both say that there is nothing
     Ok(Check {
@@ -134,6 +135,10 @@ mod tests {
         affine[(3, 3)] = 1.0;
         affine[(0, 3)] = -40.0;
         Arc::new(Grid::new([20, 6, 6], affine))
+    }
+
+    fn packed(mask: &Mask) -> PackedMask {
+        PackedMask::from(mask)
     }
 
     fn block(from: usize, to: usize) -> Mask {
@@ -199,11 +204,11 @@ mod tests {
     #[test]
     fn a_parent_equal_to_its_parts_agrees_and_one_of_another_grid_is_refused() {
         let (a, b) = (block(0, 3), block(3, 8));
-        let check = agreement(&block(0, 8), &[&a, &b]).unwrap();
+        let check = agreement(&block(0, 8), &[&packed(&a), &packed(&b)]).unwrap();
         assert_eq!((check.value, check.ok), (1.0, true));
-        assert!(!agreement(&block(0, 8), &[&a]).unwrap().ok);
-        assert_eq!(agreement(&block(0, 0), &[&block(0, 0)]).unwrap().value, 1.0);
+        assert!(!agreement(&block(0, 8), &[&packed(&a)]).unwrap().ok);
+        assert_eq!(agreement(&block(0, 0), &[&packed(&block(0, 0))]).unwrap().value, 1.0);
         let elsewhere = mask_on(Arc::new(Grid::new([20, 6, 6], Affine::identity())), |_, _, _| true);
-        assert!(agreement(&block(0, 8), &[&elsewhere]).is_err());
+        assert!(agreement(&block(0, 8), &[&packed(&elsewhere)]).is_err());
     }
 }

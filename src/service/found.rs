@@ -65,10 +65,9 @@ fn measured_target(plan: &Plan, target: &Target, masks: &MaskOf<'_>) -> Measured
     let mut measurement = measure(&target.name, &mask, &with);
     if target.composed_of.is_none() {
         let parts = parts_at_hand(&target.name, plan.image.modality, masks);
-        measurement.checks.extend(parts.and_then(|parts| {
-            let parts: Vec<Mask> = parts.into_iter().map(PackedMask::unpack).collect();
-            agreement(&mask, &parts.iter().collect::<Vec<_>>()).ok()
-        }));
+        measurement
+            .checks
+            .extend(parts.and_then(|parts| agreement(&mask, &parts).ok()));
     }
     Measured {
         mask: packed.clone(),

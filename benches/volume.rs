@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use sat_mcp::segment::{ModelBox, Preparation, Restore, prepare};
-use sat_mcp::volume::{self, Affine, Anchor, AxisCode, Grid, Modality, Volume};
+use sat_mcp::volume::{self, Affine, Anchor, AxisCode, Grid, Modality, PackedMask, Volume};
 
 fn timed<T>(what: &str, runs: usize, mut step: impl FnMut() -> T) -> T {
     let mut best = f64::INFINITY;
@@ -113,5 +113,5 @@ fn measure(source: Volume, folder: &Path) {
     let file = folder.join("mask.nii.gz");
     let _ = timed("write the organ's mask", 3, || volume::write_mask(&file, &mask, None));
     let _ = timed("read it as labels", 3, || volume::read_labels(&file));
-    timed("encode", 3, || mask.encode());
+    timed("pack", 3, || PackedMask::from(&mask));
 }

@@ -450,6 +450,26 @@ fn a_kept_mask_that_was_damaged_is_made_again() {
 }
 
 #[test]
+fn what_was_answered_ahead_is_what_asking_gives() {
+    let ask = |desk: &Desk, targets: &[&str], ahead: &str| {
+        let image = desk.file("small.nii", &varied().bytes());
+        desk.run(&mr(&image, targets, &["--answer-ahead", ahead])).json()
+    };
+    let desk = Desk::new();
+    assert_eq!(ask(&desk, &["brain"], "on")["execution"]["cached"], false);
+    let next = ask(&desk, &["cerebellum", "left thalamus"], "off");
+    assert_eq!(next["execution"]["cached"], true);
+    let other = Desk::new();
+    assert_eq!(ask(&other, &["brain"], "off")["execution"]["cached"], false);
+    let asked = ask(&other, &["cerebellum", "left thalamus"], "off");
+    assert_eq!(asked["execution"]["cached"], false);
+    for i in 0..2 {
+        assert_eq!(next["masks"][i]["files"][0]["sha256"], asked["masks"][i]["files"][0]["sha256"]);
+        assert_eq!(next["masks"][i]["measurement"], asked["masks"][i]["measurement"]);
+    }
+}
+
+#[test]
 fn a_mask_does_not_depend_on_what_else_was_asked() {
     let desk = Desk::new();
     let image = desk.file("small.nii", &varied().bytes());

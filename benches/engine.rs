@@ -38,7 +38,14 @@ fn main() -> Result<(), Failure> {
             let modality: Modality = serde_json::from_value(json!(text("modality", "ct")))?;
             let image = read(&PathBuf::from(text("image", "")))?;
             let cache: usize = text("cache", "0").parse()?;
-            search(&mut network, &folder, &image, modality, text("targets", "1").parse()?, cache)?
+            search(
+                &mut network,
+                &folder,
+                &image,
+                modality,
+                text("targets", "1").parse()?,
+                cache,
+            )?
         }
     };
     println!("{}", json!({"engine": loaded, "figures": figures}));
@@ -48,7 +55,9 @@ fn main() -> Result<(), Failure> {
 /// `--name value` pairs; what `cargo bench` adds by itself is passed over.
 fn arguments(words: impl Iterator<Item = String>) -> HashMap<String, String> {
     let words: Vec<String> = words.collect();
-    let pairs = words.windows(2).filter_map(|pair| Some((pair[0].strip_prefix("--")?, &pair[1])));
+    let pairs = words
+        .windows(2)
+        .filter_map(|pair| Some((pair[0].strip_prefix("--")?, &pair[1])));
     pairs.map(|(name, value)| (name.to_owned(), value.clone())).collect()
 }
 
@@ -63,7 +72,9 @@ fn windows(network: &mut Network, size: [usize; 3], count: usize) -> Result<Valu
     for _ in 0..count {
         let (began, before) = (Instant::now(), cpu_seconds());
         drop(network.window(&image)?);
-        each.push(json!({"wall_s": began.elapsed().as_secs_f64(), "cpu_s": cpu_seconds() - before, "memory": memory()}));
+        each.push(
+            json!({"wall_s": began.elapsed().as_secs_f64(), "cpu_s": cpu_seconds() - before, "memory": memory()}),
+        );
     }
     Ok(json!(each))
 }
@@ -88,7 +99,12 @@ fn search(
         text: text.to_owned(),
         threshold: 0.5,
     };
-    let first: Vec<Prompt> = manifest.classes.iter().take(targets).map(|class| prompt(class.prompt())).collect();
+    let first: Vec<Prompt> = manifest
+        .classes
+        .iter()
+        .take(targets)
+        .map(|class| prompt(class.prompt()))
+        .collect();
     let second = vec![prompt("something nobody foresaw")];
     let mut features = FeatureCache::new(cache);
     let mut one = |prompts: &[Prompt]| -> Result<Value, Failure> {
@@ -128,7 +144,11 @@ fn memory() -> Value {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let bytes = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+        line.split_whitespace()
+            .nth(1)?
+            .parse::<u64>()
+            .ok()
+            .map(|kib| kib * 1024)
     };
     json!({"now": bytes("VmRSS"), "peak": bytes("VmHWM")})
 }
@@ -137,5 +157,10 @@ fn memory() -> Value {
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+    fields
+        .skip(11)
+        .take(2)
+        .filter_map(|ticks| ticks.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
 }

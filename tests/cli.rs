@@ -464,7 +464,10 @@ fn what_was_answered_ahead_is_what_asking_gives() {
     let asked = ask(&other, &["cerebellum", "left thalamus"], "off");
     assert_eq!(asked["execution"]["cached"], false);
     for i in 0..2 {
-        assert_eq!(next["masks"][i]["files"][0]["sha256"], asked["masks"][i]["files"][0]["sha256"]);
+        assert_eq!(
+            next["masks"][i]["files"][0]["sha256"],
+            asked["masks"][i]["files"][0]["sha256"]
+        );
         assert_eq!(next["masks"][i]["measurement"], asked["masks"][i]["measurement"]);
     }
 }

@@ -4,8 +4,8 @@ use super::memory::MemorySize;
 use crate::model::ProviderChoice;
 use crate::service::{Format, Orientation};
 use crate::volume::Modality;
-use serde::Deserialize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
 

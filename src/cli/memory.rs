@@ -38,7 +38,10 @@ impl FromStr for MemorySize {
     fn from_str(text: &str) -> Result<MemorySize, String> {
         let wrong = || format!("{text:?} is no amount of memory; give bytes (500MB, 4GB), a share (25%), or 0");
         let text = text.trim();
-        let (digits, unit) = text.split_at(text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len()));
+        let (digits, unit) = text.split_at(
+            text.find(|c: char| !(c.is_ascii_digit() || c == '.'))
+                .unwrap_or(text.len()),
+        );
         let number: f64 = digits.parse().map_err(|_| wrong())?;
         let scale = match unit.trim().to_ascii_lowercase().as_str() {
             "%" if number <= 100.0 => return Ok(MemorySize::OfFree(number / 100.0)),
@@ -66,7 +69,10 @@ mod tests {
         assert_eq!(read("1.5 GB"), Some(MemorySize::Bytes(1_500_000_000)));
         assert_eq!(read("2MiB"), Some(MemorySize::Bytes(2 << 20)));
         assert_eq!(read("25%"), Some(MemorySize::OfFree(0.25)));
-        assert_eq!([read(""), read("-1"), read("101%"), read("4 apples"), read("1.2.3")], [None; 5]);
+        assert_eq!(
+            [read(""), read("-1"), read("101%"), read("4 apples"), read("1.2.3")],
+            [None; 5]
+        );
     }
 
     #[test]

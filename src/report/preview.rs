@@ -52,12 +52,20 @@ pub fn preview(volume: &Volume, targets: &[Outline<'_>], modality: Modality) -> 
     let frame = Frame::new(volume.grid());
     let fits = |t: &Outline<'_>| t.mask.grid().shape() == volume.grid().shape();
     let drawable: Vec<Outline<'_>> = targets.iter().filter(|t| fits(t)).copied().collect();
-    let profiles: Vec<Profile> = drawable.iter().map(|t| Profile::new(&t.mask.unpack(), &frame)).collect();
+    let profiles: Vec<Profile> = drawable
+        .iter()
+        .map(|t| Profile::new(&t.mask.unpack(), &frame))
+        .collect();
     let main = (0..drawable.len())
         .filter(|&n| !drawable[n].mask.is_empty())
         .max_by_key(|&n| drawable[n].mask.count());
     let names: Vec<&str> = targets.iter().map(|t| t.name).collect();
-    let window = Window::choose(volume, modality, main.map(|n| drawable[n].mask.unpack()).as_ref(), &names);
+    let window = Window::choose(
+        volume,
+        modality,
+        main.map(|n| drawable[n].mask.unpack()).as_ref(),
+        &names,
+    );
     let (rows, seen) = planes::choose(&profiles, main, &frame, ROWS);
     let field = planes::field(volume, modality, &profiles, &frame);
     let scene = Scene::new(volume, &drawable, frame, field, window);
@@ -75,12 +83,14 @@ pub fn preview(volume: &Volume, targets: &[Outline<'_>], modality: Modality) -> 
     canvas.picture = RgbImage::from_pixel(WIDTH as u32, height as u32, image::Rgb(PAGE));
     let tops = (0..).map(|n| MARGIN + n * (row_height + GAP));
     let rows: Vec<(i32, &Planes)> = tops.zip(&rows).collect();
-    rows.iter().for_each(|(top, planes)| scene.draw_images(&mut canvas, *top, planes));
+    rows.iter()
+        .for_each(|(top, planes)| scene.draw_images(&mut canvas, *top, planes));
     // Target by target, so that only one mask is unpacked at a time.
     for target in &scene.targets {
         scene.draw_target(&mut canvas, target, &rows);
     }
-    rows.iter().for_each(|(top, planes)| scene.annotate_row(&mut canvas, *top, planes));
+    rows.iter()
+        .for_each(|(top, planes)| scene.annotate_row(&mut canvas, *top, planes));
     let tilt = View::ALL
         .map(|view| scene.frame.tilt(view))
         .into_iter()

@@ -190,8 +190,12 @@ impl<'a> Blend<'a> {
         }
         let from = (planes.start > 0).then_some(planes.start);
         let to = (!last).then_some(planes.end);
-        self.restore
-            .within(part, &probability, threshold, super::restore::Planes { sweep, from, to })
+        self.restore.within(
+            part,
+            &probability,
+            threshold,
+            super::restore::Planes { sweep, from, to },
+        )
     }
 
     /// Blended probabilities of some classes in a layer.
@@ -235,7 +239,12 @@ impl<'a> Blend<'a> {
         kernel::blend(&covering, groups, padded, &mut probability);
         let found = classes
             .enumerate()
-            .map(|(n, class)| Found::in_values(&probability[n * padded..n * padded + tile.len()], self.thresholds[class]))
+            .map(|(n, class)| {
+                Found::in_values(
+                    &probability[n * padded..n * padded + tile.len()],
+                    self.thresholds[class],
+                )
+            })
             .collect();
         BlendedTile {
             tile,
@@ -334,7 +343,8 @@ impl BlendedTile {
         for x in ranges[0].clone() {
             for y in ranges[1].clone() {
                 let from = ((x - first[0]) * shape[1] + y - first[1]) * shape[2] + ranges[2].start - first[2];
-                let to = ((x - part.min[0]) * of_part[1] + y - part.min[1]) * of_part[2] + ranges[2].start - part.min[2];
+                let to =
+                    ((x - part.min[0]) * of_part[1] + y - part.min[1]) * of_part[2] + ranges[2].start - part.min[2];
                 out[to..to + ranges[2].len()].copy_from_slice(&values[from..from + ranges[2].len()]);
             }
         }

@@ -126,11 +126,18 @@ fn features_are_let_go_when_their_place_is_closed() {
         let features = noise(width * 512, 1);
         let stored = store(&tiling, window, FeatureValues::Single(&features), width).unwrap();
         blend.add(window, stored, Array2::ones((1, width)), &Cancel::new());
-        let held = blend.windows.iter().flatten().flat_map(|waiting| waiting.layers.iter().flatten());
+        let held = blend
+            .windows
+            .iter()
+            .flatten()
+            .flat_map(|waiting| waiting.layers.iter().flatten());
         most = most.max(held.map(|layer| layer.bytes()).sum::<usize>());
     }
     let one_window = width * 512 * 2;
-    assert!(most < 2 * one_window, "{most} bytes are held, a window has {one_window}");
+    assert!(
+        most < 2 * one_window,
+        "{most} bytes are held, a window has {one_window}"
+    );
 }
 
 #[test]
@@ -139,5 +146,8 @@ fn features_that_are_no_numbers_are_refused() {
     let mut features = vec![1.0; 1024];
     features[700] = f32::NAN;
     let window = tiling.windows().next().unwrap();
-    assert_eq!(store(&tiling, window, FeatureValues::Single(&features), 2).err(), Some(NotFinite));
+    assert_eq!(
+        store(&tiling, window, FeatureValues::Single(&features), 2).err(),
+        Some(NotFinite)
+    );
 }

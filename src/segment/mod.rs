@@ -15,6 +15,7 @@ mod normalise;
 mod prepare;
 mod progress;
 mod restore;
+mod restore_axes;
 mod tiles;
 mod walk;
 mod windows;

@@ -5,15 +5,11 @@
 //! is 0, but past the outermost centres of the uncropped model grid the border is repeated: there the image goes on
 //! for a part of a voxel, and only the resampling left it out.
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 
 use super::Prepared;
+use super::restore_axes::along_axes;
 use crate::volume::{Grid, Mask, MaskBuilder, Neighbour, Run, Sampling};
-
-/// Planes of the image that one thread takes at a time.
-const SLAB: usize = 16;
 
 /// A box of voxels of a prepared image: the lowest and the highest voxel, both inside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +81,7 @@ impl Planes {
         to: None,
     };
 
-    fn hold(&self, upper: usize) -> bool {
+    pub(super) fn hold(&self, upper: usize) -> bool {
         self.from.is_none_or(|from| from <= upper) && self.to.is_none_or(|to| upper < to)
     }
 }
@@ -176,19 +172,19 @@ impl<'a> Restore<'a> {
 }
 
 /// Probabilities in a box of the uncropped model grid; 0 outside.
-struct Field<'a> {
-    probability: &'a [f32],
-    shape: [usize; 3],
+pub(super) struct Field<'a> {
+    pub probability: &'a [f32],
+    pub shape: [usize; 3],
     min: [usize; 3],
 }
 
 impl Field<'_> {
-    fn strides(&self) -> [usize; 3] {
+    pub fn strides(&self) -> [usize; 3] {
         [self.shape[1] * self.shape[2], self.shape[2], 1]
     }
 
     /// An index of the uncropped model grid as a place in the box with a margin of a zero at either end.
-    fn padded(&self, axis: usize, index: usize) -> usize {
+    pub fn padded(&self, axis: usize, index: usize) -> usize {
         (index + 1).saturating_sub(self.min[axis]).min(self.shape[axis] + 1)
     }
 
@@ -214,175 +210,6 @@ impl Field<'_> {
         let along_z = |x, y| lerp(self.at([x, y, z.low]), self.at([x, y, z.high]), z.weight as f32);
         let along_y = |x| lerp(along_z(x, y.low), along_z(x, y.high), y.weight as f32);
         lerp(along_y(x.low), along_y(x.high), x.weight as f32)
-    }
-}
-
-/// The voxels of the image along one of its axes that the box reaches, and where in the padded box each lies: so far
-/// from one place to the next.
-struct Reach {
-    start: usize,
-    places: Vec<(usize, f32)>,
-}
-
-impl Reach {
-    fn new(neighbours: &[Neighbour], field: &Field<'_>, model_axis: usize, planes: Planes) -> Reach {
-        let inside = 1..field.shape[model_axis] + 1;
-        let place = |n: &Neighbour| (field.padded(model_axis, n.low), n.weight as f32);
-        let is_inside = |n: &Neighbour| {
-            (model_axis != planes.sweep || planes.hold(n.high))
-                && (inside.contains(&field.padded(model_axis, n.low)) || inside.contains(&field.padded(model_axis, n.high)))
-        };
-        let start = neighbours.iter().position(is_inside).unwrap_or(neighbours.len());
-        let places = neighbours[start..]
-            .iter()
-            .take_while(|n| is_inside(n))
-            .map(place)
-            .collect();
-        Reach { start, places }
-    }
-}
-
-/// Axis by axis, which is possible where the axes of image and model lie along each other: a few planes of the box are
-/// laid out as the image is stored, interpolated to each plane of the image, then to each line, then to each voxel.
-fn along_axes(
-    grid: &Grid,
-    from: [usize; 3],
-    neighbours: &[Vec<Neighbour>; 3],
-    field: &Field<'_>,
-    threshold: f32,
-    planes: Planes,
-) -> Vec<Vec<Run>> {
-    let [i, j, k] = [0, 1, 2].map(|axis| Reach::new(&neighbours[axis], field, from[axis], planes));
-    let stride = grid.shape()[0] as u64;
-    k.places
-        .par_chunks(SLAB)
-        .enumerate()
-        .map(|(n, places)| {
-            let first = places.iter().map(|place| place.0).min().unwrap_or(0);
-            let last = places.iter().map(|place| place.0 + 1).max().unwrap_or(0);
-            let slab = lay_out(field, from, first..last + 1);
-            let mut runs = Vec::new();
-            for (plane, &(depth, weight)) in places.iter().enumerate() {
-                let (a, b) = (&slab[depth - first], &slab[depth + 1 - first]);
-                if a.highest.max(b.highest) <= threshold {
-                    continue;
-                }
-                let base = grid.index([i.start, j.start, k.start + n * SLAB + plane]) as u64;
-                threshold_plane(
-                    &a.towards(b, weight),
-                    &i.places,
-                    &j.places,
-                    threshold,
-                    |line, start, end| {
-                        let origin = base + line as u64 * stride;
-                        runs.push(Run {
-                            start: origin + start as u64,
-                            end: origin + end as u64,
-                        });
-                    },
-                );
-            }
-            runs
-        })
-        .collect()
-}
-
-/// A plane of the padded box, in the order in which the image is stored; its highest value, and each line's.
-struct Plane {
-    width: usize,
-    values: Vec<f32>,
-    line_highest: Vec<f32>,
-    highest: f32,
-}
-
-/// Planes `depths` of the padded box. There is a margin of two zeros at the high end: one for what lies outside, and one
-/// beyond it, which is read but has no weight.
-fn lay_out(field: &Field<'_>, from: [usize; 3], depths: Range<usize>) -> Vec<Plane> {
-    let [width, height] = [from[0], from[1]].map(|axis| field.shape[axis] + 3);
-    let mut slab = vec![vec![0.0; width * height]; depths.len()];
-    let strides = from.map(|axis| field.strides()[axis]);
-    let inside = depths.start.max(1)..depths.end.min(field.shape[from[2]] + 1);
-    let lengths = [field.shape[from[0]], field.shape[from[1]], inside.len()];
-    // The innermost loop runs along the axis in which probabilities lie one after the other.
-    let inner = (0..3).find(|&axis| strides[axis] == 1).unwrap_or(2);
-    let (outer, middle) = ((inner + 1) % 3, (inner + 2) % 3);
-    let mut at = [0; 3];
-    for a in 0..lengths[outer] {
-        for b in 0..lengths[middle] {
-            (at[outer], at[middle]) = (a, b);
-            let base = a * strides[outer] + b * strides[middle] + (inside.start - 1) * strides[2];
-            for (c, &value) in field.probability[base..]
-                .iter()
-                .step_by(strides[inner])
-                .take(lengths[inner])
-                .enumerate()
-            {
-                at[inner] = c;
-                slab[inside.start - depths.start + at[2]][(at[1] + 1) * width + at[0] + 1] = value;
-            }
-        }
-    }
-    slab.into_iter().map(|values| Plane::new(width, values)).collect()
-}
-
-impl Plane {
-    fn new(width: usize, values: Vec<f32>) -> Plane {
-        let line_highest: Vec<f32> = values.chunks_exact(width).map(highest).collect();
-        Plane {
-            width,
-            highest: highest(&line_highest),
-            values,
-            line_highest,
-        }
-    }
-
-    fn line(&self, n: usize) -> &[f32] {
-        &self.values[n * self.width..(n + 1) * self.width]
-    }
-
-    /// The plane that lies `weight` of the way from this one to another.
-    fn towards(&self, other: &Plane, weight: f32) -> Plane {
-        let values = self
-            .values
-            .iter()
-            .zip(&other.values)
-            .map(|(&a, &b)| lerp(a, b, weight))
-            .collect();
-        Plane::new(self.width, values)
-    }
-}
-
-/// Calls `found` with (line, start, end) for each run above the threshold, counted from the first voxels reached.
-fn threshold_plane(
-    plane: &Plane,
-    along: &[(usize, f32)],
-    across: &[(usize, f32)],
-    threshold: f32,
-    mut found: impl FnMut(usize, usize, usize),
-) {
-    let mut line = vec![0.0; plane.width];
-    for (row, &(place, weight)) in across.iter().enumerate() {
-        // An average is nowhere above the highest of what it is made of.
-        if plane.line_highest[place].max(plane.line_highest[place + 1]) <= threshold {
-            continue;
-        }
-        let pairs = plane.line(place).iter().zip(plane.line(place + 1));
-        line.iter_mut()
-            .zip(pairs)
-            .for_each(|(value, (&a, &b))| *value = lerp(a, b, weight));
-        let mut start = None;
-        for (n, &(place, weight)) in along.iter().enumerate() {
-            let is_above = lerp(line[place], line[place + 1], weight) > threshold;
-            if is_above != start.is_some() {
-                match start.take() {
-                    None => start = Some(n),
-                    Some(first) => found(row, first, n),
-                }
-            }
-        }
-        if let Some(first) = start {
-            found(row, first, along.len());
-        }
     }
 }
 
@@ -441,13 +268,7 @@ fn surroundings(prepared: &Prepared, field: &Field<'_>) -> ([usize; 3], [usize; 
     )
 }
 
-fn highest(values: &[f32]) -> f32 {
-    values
-        .iter()
-        .fold(0.0, |highest, &value| if value > highest { value } else { highest })
-}
-
-fn lerp(a: f32, b: f32, weight: f32) -> f32 {
+pub(super) fn lerp(a: f32, b: f32, weight: f32) -> f32 {
     a + (b - a) * weight
 }
 

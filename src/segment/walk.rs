@@ -113,7 +113,9 @@ pub fn segment(
         cache.put(search.key, seen);
         return found;
     }
-    let prepared = timed(&mut spent.prepare, || prepare(search.volume, search.modality, search.how))?;
+    let prepared = timed(&mut spent.prepare, || {
+        prepare(search.volume, search.modality, search.how)
+    })?;
     let tiling = Tiling::new(prepared.shape(), search.window);
     let walk = Walk {
         search,
@@ -125,7 +127,14 @@ pub fn segment(
     let (segmentation, seen) = walk.run(backend, queries, cache.room(), spent)?;
     if let Some(windows) = seen {
         drop(walk);
-        cache.put(search.key, SeenImage { prepared: prepared.without_voxels(), tiling, windows });
+        cache.put(
+            search.key,
+            SeenImage {
+                prepared: prepared.without_voxels(),
+                tiling,
+                windows,
+            },
+        );
     }
     Ok(segmentation)
 }
@@ -146,7 +155,9 @@ fn again(
             return Err(SegmentError::Cancelled);
         }
         let embeddings = timed(&mut spent.network, || backend.mask_embeddings(&known.memory, queries))?;
-        timed(&mut spent.masks, || blend.add(window, known.layers.clone(), embeddings, cancel));
+        timed(&mut spent.masks, || {
+            blend.add(window, known.layers.clone(), embeddings, cancel)
+        });
     }
     let masks = finish(blend, cancel, spent)?;
     Ok(Segmentation {
@@ -205,7 +216,9 @@ impl Walk<'_> {
             let output = backend.window(&self.voxels(window))?;
             let took = began.elapsed();
             if !self.search.next.is_empty() && self.is_worth_it(&output, took, spent.text) {
-                let next = timed(&mut spent.text, || encode(backend, self.search.next, self.search.modality))?;
+                let next = timed(&mut spent.text, || {
+                    encode(backend, self.search.next, self.search.modality)
+                })?;
                 queries.append(ndarray::Axis(0), next.view()).map_err(mismatch)?;
                 thresholds.extend(self.search.next.iter().map(|prompt| prompt.threshold));
             }
@@ -327,8 +340,9 @@ fn keep(kept: &mut Option<Vec<SeenWindow>>, output: &WindowOutput, layers: &Stor
 
 fn not_finite() -> ModelError {
     ModelError::Run {
-        fault: "its features are not all finite numbers; the weights may be damaged, or half precision too narrow for them"
-            .into(),
+        fault:
+            "its features are not all finite numbers; the weights may be damaged, or half precision too narrow for them"
+                .into(),
     }
 }
 

@@ -27,7 +27,9 @@ impl Backend for Fake {
     fn queries(&mut self, prompts: &[&str], _modality: Modality) -> Result<Queries, ModelError> {
         self.prompts += prompts.len() as u32;
         let letter = |text: &str, n: usize| f32::from(text.as_bytes()[n % text.len()] % 16) / 4.0 - 2.0;
-        Ok(Array2::from_shape_fn((prompts.len(), WIDTH), |(row, n)| letter(prompts[row], n)))
+        Ok(Array2::from_shape_fn((prompts.len(), WIDTH), |(row, n)| {
+            letter(prompts[row], n)
+        }))
     }
 
     fn window(&mut self, image: &[f32]) -> Result<WindowOutput, ModelError> {
@@ -107,11 +109,22 @@ fn search(
 fn what_is_found_ahead_is_what_asking_finds() {
     let none = &mut FeatureCache::default();
     let ahead = search(&mut Fake::default(), none, Ahead::On, &["liver"], &["spleen", "aorta"]).unwrap();
-    let asked = search(&mut Fake::default(), none, Ahead::Off, &["spleen", "aorta", "liver"], &["x"]).unwrap();
+    let asked = search(
+        &mut Fake::default(),
+        none,
+        Ahead::Off,
+        &["spleen", "aorta", "liver"],
+        &["x"],
+    )
+    .unwrap();
     assert_eq!((ahead.masks.len(), ahead.next.len(), asked.next.len()), (1, 2, 0));
     let together = [masks(&ahead.next), masks(&ahead.masks)].concat();
     assert_eq!(together, masks(&asked.masks));
-    assert!(together.iter().all(|mask| !mask.is_empty() && mask.count() < 17 * 19 * 23));
+    assert!(
+        together
+            .iter()
+            .all(|mask| !mask.is_empty() && mask.count() < 17 * 19 * 23)
+    );
 }
 
 #[test]
@@ -123,7 +136,13 @@ fn a_second_question_does_not_ask_the_backbone_again() {
     for _ in 0..2 {
         let again = search(&mut backend, &mut cache, Ahead::On, &["aorta", "spleen"], &["liver"]).unwrap();
         assert_eq!((backend.windows, again.windows), (seen, seen));
-        let fresh = search(&mut Fake::default(), &mut FeatureCache::default(), Ahead::Off, &["aorta", "spleen"], &[]);
+        let fresh = search(
+            &mut Fake::default(),
+            &mut FeatureCache::default(),
+            Ahead::Off,
+            &["aorta", "spleen"],
+            &[],
+        );
         assert_eq!(masks(&again.masks), masks(&fresh.unwrap().masks));
     }
 }
@@ -160,7 +179,13 @@ fn features_that_are_no_numbers_are_an_error_and_not_an_empty_mask() {
                 spoilt: Some(spoilt),
                 ..Fake::default()
             };
-            let failed = search(&mut backend, &mut FeatureCache::new(1 << 30), Ahead::Off, &["liver"], &[]);
+            let failed = search(
+                &mut backend,
+                &mut FeatureCache::new(1 << 30),
+                Ahead::Off,
+                &["liver"],
+                &[],
+            );
             let message = failed.unwrap_err().to_string();
             assert!(message.contains("not all finite"), "{message}");
         }

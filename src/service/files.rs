@@ -1,7 +1,7 @@
 //! A result's files, written into a draft of the store.
 
-use super::plan::Plan;
 use super::found::Measured;
+use super::plan::Plan;
 use super::{Code, Fault, FileAnswer, Format, LabelAnswer, LabelmapAnswer, PreviewAnswer, resources};
 use crate::report::{self, Outline};
 use crate::volume::{PackedMask, write_labels, write_mask};

@@ -1,9 +1,9 @@
 //! Which models there are, and what the loaded one offers.
 
 use super::{Code, Engine, Fault, Loaded, Service};
-use crate::segment::FeatureCache;
 use crate::anatomy::{Laterality, Offered, OfferedClass};
 use crate::model::{ModelFolder, Network, Runtime, checkout_of};
+use crate::segment::FeatureCache;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 

@@ -77,7 +77,10 @@ impl PackedMask {
 
     /// Bytes it takes.
     pub fn bytes(&self) -> usize {
-        self.pieces.iter().map(|piece| piece.packed.len() + size_of::<Piece>()).sum()
+        self.pieces
+            .iter()
+            .map(|piece| piece.packed.len() + size_of::<Piece>())
+            .sum()
     }
 
     /// The mask as runs.
@@ -186,11 +189,7 @@ impl Piece {
             // A run ends with its row.
             let row = at / nx;
             let stop = next(bits, at, end, false).min((row + 1) * nx);
-            let voxel = [
-                self.min[0] + at % nx,
-                self.min[1] + row % ny,
-                self.min[2] + row / ny,
-            ];
+            let voxel = [self.min[0] + at % nx, self.min[1] + row % ny, self.min[2] + row / ny];
             let start = grid.index(voxel) as u64;
             found(Run {
                 start,

@@ -42,12 +42,16 @@ fn a_mask_of_another_image_is_not_decoded() {
 #[test]
 fn noise_takes_no_more_than_its_bits() {
     let grid = Arc::new(Grid::new([256, 256, 32], Affine::identity()));
-    let noise = Mask::from_predicate(grid.clone(), |index| (index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 63 == 0);
+    let noise = Mask::from_predicate(grid.clone(), |index| {
+        (index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 63 == 0
+    });
     let bits = grid.len() / 8;
     assert!(PackedMask::from(&noise).bytes() < bits + bits / 50);
     let ball = Mask::from_predicate(grid.clone(), |index| {
         let voxel = grid.voxel(index);
-        let distance: i64 = (0..3).map(|axis| (voxel[axis] as i64 - [128, 128, 16][axis]).pow(2)).sum();
+        let distance: i64 = (0..3)
+            .map(|axis| (voxel[axis] as i64 - [128, 128, 16][axis]).pow(2))
+            .sum();
         distance < 100 * 100
     });
     assert!(PackedMask::from(&ball).bytes() < bits / 8);

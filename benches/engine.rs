@@ -4,11 +4,12 @@
 //! cargo bench --bench engine -- --model onnx/sat-mini --image share/demo/colin27-t1.nii.gz --modality mri --targets 47
 //! cargo bench --bench engine -- --model onnx/sat-mini --windows 10
 //! ```
-//! With `--cache BYTES` features are kept, and a second question to the same image is timed.
+//! `--provider openvino --openvino-precision bf16` runs it elsewhere. With `--cache BYTES` features are kept, and a second
+//! question to the same image is timed.
 //! Prints one line of JSON: seconds on the wall and of the processors, where they went, and the peak of memory. With `--windows`
 //! the backbone alone runs on noise, and memory is told after each window.
 
-use sat_mcp::model::{Backend, ModelFolder, Network, ProviderChoice, Runtime};
+use sat_mcp::model::{Backend, ModelFolder, Network, NumericClass, ProviderOptions, Runtime, Setup};
 use sat_mcp::segment::{Ahead, Cancel, FeatureCache, Preparation, Prompt, Search, Silent, segment};
 use sat_mcp::volume::{Modality, Volume, read};
 use serde_json::{Value, json};
@@ -28,10 +29,21 @@ fn main() -> Result<(), Failure> {
     let text = |name: &str, default: &str| arguments.get(name).cloned().unwrap_or_else(|| default.to_owned());
     let folder = ModelFolder::open(&PathBuf::from(model))?;
     let runtime = Runtime::load(std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from).as_deref())?;
-    let choice: ProviderChoice = text("provider", "cpu").parse()?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut network = Network::open(&runtime, folder.clone(), choice, threads)?;
-    let loaded = json!({"provider": network.provider().as_str(), "precision": network.precision(), "loaded": memory()});
+    let setup = Setup {
+        provider: text("provider", "cpu").parse()?,
+        options: ProviderOptions {
+            openvino: toml::from_str(&format!("precision = \"{}\"", text("openvino-precision", "f32")))?,
+            ..ProviderOptions::default()
+        },
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        cache: None,
+    };
+    let mut network = Network::open(&runtime, folder.clone(), &setup, NumericClass::Reduced)?;
+    let loaded = json!({
+        "provider": network.provider().as_str(),
+        "precision": network.precision().as_str(),
+        "loaded": memory(),
+    });
     let figures = match arguments.get("windows") {
         Some(count) => windows(&mut network, folder.manifest().window.size, count.parse()?)?,
         None => {

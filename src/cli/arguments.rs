@@ -4,7 +4,8 @@ use super::memory::MemorySize;
 use crate::model::ProviderChoice;
 use crate::service::{Format, Orientation};
 use crate::volume::Modality;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +19,24 @@ pub(super) struct Arguments {
     pub common: Common,
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// Reads the command line and the environment. A variable that is set to nothing counts as unset, as people mean it when
+    /// they clear one.
+    pub fn read() -> Result<Arguments, clap::Error> {
+        let command = Arguments::command().mut_args(|argument| {
+            let empty = argument
+                .get_env()
+                .is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
+            match empty {
+                true => argument.env(Resettable::Reset),
+                false => argument,
+            }
+        });
+        let mut matches = command.try_get_matches()?;
+        Arguments::from_arg_matches_mut(&mut matches)
+    }
 }
 
 /// Options of every command: the flag, then the environment variable, then sat-mcp.toml, then the default.

@@ -1,9 +1,11 @@
 //! `sat-mcp doctor`: what is there, and what really works.
 
 use super::arguments::{Common, Doctor};
-use super::settings::Config;
+use super::settings::{Config, given_roots};
 use super::{print, print_json};
-use crate::model::{ModelFolder, Network, Provider, ProviderChoice, Runtime, RuntimeLibrary, find_runtime};
+use crate::model::{
+    ModelError, ModelFolder, Network, Provider, ProviderChoice, Runtime, RuntimeLibrary, Setup, find_runtime,
+};
 use crate::service::{Fault, Settings, find_models};
 use crate::store::Store;
 use serde::Serialize;
@@ -16,6 +18,7 @@ struct Report {
     config: Option<PathBuf>,
     onnxruntime: RuntimeReport,
     providers: Vec<ProviderReport>,
+    auto: Option<AutoReport>,
     models_folder: Option<PathBuf>,
     models: Vec<ModelReport>,
     results: ResultsReport,
@@ -37,7 +40,19 @@ struct RuntimeReport {
 struct ProviderReport {
     name: &'static str,
     starts: bool,
+    /// What it counts in.
+    precision: Option<&'static str>,
+    /// What runs the query decoder, where that is another provider.
+    decoder: Option<&'static str>,
     why_not: Option<String>,
+}
+
+/// What `--provider auto` comes to.
+#[derive(Debug, Serialize)]
+struct AutoReport {
+    provider: &'static str,
+    precision: &'static str,
+    why: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,6 +91,7 @@ fn examine(config: &Config, settings: &Settings) -> Report {
     let library = find_runtime(settings.ort_lib.as_deref(), std::env::current_exe().ok().as_deref());
     let mut onnxruntime = RuntimeReport::default();
     let mut providers = Vec::new();
+    let mut auto = None;
     match library {
         Err(error) => onnxruntime.error = Some(told(&error.to_string(), error.hint())),
         Ok(library) => {
@@ -85,8 +101,9 @@ fn examine(config: &Config, settings: &Settings) -> Report {
                 Ok(runtime) => {
                     onnxruntime.build = Some(runtime.build_info().to_owned());
                     providers = Provider::ALL
-                        .map(|provider| try_out(&runtime, provider, folder.as_ref()))
+                        .map(|provider| try_out(&runtime, provider, settings, folder.as_ref()))
                         .into();
+                    auto = folder.as_ref().and_then(|folder| try_auto(&runtime, settings, folder));
                 }
             }
         }
@@ -113,10 +130,11 @@ fn examine(config: &Config, settings: &Settings) -> Report {
         config: config.path.clone(),
         onnxruntime,
         providers,
+        auto,
         models_folder,
         models,
         results,
-        data_roots: config.data_roots.clone(),
+        data_roots: given_roots(&[], config),
         ok,
     }
 }
@@ -137,26 +155,92 @@ impl RuntimeReport {
 }
 
 /// Loads the model's graphs on a provider: the only proof that it works.
-fn try_out(runtime: &Runtime, provider: Provider, folder: Option<&ModelFolder>) -> ProviderReport {
+fn try_out(runtime: &Runtime, provider: Provider, settings: &Settings, folder: Option<&ModelFolder>) -> ProviderReport {
     let mut report = ProviderReport {
         name: provider.as_str(),
         starts: false,
+        precision: None,
+        decoder: None,
         why_not: None,
     };
-    match folder {
-        _ if !provider.built_in() => {
+    let tried = match folder {
+        Some(folder) => open(runtime, ProviderChoice::Named(provider), settings, folder),
+        None if !provider.built_in() => Err(ModelError::NotBuiltIn {
+            provider,
+            library: runtime.library().path.clone(),
+        }),
+        None => {
+            report.why_not = Some("no model to try it with".to_owned());
+            return report;
+        }
+    };
+    match tried {
+        Ok(network) => {
+            report.starts = true;
+            report.precision = Some(network.precision().as_str());
+            let decoder = network.decoder_provider();
+            report.decoder = (decoder != provider).then_some(decoder.as_str());
+        }
+        // The line above it names the library, and the package says the rest.
+        Err(ModelError::NotBuiltIn { provider, .. }) => {
             report.why_not = Some(format!(
-                "this ONNX Runtime was built without it. {}",
-                provider.requirements()
+                "this ONNX Runtime was built without it; `pip install {}` has it",
+                provider.package()
             ));
         }
-        None => report.why_not = Some("no model to try it with".to_owned()),
-        Some(folder) => match Network::open(runtime, folder.clone(), ProviderChoice::Named(provider), 1) {
-            Ok(_) => report.starts = true,
-            Err(error) => report.why_not = Some(told(&error.to_string(), error.hint())),
-        },
+        Err(error) => {
+            let why = match &error {
+                ModelError::Provider { fault, .. } => fault.clone(),
+                other => other.to_string(),
+            };
+            report.why_not = Some(told(&why, error.hint()));
+        }
     }
     report
+}
+
+/// What `--provider auto` really starts.
+fn try_auto(runtime: &Runtime, settings: &Settings, folder: &ModelFolder) -> Option<AutoReport> {
+    let network = open(runtime, ProviderChoice::Auto, settings, folder).ok()?;
+    let planned = setup(ProviderChoice::Auto, settings).planned(folder.manifest(), Provider::built_in);
+    let (provider, precision) = (network.provider(), network.precision());
+    let why = match provider {
+        _ if precision != planned.precision => {
+            format!("{} was planned, but {provider} has {precision}", planned.precision)
+        }
+        Provider::OpenVino => planned.why,
+        _ => "the first of cuda, openvino and cpu that starts".to_owned(),
+    };
+    Some(AutoReport {
+        provider: provider.as_str(),
+        precision: precision.as_str(),
+        why,
+    })
+}
+
+fn setup(provider: ProviderChoice, settings: &Settings) -> Setup {
+    Setup {
+        provider,
+        options: settings.options.clone(),
+        threads: 1,
+        cache: Some(settings.cache.clone()),
+    }
+}
+
+fn open(
+    runtime: &Runtime,
+    provider: ProviderChoice,
+    settings: &Settings,
+    folder: &ModelFolder,
+) -> Result<Network, ModelError> {
+    if provider == ProviderChoice::Named(Provider::TensorRt) && Provider::TensorRt.built_in() {
+        eprintln!("tensorrt builds an engine the first time, which can take minutes…");
+    }
+    let setup = setup(provider, settings);
+    let numeric = setup.planned(folder.manifest(), Provider::built_in).precision.class();
+    let mut network = Network::open(runtime, folder.clone(), &setup, numeric)?;
+    network.prove()?;
+    Ok(network)
 }
 
 /// Every model of the folder and the one in use, which is also handed back where it opens.
@@ -232,11 +316,23 @@ fn for_people(report: &Report) -> String {
         let _ = writeln!(text, "              ! {error}");
     }
     for provider in &report.providers {
-        let state = provider
-            .why_not
-            .as_ref()
-            .map_or("starts".to_owned(), |why| format!("does not start: {why}"));
+        let decoder = provider
+            .decoder
+            .map(|on| format!(", query decoder on {on}"))
+            .unwrap_or_default();
+        let state = match (&provider.why_not, provider.precision) {
+            (Some(why), _) => format!("does not start: {why}"),
+            (None, Some(precision)) => format!("starts, {precision}{decoder}"),
+            (None, None) => "starts".to_owned(),
+        };
         let _ = writeln!(text, "  {:<11} {state}", provider.name);
+    }
+    if let Some(auto) = &report.auto {
+        let _ = writeln!(
+            text,
+            "  {:<11} {} in {}: {}",
+            "auto", auto.provider, auto.precision, auto.why
+        );
     }
     let _ = writeln!(text, "models        {}", path(&report.models_folder));
     for model in &report.models {
@@ -256,6 +352,9 @@ fn for_people(report: &Report) -> String {
     );
     if let Some(error) = &report.results.error {
         let _ = writeln!(text, "              ! {error}");
+    }
+    for root in &report.data_roots {
+        let _ = writeln!(text, "data root     {}", root.display());
     }
     let _ = write!(text, "{}", if report.ok { "ready" } else { "not ready" });
     text

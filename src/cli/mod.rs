@@ -15,7 +15,6 @@ mod table;
 
 use crate::service::{Code, Fault};
 use arguments::{Arguments, Command};
-use clap::Parser;
 use serde::Serialize;
 use std::io::Write;
 use std::process::ExitCode;
@@ -29,7 +28,11 @@ const USAGE: u8 = 2;
 
 /// Runs the command line of this process. Exit codes: 0 done, 2 wrong usage, 1 anything else.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse(); // ends the process with 2, or 0 for --help and --version
+    forbid_tf32();
+    let arguments = match Arguments::read() {
+        Ok(arguments) => arguments,
+        Err(error) => return misused(&error),
+    };
     crate::serve::log_to_stderr();
     let json = arguments.command.json();
     let code = match run(arguments) {
@@ -45,6 +48,33 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+/// TensorRT counts in TF32 where it may and ONNX Runtime has no option against it; a result named fp32 has to be that.
+#[allow(unsafe_code)]
+fn forbid_tf32() {
+    if std::env::var_os("NVIDIA_TF32_OVERRIDE").is_none() {
+        // SAFETY: this is the process's first deed; no other thread can be reading the environment.
+        unsafe { std::env::set_var("NVIDIA_TF32_OVERRIDE", "0") };
+    }
+}
+
+/// Prints help or the version, or what was wrong with the command line: for people as clap says it, and under `--json`
+/// also as the contract's error object.
+fn misused(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.exit_code() == 0 {
+        return ExitCode::from(DONE);
+    }
+    if std::env::args_os().any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let (what, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let fault = Fault::new(Code::InvalidArgument, line(what.trim_start_matches("error: "))).hint(line(rest));
+        // A reader of stdout that has gone away can be told nothing.
+        let _ = print_json(&serde_json::json!({ "error": fault }));
+    }
+    ExitCode::from(USAGE)
 }
 
 /// Whether all is well; only the doctor can find that it is not without failing itself.

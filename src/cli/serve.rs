@@ -1,7 +1,7 @@
 //! `sat-mcp serve`: the tools over MCP.
 
 use super::arguments::{Common, Serve};
-use super::settings::Config;
+use super::settings::{Config, given_roots};
 use crate::serve::{Options, ServeError, data_roots, run_stdio};
 use crate::service::{Access, Code, Fault, Service};
 use std::path::PathBuf;
@@ -19,21 +19,9 @@ pub(super) fn run(common: &Common, arguments: &Serve) -> Result<(), Fault> {
     run_stdio(Arc::new(service), options).map_err(|error| Fault::new(Code::Internal, error.to_string()))
 }
 
-/// The flag, then SAT_MCP_DATA_ROOTS (folders as in PATH), then sat-mcp.toml, then the working directory.
+/// What was given, else the working directory.
 fn roots(arguments: &Serve, config: &Config) -> Result<Vec<PathBuf>, Fault> {
-    let mut given = arguments.data_roots.clone();
-    if given.is_empty() {
-        given = std::env::var_os("SAT_MCP_DATA_ROOTS")
-            .map(|folders| {
-                std::env::split_paths(&folders)
-                    .filter(|path| !path.as_os_str().is_empty())
-                    .collect()
-            })
-            .unwrap_or_default();
-    }
-    if given.is_empty() {
-        given.clone_from(&config.data_roots);
-    }
+    let given = given_roots(&arguments.data_roots, config);
     let cwd = std::env::current_dir().map_err(|error| {
         Fault::new(
             Code::InvalidArgument,

@@ -2,7 +2,7 @@
 
 use super::arguments::{Common, Switch};
 use super::memory::MemorySize;
-use crate::model::ProviderChoice;
+use crate::model::{CudaOptions, OpenVinoOptions, ProviderChoice, ProviderOptions, TensorRtOptions};
 use crate::service::{Access, Ahead, Code, Fault, Settings};
 use crate::store::Limits;
 use etcetera::BaseStrategy;
@@ -33,6 +33,12 @@ pub(super) struct Config {
     pub results_max_days: Option<f64>,
     #[serde(default)]
     pub data_roots: Vec<PathBuf>,
+    #[serde(default)]
+    pub openvino: OpenVinoOptions,
+    #[serde(default)]
+    pub cuda: CudaOptions,
+    #[serde(default)]
+    pub tensorrt: TensorRtOptions,
     /// The file it was read from, if any.
     #[serde(skip)]
     pub path: Option<PathBuf>,
@@ -73,6 +79,7 @@ impl Config {
                 .map_err(|error: String| Fault::new(Code::InvalidArgument, error))?,
             (None, None) => ProviderChoice::Auto,
         };
+        let results = self.results(common)?;
         let threads = common.threads.or(self.threads);
         if threads.is_some_and(|threads| threads == 0 || threads > 1024) {
             return Err(Fault::new(Code::InvalidArgument, "threads is not within 1 to 1024."));
@@ -92,6 +99,11 @@ impl Config {
                 .unwrap_or_else(|| MODEL.to_owned()),
             models: common.models.clone().or_else(|| self.models.clone()),
             provider,
+            options: ProviderOptions {
+                openvino: self.openvino.clone(),
+                cuda: self.cuda.clone(),
+                tensorrt: self.tensorrt.clone(),
+            },
             ort_lib: common.ort_lib.clone().or_else(|| self.ort_lib.clone()),
             threads,
             ahead: match common.answer_ahead.or(self.answer_ahead) {
@@ -100,7 +112,8 @@ impl Config {
                 None => Ahead::WhereCheap,
             },
             feature_cache: feature_cache.bytes(),
-            results: self.results(common)?,
+            cache: cache_beside(&results),
+            results,
             limits: limits(self.results_max_gb.or(Some(RESULTS_MAX_GB)), self.results_max_days)?,
             access: Access::Anything,
         })
@@ -118,6 +131,34 @@ impl Config {
             .hint("Name a folder with --results DIR or SAT_MCP_RESULTS.")
         })?;
         Ok(base.data_dir().join("sat-mcp/results"))
+    }
+}
+
+/// The sibling of the results folder for what can be made again: `cache` beside `results`, `NAME-cache` beside any other.
+fn cache_beside(results: &Path) -> PathBuf {
+    match results.file_name() {
+        Some(name) if name != "results" => {
+            let mut name = name.to_owned();
+            name.push("-cache");
+            results.with_file_name(name)
+        }
+        _ => results.with_file_name("cache"),
+    }
+}
+
+/// Folders that callers may name files in: those of the flag, else SAT_MCP_DATA_ROOTS (folders as in PATH), else
+/// sat-mcp.toml's. None where nobody said.
+pub(super) fn given_roots(flag: &[PathBuf], config: &Config) -> Vec<PathBuf> {
+    if !flag.is_empty() {
+        return flag.to_owned();
+    }
+    let variable = std::env::var_os("SAT_MCP_DATA_ROOTS").unwrap_or_default();
+    let named: Vec<PathBuf> = std::env::split_paths(&variable)
+        .filter(|path| !path.as_os_str().is_empty())
+        .collect();
+    match named.is_empty() {
+        true => config.data_roots.clone(),
+        false => named,
     }
 }
 
@@ -146,4 +187,32 @@ pub(super) fn settings(common: &Common) -> Result<Settings, Fault> {
         feature_cache: 0,
         ..settings
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_cache_lies_beside_the_results_and_never_among_them() {
+        let of = |results: &str| cache_beside(Path::new(results)).display().to_string();
+        assert_eq!(
+            of("/home/a/.local/share/sat-mcp/results"),
+            "/home/a/.local/share/sat-mcp/cache"
+        );
+        assert_eq!(of("/scratch/alice"), "/scratch/alice-cache");
+        assert_eq!(of("results"), "cache");
+    }
+
+    #[test]
+    fn tables_of_providers_are_read_and_a_misspelt_one_is_refused() {
+        let config: Config =
+            toml::from_str("provider = \"cuda\"\n[cuda]\ndevice_id = 1\n[openvino]\nprecision = \"bf16\"").unwrap();
+        let settings = config.settings(&Common::default()).unwrap();
+        assert_eq!(settings.options.cuda.device_id.0, 1);
+        assert!(settings.options.openvino.precision.is_some());
+        let error = toml::from_str::<Config>("[tensorflow]\nprecision = \"fp16\"").unwrap_err();
+        assert!(error.to_string().contains("`tensorrt`"), "{error}");
+    }
 }

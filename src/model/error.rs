@@ -88,6 +88,20 @@ pub enum ModelError {
         /// Why.
         fault: String,
     },
+    /// The files of a model are no longer the ones that were checked.
+    #[error("{path}: this model's files were changed while sat-mcp was running", path = .path.display())]
+    Changed {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The library has no such execution provider.
+    #[error("the ONNX Runtime at {library} was built without the execution provider {provider}", library = .library.display())]
+    NotBuiltIn {
+        /// Which.
+        provider: Provider,
+        /// The library.
+        library: PathBuf,
+    },
     /// An execution provider does not start.
     #[error("the execution provider {provider} does not start here: {fault}")]
     Provider {
@@ -122,7 +136,15 @@ impl ModelError {
                 "sat-mcp needs ONNX Runtime 1.24 or newer for this machine; `sat-mcp doctor` says which it found."
                     .to_owned(),
             ),
-            ModelError::Provider { provider, .. } => Some(provider.requirements().to_owned()),
+            ModelError::NotBuiltIn { provider, .. } => Some(format!(
+                "Install the one that has it, `pip install {}`, in an environment without another onnxruntime package, or \
+                 give its library with --ort-lib PATH or ORT_DYLIB_PATH; --provider auto takes what there is.",
+                provider.package()
+            )),
+            ModelError::Provider { provider, fault } => {
+                Some(provider.remedy(fault)).filter(|remedy| !remedy.is_empty())
+            }
+            ModelError::Changed { .. } => Some("Start sat-mcp again.".to_owned()),
             _ => None,
         }
     }

@@ -1,29 +1,43 @@
 //! A SAT model on disk and in ONNX Runtime.
 //!
 //! A model is a folder with a manifest ([`ModelFolder`]), three graphs and a tokenizer. [`Network`] runs them; the
-//! rest of the program knows it only as a [`Backend`]. This is the one room that names ONNX Runtime.
+//! rest of the program knows it only as a [`Backend`]. [`Setup`] says on what, and tells how finely it will count before
+//! anything is started. This is the one room that names ONNX Runtime.
 
+mod bound;
 mod error;
+mod folder;
 mod manifest;
 mod network;
+mod options;
+mod precision;
 mod provider;
 mod runtime;
+mod session;
+mod setup;
+mod text;
 mod tokenizer;
 
 pub use error::ModelError;
-pub use manifest::{Manifest, ModelClass, ModelFolder, Preparation, TextKind, Window};
+pub use folder::ModelFolder;
+pub use manifest::{Manifest, ModelClass, Preparation, Reduced, TextKind, Window};
 pub use network::Network;
+pub use options::{CudaOptions, OpenVinoOptions, ProviderOptions, TensorRtOptions};
+pub use precision::{NumericClass, Precision};
 pub use provider::{Provider, ProviderChoice};
 pub use runtime::{Runtime, RuntimeLibrary, checkout_of, find as find_runtime};
+pub use setup::{Planned, Setup};
 pub use tokenizer::{Tokenizer, Tokens};
 
 use crate::volume::Modality;
+use half::f16;
 use ndarray::Array2;
 
 /// Text queries, one row a prompt.
 pub type Queries = Array2<f32>;
 
-/// What the segmentation needs of a network: three functions with plain arrays on both sides.
+/// What the segmentation needs of a network: three functions with plain arrays on both sides. Queries, memory and mask
+/// embeddings are finite or an error; features are checked where they are read.
 pub trait Backend: Send {
     /// Whether another processor than this program's does the work, so that both can be at work at a time.
     fn on_device(&self) -> bool {
@@ -51,32 +65,23 @@ pub struct WindowOutput {
 #[derive(Debug)]
 enum Features {
     /// As ONNX Runtime allocated them, so that nothing is copied.
-    Runtime(ort::value::Tensor<f32>),
+    Single(ort::value::Tensor<f32>),
+    /// The same of a graph in half precision.
+    Half(ort::value::Tensor<f16>),
+    /// From a device, in a buffer that later windows use again.
+    LentSingle(bound::Lent<f32>),
+    /// The same in half precision.
+    LentHalf(bound::Lent<f16>),
     /// From elsewhere.
     Plain(Vec<f32>),
 }
 
 impl WindowOutput {
-    fn new(features: ort::value::Tensor<f32>, memory: Array2<f32>) -> WindowOutput {
-        WindowOutput {
-            features: Features::Runtime(features),
-            memory,
-        }
-    }
-
     /// Output of a backend that isn't ONNX Runtime.
     pub fn from_parts(features: Vec<f32>, memory: Array2<f32>) -> WindowOutput {
         WindowOutput {
             features: Features::Plain(features),
             memory,
-        }
-    }
-
-    /// Per-voxel features, `[channel][x][y][z]`.
-    pub fn features(&self) -> &[f32] {
-        match &self.features {
-            Features::Runtime(tensor) => tensor.extract_tensor().1,
-            Features::Plain(values) => values,
         }
     }
 
@@ -89,17 +94,23 @@ impl WindowOutput {
         values / voxels.max(1)
     }
 
-    /// Per-voxel features, `[channel][x][y][z]`, in the precision that the graph gives them in.
+    /// Per-voxel features, `[channel][x][y][z]`, in the precision that they came in.
     pub fn values(&self) -> FeatureValues<'_> {
-        FeatureValues::Single(self.features())
+        match &self.features {
+            Features::Single(tensor) => FeatureValues::Single(tensor.extract_tensor().1),
+            Features::Half(tensor) => FeatureValues::Half(tensor.extract_tensor().1),
+            Features::LentSingle(lent) => FeatureValues::Single(lent.values()),
+            Features::LentHalf(lent) => FeatureValues::Half(lent.values()),
+            Features::Plain(values) => FeatureValues::Single(values),
+        }
     }
 }
 
 /// Per-voxel features, `[channel][x][y][z]`.
 #[derive(Debug, Clone, Copy)]
 pub enum FeatureValues<'a> {
-    /// Of a graph in single precision.
+    /// In single precision.
     Single(&'a [f32]),
-    /// Of a graph in half precision.
-    Half(&'a [half::f16]),
+    /// In half precision: of a graph that gives them so, or from a device.
+    Half(&'a [f16]),
 }

@@ -1,96 +1,110 @@
 //! A model in ONNX Runtime: prompts to queries, a window to features, queries to mask embeddings.
 
-use super::{Backend, ModelError, ModelFolder, Provider, ProviderChoice, Queries, Runtime, Tokenizer, WindowOutput};
+use super::bound::{Bound, Place};
+use super::session::{Sessions, expect};
+use super::text::TextEncoder;
+use super::{
+    Backend, Features, Manifest, ModelError, ModelFolder, NumericClass, Precision, Provider, ProviderChoice, Queries,
+    Runtime, Setup, WindowOutput,
+};
 use crate::volume::Modality;
 use ndarray::Array2;
 use ort::session::Session;
-use ort::value::{Tensor, TensorRef, ValueType};
-use std::collections::HashMap;
+use ort::value::{TensorElementType, TensorRef};
 use std::path::Path;
 
 /// A model, loaded and ready to run.
 #[derive(Debug)]
 pub struct Network {
     folder: ModelFolder,
-    tokenizer: Tokenizer,
-    text: Session,
+    text: TextEncoder,
     backbone: Session,
+    /// The backbone's device, where it has memory of its own.
+    bound: Option<Bound>,
     decoder: Session,
     provider: Provider,
-    /// A query depends on text and modality alone, so it is computed once.
-    known: HashMap<(String, Modality), Vec<f32>>,
+    decoder_provider: Provider,
+    precision: Precision,
 }
 
 impl Network {
-    /// Loads the graphs of `folder` on the provider chosen. With [`ProviderChoice::Auto`] the first that starts.
+    /// Loads the graphs of `folder` on the provider chosen; with [`ProviderChoice::Auto`] on the first that starts. What it
+    /// computes is of class `numeric`, as planned, or finer.
     pub fn open(
         runtime: &Runtime,
         folder: ModelFolder,
-        choice: ProviderChoice,
-        threads: usize,
+        setup: &Setup,
+        numeric: NumericClass,
     ) -> Result<Network, ModelError> {
-        match choice {
-            ProviderChoice::Named(provider) => Network::on(runtime, folder, provider, threads),
+        folder.check_unchanged()?;
+        match setup.provider {
+            ProviderChoice::Named(provider) => Network::on(runtime, folder, setup, provider, numeric),
             ProviderChoice::Auto => {
                 for provider in Provider::AUTO.into_iter().filter(|provider| provider.built_in()) {
-                    match Network::on(runtime, folder.clone(), provider, threads) {
+                    match Network::on(runtime, folder.clone(), setup, provider, numeric) {
                         Err(ModelError::Provider { provider, fault }) => {
                             tracing::info!(%provider, %fault, "does not start, trying the next");
                         }
                         done => return done,
                     }
                 }
-                Network::on(runtime, folder, Provider::Cpu, threads)
+                Network::on(runtime, folder, setup, Provider::Cpu, numeric)
             }
         }
     }
 
-    fn on(runtime: &Runtime, folder: ModelFolder, provider: Provider, threads: usize) -> Result<Network, ModelError> {
+    fn on(
+        runtime: &Runtime,
+        folder: ModelFolder,
+        setup: &Setup,
+        provider: Provider,
+        numeric: NumericClass,
+    ) -> Result<Network, ModelError> {
         let manifest = folder.manifest();
-        let tokenizer = Tokenizer::open(
-            &folder.file(&manifest.text.tokenizer),
-            manifest.text.kind,
-            manifest.text.max_length,
-        )?;
-        // Text is a few tokens, asked once: the CPU answers before another device has its kernels.
-        let text = session(
+        let mut options = setup.options.clone();
+        if provider == Provider::TensorRt {
+            // What TensorRT leaves to CUDA must lie on the same device.
+            options.cuda.device_id = options.tensorrt.device_id;
+        }
+        let sessions = Sessions {
             runtime,
-            &folder.file(&manifest.text.graph),
-            Provider::Cpu,
-            threads,
-            false,
-        )?;
-        let backbone = session(runtime, &folder.file(&manifest.backbone.graph), provider, threads, true)?;
-        let decoder = session(runtime, &folder.file(&manifest.decoder.graph), provider, threads, false)?;
-
-        let text_file = folder.file(&manifest.text.graph);
-        expect(
-            &text,
-            &text_file,
-            &["input_ids", "attention_mask", "modality"],
-            &["query"],
-        )?;
-        let backbone_file = folder.file(&manifest.backbone.graph);
-        expect(&backbone, &backbone_file, &["image"], &["features", "memory"])?;
-        let [x, y, z] = manifest.window.size.map(|n| n as i64);
-        expect_shape(&backbone, &backbone_file, "image", &[1, 1, x, y, z])?;
-        expect_shape(
-            &backbone,
-            &backbone_file,
-            "features",
-            &[1, manifest.backbone.feature_width as i64, x, y, z],
-        )?;
-        let decoder_file = folder.file(&manifest.decoder.graph);
-        expect(&decoder, &decoder_file, &["memory", "query"], &["mask_embedding"])?;
+            options: &options,
+            threads: setup.threads,
+            engines: match provider {
+                Provider::TensorRt if provider.built_in() => setup.engines(&folder, runtime),
+                _ => None,
+            },
+        };
+        let precision = setup.on(manifest, provider, numeric);
+        let graph = folder.file(&manifest.backbone.graph);
+        let backbone = sessions.open(&graph, provider, precision)?;
+        let precision = really(&sessions, provider, precision)?;
+        expect_backbone(&backbone, &graph, manifest)?;
+        let bound = match provider.on_device() {
+            true => {
+                let place = Place::cuda(options.cuda.device_id.0);
+                Some(Bound::new(&sessions, &backbone, provider, precision, &place, manifest)?)
+            }
+            false => None,
+        };
+        let graph = folder.file(&manifest.decoder.graph);
+        let (decoder, decoder_provider) = decoder(&sessions, &graph, provider)?;
+        expect_decoder(&decoder, &graph, manifest)?;
         Ok(Network {
-            tokenizer,
-            text,
+            text: TextEncoder::new(runtime, &folder, setup)?,
             backbone,
+            bound,
             decoder,
             provider,
-            known: HashMap::new(),
+            decoder_provider,
+            precision,
             folder,
         })
+    }
+
+    /// Starts what otherwise waits for its first need: the text encoder.
+    pub fn prove(&mut self) -> Result<(), ModelError> {
+        self.text.prove()
     }
 
     /// The model's folder and manifest.
@@ -98,71 +112,49 @@ impl Network {
         &self.folder
     }
 
-    /// What runs it.
+    /// What runs the backbone.
     pub fn provider(&self) -> Provider {
         self.provider
     }
 
-    /// Numeric class of the network's arithmetic.
-    pub fn precision(&self) -> &'static str {
-        "fp32"
+    /// What runs the query decoder: the same, or the CPU where that lacks one of the decoder's operations.
+    pub fn decoder_provider(&self) -> Provider {
+        self.decoder_provider
     }
 
-    fn encode(&mut self, prompts: &[&str], modality: Modality) -> Result<Array2<f32>, ModelError> {
-        let tokens = self.tokenizer.encode(prompts)?;
-        let shape = [prompts.len(), tokens.length];
-        let outputs = self
-            .text
-            .run(ort::inputs![
-                "input_ids" => Tensor::from_array((shape, tokens.ids)).map_err(run)?,
-                "attention_mask" => Tensor::from_array((shape, tokens.mask)).map_err(run)?,
-                "modality" => Tensor::from_array(([prompts.len()], vec![modality.code(); prompts.len()])).map_err(run)?,
-            ])
-            .map_err(run)?;
-        array2(&outputs["query"], self.folder.manifest().text.query_width)
+    /// What the backbone really counts in.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 }
 
 impl Backend for Network {
     fn queries(&mut self, prompts: &[&str], modality: Modality) -> Result<Queries, ModelError> {
-        let mut unknown: Vec<&str> = prompts
-            .iter()
-            .copied()
-            .filter(|text| !self.known.contains_key(&((*text).to_owned(), modality)))
-            .collect();
-        unknown.sort_unstable();
-        unknown.dedup();
-        // One prompt at a time: padding would let a neighbour's length touch the last bits of a query.
-        for text in unknown {
-            let row = self.encode(&[text], modality)?;
-            self.known
-                .insert((text.to_owned(), modality), row.into_raw_vec_and_offset().0);
-        }
-        let width = self.folder.manifest().text.query_width;
-        let rows: Vec<f32> = prompts
-            .iter()
-            .flat_map(|text| self.known[&((*text).to_owned(), modality)].iter().copied())
-            .collect();
-        Array2::from_shape_vec((prompts.len(), width), rows).map_err(|error| ModelError::Run {
-            fault: error.to_string(),
-        })
+        self.text.queries(prompts, modality)
     }
 
     fn window(&mut self, image: &[f32]) -> Result<WindowOutput, ModelError> {
+        if let Some(bound) = &mut self.bound {
+            return bound.window(&mut self.backbone, image);
+        }
         let manifest = self.folder.manifest();
         let [x, y, z] = manifest.window.size;
-        let (width, memory_width) = (manifest.backbone.feature_width, manifest.backbone.memory_width);
-        let input = TensorRef::from_array_view(([1, 1, x, y, z], image)).map_err(run)?;
-        let mut outputs = self.backbone.run(ort::inputs!["image" => input]).map_err(run)?;
-        let memory = array2(&outputs["memory"], memory_width)?;
-        let features = outputs.remove("features").ok_or_else(|| lacks("features"))?;
-        let features = features.downcast::<ort::value::TensorValueType<f32>>().map_err(run)?;
-        if features.shape().num_elements() != width * x * y * z {
-            return Err(ModelError::Run {
-                fault: format!("features have the shape {}", features.shape()),
-            });
+        let input = TensorRef::from_array_view(([1, 1, x, y, z], image)).map_err(failed)?;
+        let mut outputs = self.backbone.run(ort::inputs!["image" => input]).map_err(failed)?;
+        let shape = [manifest.backbone.memory_tokens, manifest.backbone.memory_width];
+        let memory = array2(&outputs["memory"], "memory", shape)?;
+        let features = outputs
+            .remove("features")
+            .ok_or_else(|| failed("the graph gave no features"))?;
+        let wanted = [1, manifest.backbone.feature_width, x, y, z].map(|n| n as i64);
+        if features.dtype().tensor_shape().is_none_or(|shape| **shape != wanted) {
+            return Err(failed(format!("features are {}", features.dtype())));
         }
-        Ok(WindowOutput::new(features, memory))
+        let features = match manifest.precision {
+            Precision::Fp16 => Features::Half(features.downcast().map_err(failed)?),
+            _ => Features::Single(features.downcast().map_err(failed)?),
+        };
+        Ok(WindowOutput { features, memory })
     }
 
     fn mask_embeddings(&mut self, memory: &Array2<f32>, queries: &Queries) -> Result<Array2<f32>, ModelError> {
@@ -170,112 +162,114 @@ impl Backend for Network {
         let outputs = self
             .decoder
             .run(ort::inputs![
-                "memory" => TensorRef::from_array_view(memory.view()).map_err(run)?,
-                "query" => TensorRef::from_array_view(queries.view()).map_err(run)?,
+                "memory" => TensorRef::from_array_view(memory.view()).map_err(failed)?,
+                "query" => TensorRef::from_array_view(queries.view()).map_err(failed)?,
             ])
-            .map_err(run)?;
-        array2(&outputs["mask_embedding"], width)
+            .map_err(failed)?;
+        array2(&outputs["mask_embedding"], "mask embeddings", [queries.nrows(), width])
+    }
+
+    fn on_device(&self) -> bool {
+        self.provider.on_device()
     }
 }
 
-fn run(error: impl std::fmt::Display) -> ModelError {
+fn expect_backbone(session: &Session, graph: &Path, manifest: &Manifest) -> Result<(), ModelError> {
+    let [x, y, z] = manifest.window.size.map(|n| n as i64);
+    let width = manifest.backbone.feature_width as i64;
+    let single = TensorElementType::Float32;
+    let of_features = match manifest.precision {
+        Precision::Fp16 => TensorElementType::Float16,
+        _ => single,
+    };
+    let outputs: [(&str, TensorElementType, &[i64]); 2] = [
+        ("features", of_features, &[1, width, x, y, z]),
+        ("memory", single, &memory_shape(manifest)),
+    ];
+    expect(session, graph, &[("image", single, &[1, 1, x, y, z])], &outputs)
+}
+
+fn expect_decoder(session: &Session, graph: &Path, manifest: &Manifest) -> Result<(), ModelError> {
+    let (query, width) = (manifest.text.query_width as i64, manifest.backbone.feature_width as i64);
+    let single = TensorElementType::Float32;
+    let inputs: [(&str, TensorElementType, &[i64]); 2] = [
+        ("memory", single, &memory_shape(manifest)),
+        ("query", single, &[-1, query]),
+    ];
+    expect(session, graph, &inputs, &[("mask_embedding", single, &[-1, width])])
+}
+
+fn memory_shape(manifest: &Manifest) -> [i64; 2] {
+    [manifest.backbone.memory_tokens, manifest.backbone.memory_width].map(|n| n as i64)
+}
+
+/// What a provider counts in when it was asked for `asked`.
+fn really(sessions: &Sessions, provider: Provider, asked: Precision) -> Result<Precision, ModelError> {
+    let worse = |fault: &str| {
+        Err(ModelError::Provider {
+            provider,
+            fault: fault.to_owned(),
+        })
+    };
+    match (provider, asked) {
+        (Provider::OpenVino, Precision::Bf16) if !sessions.rounds(provider, asked)? => Ok(Precision::Fp32),
+        (Provider::OpenVino, Precision::Fp32) if sessions.rounds(provider, asked)? => {
+            worse("it does not count in single precision although it was asked to")
+        }
+        // TF32 has 11 significant bits. TensorRT takes it where it may, ONNX Runtime has no option against that, and the
+        // variable overrules CUDA's option.
+        (Provider::TensorRt | Provider::Cuda, Precision::Fp32) => {
+            match (provider, std::env::var("NVIDIA_TF32_OVERRIDE").as_deref()) {
+                (Provider::Cuda, Ok("1")) => {
+                    worse("NVIDIA_TF32_OVERRIDE=1 makes it count in TF32 and not in single precision")
+                }
+                (Provider::Cuda, _) | (_, Ok("0")) => Ok(asked),
+                _ => worse(
+                    "without NVIDIA_TF32_OVERRIDE=0 in the environment it would count in TF32 and not in single precision",
+                ),
+            }
+        }
+        (_, asked) => Ok(asked),
+    }
+}
+
+/// The decoder's session, in single precision: it is a thousandth of the work, and every class hangs on it. Where the
+/// provider lacks one of its operations the CPU takes it whole, rather than a part of it unseen.
+fn decoder(sessions: &Sessions, graph: &Path, provider: Provider) -> Result<(Session, Provider), ModelError> {
+    // An engine of TensorRT is for one number of queries.
+    let first = match provider {
+        Provider::TensorRt => Provider::Cuda,
+        other => other,
+    };
+    match sessions.open(graph, first, Precision::Fp32) {
+        Err(ModelError::Provider { fault, .. }) if first != Provider::Cpu => {
+            tracing::info!(provider = %first, %fault, "the query decoder runs on the CPU");
+            let session = sessions.open(graph, Provider::Cpu, Precision::Fp32)?;
+            Ok((session, Provider::Cpu))
+        }
+        done => Ok((done?, first)),
+    }
+}
+
+pub(super) fn failed(error: impl std::fmt::Display) -> ModelError {
     ModelError::Run {
         fault: error.to_string(),
     }
 }
 
-fn lacks(output: &str) -> ModelError {
-    ModelError::Run {
-        fault: format!("the graph gave no {output}"),
+/// An output as rows of numbers that are numbers.
+pub(super) fn array2(value: &ort::value::DynValue, what: &str, shape: [usize; 2]) -> Result<Array2<f32>, ModelError> {
+    let (there, data) = value.try_extract_tensor::<f32>().map_err(failed)?;
+    if **there != shape.map(|n| n as i64) {
+        return Err(failed(format!("{what} have the shape {there}, not {shape:?}")));
     }
+    finite(Array2::from_shape_vec(shape, data.to_vec()).map_err(failed)?, what)
 }
 
-fn array2(value: &ort::value::DynValue, width: usize) -> Result<Array2<f32>, ModelError> {
-    let (shape, data) = value.try_extract_tensor::<f32>().map_err(run)?;
-    let rows = data.len() / width.max(1);
-    Array2::from_shape_vec((rows, width), data.to_vec()).map_err(|_| ModelError::Run {
-        fault: format!("an output of width {width} was expected, not of shape {shape}"),
-    })
-}
-
-#[allow(clippy::result_large_err)] // ort hands the builder back inside its errors
-fn session(
-    runtime: &Runtime,
-    graph: &Path,
-    provider: Provider,
-    threads: usize,
-    whole: bool,
-) -> Result<Session, ModelError> {
-    let unavailable = |fault: String| ModelError::Provider { provider, fault };
-    if !provider.built_in() {
-        return Err(unavailable(format!(
-            "{} was built without it",
-            runtime.library().path.display()
-        )));
+/// `values`, or an error where one is NaN or infinite: it would become an empty mask.
+pub(super) fn finite(values: Array2<f32>, what: &str) -> Result<Array2<f32>, ModelError> {
+    match values.iter().all(|value| value.is_finite()) {
+        true => Ok(values),
+        false => Err(failed(format!("NaN or infinite values in its {what}"))),
     }
-    let broken = |fault: String| ModelError::BadGraph {
-        path: graph.to_owned(),
-        fault,
-    };
-    let builder = Session::builder(runtime.environment()).map_err(|error| broken(error.to_string()))?;
-    let builder = builder
-        .with_intra_threads(threads)
-        .and_then(|builder| builder.with_intra_op_spinning(false))
-        .and_then(|builder| builder.with_memory_pattern(false))
-        .map_err(|error| broken(error.to_string()))?;
-    let mut builder = builder
-        .with_execution_providers([provider.dispatch(threads)])
-        .map_err(|error| unavailable(error.to_string()))?;
-    // Otherwise a node that the provider lacks would run on the CPU unseen.
-    if whole && provider != Provider::Cpu {
-        builder = builder
-            .with_disable_cpu_fallback()
-            .map_err(|error| unavailable(error.to_string()))?;
-    }
-    builder.commit_from_file(graph).map_err(|error| match provider {
-        Provider::Cpu => broken(error.to_string()),
-        _ => unavailable(error.to_string()),
-    })
-}
-
-fn expect(session: &Session, graph: &Path, inputs: &[&str], outputs: &[&str]) -> Result<(), ModelError> {
-    for (kind, wanted, there) in [
-        ("input", inputs, session.inputs()),
-        ("output", outputs, session.outputs()),
-    ] {
-        if let Some(name) = wanted
-            .iter()
-            .find(|name| !there.iter().any(|outlet| outlet.name() == **name))
-        {
-            let fault = format!("the graph has no {kind} {name:?}, which sat-mcp expects; export it with tools/");
-            return Err(ModelError::BadGraph {
-                path: graph.to_owned(),
-                fault,
-            });
-        }
-    }
-    Ok(())
-}
-
-fn expect_shape(session: &Session, graph: &Path, name: &str, wanted: &[i64]) -> Result<(), ModelError> {
-    let outlet = session
-        .inputs()
-        .iter()
-        .chain(session.outputs())
-        .find(|outlet| outlet.name() == name);
-    if let Some(ValueType::Tensor { shape, .. }) = outlet.map(|outlet| outlet.dtype()) {
-        let fits = shape.len() == wanted.len()
-            && shape
-                .iter()
-                .zip(wanted)
-                .all(|(there, want)| *there < 0 || there == want);
-        if !fits {
-            let fault = format!("{name} has the shape {shape}, model.toml wants {wanted:?}");
-            return Err(ModelError::BadGraph {
-                path: graph.to_owned(),
-                fault,
-            });
-        }
-    }
-    Ok(())
 }

@@ -1,7 +1,9 @@
 //! Execution providers of ONNX Runtime: which hardware runs the network.
 
+use super::{Precision, ProviderOptions};
 use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider, ExecutionProviderDispatch};
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 /// Hardware and library that run the network.
@@ -45,18 +47,42 @@ impl Provider {
         }
     }
 
-    /// What must be there for it to start.
-    pub fn requirements(self) -> &'static str {
+    /// The Python package whose ONNX Runtime has it.
+    pub fn package(self) -> &'static str {
         match self {
-            Provider::Cpu => "It needs `pip install onnxruntime`.",
-            Provider::OpenVino => "It needs `pip install onnxruntime-openvino` in place of onnxruntime.",
-            Provider::Cuda => {
-                "It needs an NVIDIA GPU with its driver, CUDA 13, cuDNN 9, and `pip install onnxruntime-gpu` in place of onnxruntime."
-            }
-            Provider::TensorRt => {
-                "It needs an NVIDIA GPU with its driver, CUDA 13, cuDNN 9, TensorRT 10, and `pip install onnxruntime-gpu` in place of onnxruntime."
-            }
+            Provider::Cpu => "onnxruntime",
+            Provider::OpenVino => "onnxruntime-openvino",
+            Provider::Cuda | Provider::TensorRt => "onnxruntime-gpu",
         }
+    }
+
+    /// How to get what `fault`, ONNX Runtime's own words, finds missing. Empty where those say enough.
+    pub fn remedy(self, fault: &str) -> String {
+        let lacks = |libraries: &[&str]| libraries.iter().any(|library| fault.contains(library));
+        let needs = match self {
+            Provider::Cpu => return String::new(),
+            Provider::OpenVino => {
+                return "This ONNX Runtime has OpenVINO, so nothing need be installed: look at [openvino] in sat-mcp.toml and \
+                        at the model; --provider cpu runs without it."
+                    .to_owned();
+            }
+            _ if lacks(&["libnvinfer", "nvonnxparser"]) => "TensorRT 10 is missing: `pip install 'tensorrt-cu13<11'`",
+            _ if lacks(&["libcudnn"]) => "cuDNN 9 is missing: `pip install onnxruntime-gpu[cuda,cudnn]`",
+            _ if lacks(&["libcublas", "libcudart", "libcufft", "libcurand", "libnvrtc"]) => {
+                "CUDA is missing: `pip install onnxruntime-gpu[cuda,cudnn]`"
+            }
+            _ if lacks(&["libcuda.so", "nvcuda.dll"]) => {
+                return "The NVIDIA driver is missing; without an NVIDIA GPU use another provider.".to_owned();
+            }
+            Provider::Cuda => "It needs an NVIDIA GPU with its driver, CUDA and cuDNN 9",
+            Provider::TensorRt => "It needs an NVIDIA GPU with its driver, CUDA, cuDNN 9 and TensorRT 10",
+        };
+        format!("{needs}, in the same Python environment; libraries that lie elsewhere are found by LD_LIBRARY_PATH.")
+    }
+
+    /// Whether it computes on a device with memory of its own.
+    pub fn on_device(self) -> bool {
+        matches!(self, Provider::Cuda | Provider::TensorRt)
     }
 
     /// Whether the loaded library was built with it, which says nothing about the hardware.
@@ -70,22 +96,66 @@ impl Provider {
         .unwrap_or(false)
     }
 
-    /// How sessions ask for it: single precision, and an error rather than a quiet CPU session.
-    pub(super) fn dispatch(self, threads: usize) -> ExecutionProviderDispatch {
+    /// How sessions ask for it: in `precision`, and with an error rather than a quiet CPU session.
+    pub(super) fn dispatch(self, precision: Precision, with: &Dispatch) -> ExecutionProviderDispatch {
+        let (options, threads) = (with.options, with.threads);
         match self {
-            // The arena keeps every block it ever had: 12.8 GB became 23.2 in the second run of SAT-Nano.
+            // An arena would keep a window's peak, 10 GB and more of SAT-Nano, as long as the session lives. Without it a
+            // window costs 6 % more CPU time, for pages that are had anew.
             Provider::Cpu => ep::CPU::default().with_arena_allocator(false).build(),
-            // bf16 would be chosen by itself on processors that have it.
-            Provider::OpenVino => ep::OpenVINO::default()
-                .with_device_type("CPU")
-                .with_num_threads(threads)
-                .with_arbitrary_config("load_config", r#"{"CPU":{"INFERENCE_PRECISION_HINT":"f32"}}"#)
-                .build(),
-            Provider::Cuda => ep::CUDA::default().with_tf32(false).build(),
-            Provider::TensorRt => ep::TensorRT::default().build(),
+            Provider::OpenVino => {
+                let device = &options.openvino.device;
+                // Without a hint OpenVINO takes the coarsest that the device does well.
+                let hint = match precision {
+                    Precision::Bf16 => "bf16",
+                    Precision::Fp32 | Precision::Fp16 => "f32",
+                };
+                let config = serde_json::json!({ device.plug_in(): { "INFERENCE_PRECISION_HINT": hint } });
+                ep::OpenVINO::default()
+                    .with_device_type(device.as_str())
+                    .with_num_threads(threads)
+                    .with_arbitrary_config("load_config", config)
+                    .build()
+            }
+            Provider::Cuda => {
+                let cuda = ep::CUDA::default()
+                    .with_device_id(i32::from(options.cuda.device_id.0))
+                    .with_tf32(false)
+                    .with_arena_extend_strategy(ep::ArenaExtendStrategy::SameAsRequested);
+                match options.cuda.memory_limit_gb {
+                    Some(limit) => cuda.with_memory_limit(limit.bytes()).build(),
+                    None => cuda.build(),
+                }
+            }
+            Provider::TensorRt => {
+                let mut tensorrt = ep::TensorRT::default()
+                    .with_device_id(i32::from(options.tensorrt.device_id.0))
+                    .with_fp16(precision == Precision::Fp16);
+                if let Some(limit) = options.tensorrt.workspace_gb {
+                    tensorrt = tensorrt.with_max_workspace_size(limit.bytes());
+                }
+                if let Some(cache) = with.engines {
+                    tensorrt = tensorrt
+                        .with_engine_cache(true)
+                        .with_engine_cache_path(cache.display())
+                        .with_timing_cache(true)
+                        .with_timing_cache_path(cache.display());
+                }
+                tensorrt.build()
+            }
         }
         .error_on_failure()
     }
+}
+
+/// What a session's provider is set up with.
+pub(super) struct Dispatch<'a> {
+    /// The providers' options.
+    pub options: &'a ProviderOptions,
+    /// Threads on the CPU.
+    pub threads: usize,
+    /// Folder of TensorRT's engines.
+    pub engines: Option<&'a Path>,
 }
 
 impl fmt::Display for Provider {
@@ -116,5 +186,24 @@ impl FromStr for ProviderChoice {
         named
             .map(ProviderChoice::Named)
             .ok_or_else(|| format!("{word:?} is no provider; there are auto, cpu, openvino, cuda and tensorrt"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_library_is_named_with_the_package_that_has_it() {
+        let fault = "Failed to load library libonnxruntime_providers_cuda.so with error: libcudnn.so.9: cannot open shared object file";
+        assert!(Provider::Cuda.remedy(fault).contains("cuDNN 9 is missing"));
+        let fault = "libcublasLt.so.13: cannot open shared object file";
+        assert!(Provider::TensorRt.remedy(fault).contains("CUDA is missing"));
+        let fault = "libnvinfer.so.10: cannot open shared object file";
+        assert!(Provider::TensorRt.remedy(fault).contains("TensorRT 10 is missing"));
+        let fault = "libcuda.so.1: cannot open shared object file";
+        assert!(Provider::Cuda.remedy(fault).contains("driver is missing"));
+        let fault = "no CUDA-capable device is detected";
+        assert!(Provider::Cuda.remedy(fault).contains("GPU with its driver"));
     }
 }

@@ -56,6 +56,19 @@ impl Runtime {
         &self.library
     }
 
+    /// Loads what the Python packages of CUDA, cuDNN and TensorRT hold beside ONNX Runtime's own, where they are there:
+    /// the linker would not look into them. What is missing the provider itself will say.
+    pub(super) fn load_nvidia(&self) {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        ONCE.call_once(|| {
+            for library in nvidia_libraries(&self.library.path) {
+                if let Err(error) = ort::util::preload_dylib(&library) {
+                    tracing::info!(library = %library.display(), %error, "does not load");
+                }
+            }
+        });
+    }
+
     /// ONNX Runtime's own word about its build.
     pub fn build_info(&self) -> &'static str {
         ort::info()
@@ -120,11 +133,59 @@ pub fn checkout_of(executable: &Path) -> Option<PathBuf> {
         .map(Path::to_owned)
 }
 
+/// Beginnings of NVIDIA's libraries, each after those that it needs.
+const NVIDIA: [&str; 12] = [
+    "libcudart.so",
+    "libnvJitLink.so",
+    "libcublasLt.so",
+    "libcublas.so",
+    "libnvrtc.so",
+    "libcurand.so",
+    "libcufft.so",
+    "libcudnn.so",
+    "libcudnn_",
+    "libnvinfer.so",
+    "libnvinfer_plugin.so",
+    "libnvonnxparser.so",
+];
+
+/// NVIDIA's libraries in the Python environment of the ONNX Runtime at `runtime`, in the order to load them in.
+fn nvidia_libraries(runtime: &Path) -> Vec<PathBuf> {
+    let Some(site) = site_of(runtime) else {
+        return Vec::new();
+    };
+    let entries = |folder: PathBuf| {
+        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
+        paths.sort();
+        paths
+    };
+    let folders = entries(site.join("nvidia"))
+        .into_iter()
+        .map(|package| package.join("lib"));
+    let folders = folders.chain([site.join("tensorrt_libs")]);
+    let files: Vec<PathBuf> = folders.flat_map(entries).collect();
+    let begins = |path: &Path, with: &str| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(with))
+    };
+    NVIDIA
+        .iter()
+        .flat_map(|name| files.iter().filter(|path| begins(path, name)).cloned())
+        .collect()
+}
+
+/// The folder of Python packages that a file lies in.
+fn site_of(path: &Path) -> Option<&Path> {
+    path.ancestors()
+        .find(|folder| folder.ends_with("site-packages") || folder.ends_with("dist-packages"))
+}
+
 fn library(path: PathBuf, found_by: &str) -> RuntimeLibrary {
-    let site = path
-        .ancestors()
-        .find(|folder| folder.ends_with("site-packages") || folder.ends_with("dist-packages"));
-    let packages = site.map(runtime_packages).unwrap_or_default();
+    let packages = site_of(&path).map(runtime_packages).unwrap_or_default();
     let from_name = path.file_name().and_then(|name| version_in(&name.to_string_lossy()));
     let from_package = || match packages.as_slice() {
         [one] => one.split_once(' ').map(|(_, version)| version.to_owned()),
@@ -206,6 +267,20 @@ fn runtime_packages(site: &Path) -> Vec<String> {
     found
 }
 
+/// The library that tests run with: ORT_DYLIB_PATH's, else that of the checkout's .venv.
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+pub(super) fn for_tests() -> Runtime {
+    let asked = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
+    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv");
+    let in_checkout = || {
+        site_packages(&venv)
+            .iter()
+            .find_map(|site| library_in(&site.join("onnxruntime/capi")))
+    };
+    Runtime::load(asked.or_else(in_checkout).as_deref()).expect("the tests need ONNX Runtime: make test brings it")
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -245,6 +320,37 @@ mod tests {
             find(Some(&path), None).unwrap().packages,
             ["onnxruntime 1.31.0", "onnxruntime-openvino 1.24.1"]
         );
+    }
+
+    #[test]
+    fn nvidias_python_packages_beside_the_library_are_found_in_the_order_of_their_needs() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = dir.path().join("lib/python3.12/site-packages");
+        let runtime = touch(site.join("onnxruntime/capi/libonnxruntime.so.1.31.0"));
+        for file in [
+            "nvidia/cu13/lib/libcublas.so.13",
+            "nvidia/cu13/lib/libcublasLt.so.13",
+            "nvidia/cu13/lib/libcudart_static.a",
+            "nvidia/cudnn/lib/libcudnn_ops.so.9",
+            "nvidia/cudnn/lib/libcudnn.so.9",
+            "tensorrt_libs/libnvinfer.so.10",
+        ] {
+            touch(site.join(file));
+        }
+        let found = nvidia_libraries(&runtime);
+        let names: Vec<_> = found
+            .iter()
+            .map(|path| path.file_name().unwrap().to_str().unwrap())
+            .collect();
+        let wanted = [
+            "libcublasLt.so.13",
+            "libcublas.so.13",
+            "libcudnn.so.9",
+            "libcudnn_ops.so.9",
+            "libnvinfer.so.10",
+        ];
+        assert_eq!(names, wanted);
+        assert!(nvidia_libraries(Path::new("/usr/lib/libonnxruntime.so")).is_empty());
     }
 
     #[test]

@@ -10,9 +10,10 @@ impl From<ModelError> for Fault {
     fn from(error: ModelError) -> Fault {
         let code = match &error {
             ModelError::NoFolder { .. } => Code::NotFound,
-            ModelError::Provider { .. } | ModelError::NoRuntime { .. } | ModelError::BadRuntime { .. } => {
-                Code::ProviderUnavailable
-            }
+            ModelError::Provider { .. }
+            | ModelError::NotBuiltIn { .. }
+            | ModelError::NoRuntime { .. }
+            | ModelError::BadRuntime { .. } => Code::ProviderUnavailable,
             ModelError::Prompt { .. } => Code::InvalidArgument,
             _ => Code::Internal,
         };

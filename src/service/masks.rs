@@ -1,7 +1,6 @@
 //! The masks of a plan: those that were kept, and one pass of the network for the others.
 
 use super::plan::{Piece, Plan, piece};
-use super::run::FP32;
 use super::{Code, Fault, Service};
 use crate::segment::{Cancel, FoundMask, Preparation, Progress, Prompt, Search, segment};
 use crate::store::{KeptMask, MaskKey};
@@ -12,6 +11,7 @@ pub(super) struct Masks {
     pub of_piece: HashMap<String, KeptMask>,
     pub windows: u32,
     pub provider: String,
+    pub precision: String,
     /// Whether all were kept from earlier.
     pub cached: bool,
 }
@@ -31,17 +31,17 @@ impl Service {
             .map(|piece| self.store.kept_mask(&key(plan, piece), &grid))
             .collect();
         let missing: Vec<usize> = (0..pieces.len()).filter(|i| found[*i].is_none()).collect();
-        let mut provider = "none".to_owned();
+        let (mut provider, mut precision) = ("none".to_owned(), plan.precision);
         if !missing.is_empty() {
             if cancel.is_cancelled() {
                 return Err(Fault::new(Code::Cancelled, "The run was cancelled before it began."));
             }
             let asked: Vec<&Piece> = missing.iter().map(|i| &pieces[*i]).collect();
             let next = self.next_pieces(plan, pieces);
-            let engine = self.network(&plan.folder)?;
+            let engine = self.network(&plan.folder, plan.precision.class())?;
             let mut engine = engine.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             let engine = &mut *engine;
-            provider = engine.network.provider().to_string();
+            (provider, precision) = (engine.network.provider().to_string(), engine.network.precision());
             let manifest = plan.folder.manifest();
             let how = Preparation {
                 orientation: plan.orientation,
@@ -78,6 +78,7 @@ impl Service {
             of_piece,
             windows,
             provider,
+            precision: precision.to_string(),
             cached: missing.is_empty(),
         })
     }
@@ -123,7 +124,7 @@ fn key(plan: &Plan, piece: &Piece) -> MaskKey {
         model: plan.folder.sha256().to_owned(),
         modality: plan.image.modality.as_str().to_owned(),
         orientation: plan.orientation.to_string(),
-        numeric: FP32.to_owned(),
+        numeric: plan.precision.class().to_string(),
         prompt: piece.prompt.clone(),
         threshold: piece.threshold.to_bits(),
     }
@@ -132,5 +133,9 @@ fn key(plan: &Plan, piece: &Piece) -> MaskKey {
 /// What an image's features are a function of.
 fn image_key(plan: &Plan) -> String {
     let (model, modality) = (plan.folder.sha256(), plan.image.modality.as_str());
-    format!("{} {model} {modality} {} {FP32}", plan.image.sha256, plan.orientation)
+    let numeric = plan.precision.class();
+    format!(
+        "{} {model} {modality} {} {numeric}",
+        plan.image.sha256, plan.orientation
+    )
 }

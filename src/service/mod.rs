@@ -34,9 +34,10 @@ pub use request::{Format, MeasureRequest, Orientation, SegmentRequest};
 pub use resources::{ResourceFile, StoredResult};
 
 use crate::anatomy::{Catalogue, ListAnswer, ListRequest, Resolver};
-use crate::model::{ModelFolder, Network, ProviderChoice};
+use crate::model::{ModelFolder, Network, ProviderChoice, ProviderOptions};
 use crate::segment::FeatureCache;
 use crate::store::{Limits, Store};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -49,6 +50,8 @@ pub struct Settings {
     pub models: Option<PathBuf>,
     /// Hardware to run on.
     pub provider: ProviderChoice,
+    /// The providers' options.
+    pub options: ProviderOptions,
     /// ONNX Runtime library; searched for where absent.
     pub ort_lib: Option<PathBuf>,
     /// Threads of the network; all processors where absent.
@@ -59,6 +62,8 @@ pub struct Settings {
     pub feature_cache: usize,
     /// Results folder.
     pub results: PathBuf,
+    /// Folder for what is worth keeping between runs but can be made again: text queries, TensorRT's engines.
+    pub cache: PathBuf,
     /// How much may stay there.
     pub limits: Limits,
     /// Which files callers may name.
@@ -72,6 +77,8 @@ pub struct Service {
     model: Option<Model>,
     /// The network last used; loaded at the first need, since listing names needs none.
     loaded: Mutex<Option<Loaded>>,
+    /// Other models that requests have named, so that their files are hashed once.
+    others: Mutex<HashMap<String, ModelFolder>>,
 }
 
 /// The model that answers where a request names none.
@@ -113,6 +120,7 @@ impl Service {
             store,
             model: None,
             loaded: Mutex::new(None),
+            others: Mutex::default(),
         })
     }
 

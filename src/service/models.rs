@@ -2,7 +2,7 @@
 
 use super::{Code, Engine, Fault, Loaded, Service};
 use crate::anatomy::{Laterality, Offered, OfferedClass};
-use crate::model::{ModelFolder, Network, Runtime, checkout_of};
+use crate::model::{ModelFolder, Network, NumericClass, Precision, Provider, Runtime, Setup, checkout_of};
 use crate::segment::FeatureCache;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -119,12 +119,39 @@ impl Service {
                 format!("{name:?} is not the name of a model."),
             )
             .hint("Give a name, not a path; `sat-mcp doctor` lists the models there are.")),
-            Some(name) => open(name, self.settings.models.as_deref()),
+            Some(name) => {
+                let mut others = self.others.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                if let Some(known) = others.get(name).filter(|folder| folder.is_unchanged()) {
+                    return Ok(known.clone());
+                }
+                let folder = open(name, self.settings.models.as_deref())?;
+                others.insert(name.to_owned(), folder.clone());
+                Ok(folder)
+            }
         }
     }
 
-    /// The network of `folder`, loaded at the first need and kept for the next request.
-    pub(super) fn network(&self, folder: &ModelFolder) -> Result<Arc<Mutex<Engine>>, Fault> {
+    /// What networks are opened with.
+    fn setup(&self) -> Setup {
+        Setup {
+            provider: self.settings.provider,
+            options: self.settings.options.clone(),
+            threads: self.settings.threads.unwrap_or_else(processors),
+            cache: Some(self.settings.cache.clone()),
+        }
+    }
+
+    /// How finely the network of `folder` will count at the least, which is part of a result's name. No session is started
+    /// for it.
+    pub(super) fn precision(&self, folder: &ModelFolder) -> Precision {
+        let library = self.settings.ort_lib.as_deref();
+        // Without a library nothing will run, and what is stored in single precision can still be had.
+        let built_in = |provider: Provider| Runtime::load(library).is_ok() && provider.built_in();
+        self.setup().planned(folder.manifest(), built_in).precision
+    }
+
+    /// The network of `folder`, of class `numeric` or finer, loaded at the first need and kept for the next request.
+    pub(super) fn network(&self, folder: &ModelFolder, numeric: NumericClass) -> Result<Arc<Mutex<Engine>>, Fault> {
         let mut loaded = self.loaded.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(same) = loaded.as_ref().filter(|loaded| loaded.sha256 == folder.sha256()) {
             return Ok(same.engine.clone());
@@ -132,8 +159,7 @@ impl Service {
         // The old one goes first: two models may not fit.
         *loaded = None;
         let runtime = Runtime::load(self.settings.ort_lib.as_deref())?;
-        let threads = self.settings.threads.unwrap_or_else(processors);
-        let network = Network::open(&runtime, folder.clone(), self.settings.provider, threads)?;
+        let network = Network::open(&runtime, folder.clone(), &self.setup(), numeric)?;
         let engine = Arc::new(Mutex::new(Engine {
             network,
             features: FeatureCache::new(self.settings.feature_cache),

@@ -3,7 +3,7 @@
 
 use super::{Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, paths};
 use crate::anatomy::{Catalogue, ResolveError, Resolved, Resolver};
-use crate::model::ModelFolder;
+use crate::model::{ModelFolder, NumericClass, Precision};
 use crate::service::models;
 use crate::volume::{AxisCode, Modality, Volume};
 
@@ -19,6 +19,8 @@ pub struct Plan {
     pub(super) image: ImageIdentity,
     pub(super) folder: ModelFolder,
     pub(super) orientation: AxisCode,
+    /// What the network will count in, if not finer.
+    pub(super) precision: Precision,
     pub(super) preview: bool,
     pub(super) targets: Vec<Target>,
     pub(super) result_id: String,
@@ -114,13 +116,15 @@ impl Service {
         let mut formats = request.formats.clone().unwrap_or_else(|| vec![Format::Nifti]);
         formats.sort();
         formats.dedup();
-        let result_id = result_id(&image, &folder, &targets, orientation, &formats);
+        let precision = self.precision(&folder);
+        let result_id = result_id(&image, &folder, &targets, orientation, &formats, precision.class());
         let preview = request.preview.unwrap_or(true);
         Ok(Plan {
             volume,
             image,
             folder,
             orientation,
+            precision,
             preview,
             targets,
             result_id,
@@ -289,6 +293,7 @@ fn result_id(
     targets: &[Target],
     orientation: AxisCode,
     formats: &[Format],
+    numeric: NumericClass,
 ) -> String {
     let asked: Vec<(&str, &str, bool)> = targets
         .iter()
@@ -302,7 +307,7 @@ fn result_id(
         "targets": asked,
         "orientation": orientation.to_string(),
         "formats": formats,
-        "numeric": "fp32",
+        "numeric": numeric.as_str(),
     });
     blake3::hash(of.to_string().as_bytes()).to_hex()[..32].to_owned()
 }

@@ -9,9 +9,6 @@ use crate::segment::{Cancel, Progress, Step};
 use std::collections::HashMap;
 use std::time::Instant;
 
-/// Numeric class of results made in single precision.
-pub(super) const FP32: &str = "fp32";
-
 impl Service {
     /// The `segment` tool: [`Service::plan`], then [`Service::run`].
     pub fn segment(
@@ -46,7 +43,7 @@ impl Service {
         let mut answer = answer(&plan, found, written);
         answer.execution = Execution {
             provider: masks.provider.clone(),
-            precision: FP32.into(),
+            precision: masks.precision.clone(),
             windows: masks.windows,
             cached: masks.cached,
             seconds: seconds(began),
@@ -98,7 +95,7 @@ impl Service {
             warnings: Vec::new(),
             execution: Execution {
                 provider: self.settings.provider.to_string(),
-                precision: FP32.into(),
+                precision: plan.precision.to_string(),
                 windows: 0,
                 cached: false,
                 seconds: 0.0,

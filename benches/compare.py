@@ -129,7 +129,7 @@ def main() -> None:
         table.row("ONNX Runtime as it comes", f"{plain['wall_s']:.1f}", f"{plain['cpu_s']:.1f}", "1", gb(plain["peak"]))
         runs = [("sat-mcp, cpu fp32", args.runtime, "cpu", [])]
         if args.openvino:
-            runs += [(f"sat-mcp, openvino {p}", args.openvino, "openvino", ["--precision", p]) for p in ("f32", "bf16")]
+            runs += [(f"sat-mcp, openvino {p}", args.openvino, "openvino", ["--openvino-precision", p]) for p in ("f32", "bf16")]
         for name, library, provider, more in runs:
             figures = run(model, "--windows", 2, *more, library=library, provider=provider)["figures"]
             last = figures[-1]

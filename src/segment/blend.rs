@@ -241,7 +241,7 @@ impl<'a> Blend<'a> {
             .enumerate()
             .map(|(n, class)| {
                 Found::in_values(
-                    &probability[n * padded..n * padded + tile.len()],
+                    &probability[n * padded..n * padded + tile.voxels()],
                     self.thresholds[class],
                 )
             })

@@ -102,7 +102,7 @@ impl StoredLayer {
 
 /// Voxels of a tile, rounded up to whole vectors.
 pub(super) fn padded(tile: &Tile) -> usize {
-    tile.len().next_multiple_of(LANES)
+    tile.voxels().next_multiple_of(LANES)
 }
 
 /// Features as the network gave them: `[channel][x][y][z]` of a window.

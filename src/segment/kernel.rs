@@ -169,10 +169,10 @@ fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // Taylor coefficients of 2^r: ln(2)^n / n!.
     let mut power = all(1.540_353e-4);
     for coefficient in [
-        1.333_355_8e-3,
+        1.333_356e-3,
         9.618_129e-3,
         5.550_411e-2,
-        2.402_265_1e-1,
+        0.240_226_5,
         std::f32::consts::LN_2,
         1.0,
     ] {

@@ -51,7 +51,7 @@ impl Tile {
     }
 
     /// Number of voxels.
-    pub fn len(&self) -> usize {
+    pub fn voxels(&self) -> usize {
         self.shape().iter().product()
     }
 }

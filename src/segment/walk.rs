@@ -126,7 +126,6 @@ pub fn segment(
     };
     let (segmentation, seen) = walk.run(backend, queries, cache.room(), spent)?;
     if let Some(windows) = seen {
-        drop(walk);
         cache.put(
             search.key,
             SeenImage {

@@ -108,11 +108,14 @@ def role_of(tensors: dict[str, Tensor]) -> str:
         return "the knowledge encoder of pre-training"
     if {"backbone", "transformer_decoder"} & heads:
         return "a SAT checkpoint"
-    if "text_tower" in heads:
-        return "a text encoder of kind ours"
-    if "model" in heads:
-        return "a text encoder of kind medcpt or basebert"
-    return "something else"
+    kinds = kinds_of_text(tensors)
+    return f"a text encoder of kind {' or '.join(kinds)}" if kinds else "something else"
+
+
+def kinds_of_text(tensors: dict[str, Tensor]) -> tuple[str, ...]:
+    """Which kinds of text encoder the weights may be of."""
+    heads = {name.split(".")[0] for name in tensors}
+    return ("ours",) if "text_tower" in heads else ("medcpt", "basebert") if "model" in heads else ()
 
 
 def fit_sat(network: SatNetwork, tensors: dict[str, Tensor], path: Path, backbone: str) -> None:
@@ -144,10 +147,11 @@ def fit_text(encoder: nn.Module, tensors: dict[str, Tensor], path: Path, kind: s
             f"{path}: this is a SAT checkpoint ({named(sorted(tensors), 3)}), but --text-checkpoint wants the text "
             "encoder that was published beside it; give this file as --checkpoint"
         )
-    if "text encoder" in role and kind not in role:
+    kinds = kinds_of_text(tensors)
+    if kinds and kind not in kinds:
         raise CheckpointError(
-            f"{path}: this is {role}, but --text-encoder says {kind}; "
-            f"pass --text-encoder {role.rpartition('kind ')[2]}, whichever SAT was trained with"
+            f"{path}: this is {role}, but --text-encoder says {kind}; pass --text-encoder {' or '.join(kinds)}, "
+            "whichever SAT was trained with"
         )
     faults = list(mismatches(encoder, tensors, UNUSED_OF_TEXT))
     if faults:

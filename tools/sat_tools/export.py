@@ -18,7 +18,7 @@ import numpy as np
 import tomli_w
 from tokenizers import Tokenizer
 
-from .graphs import Window, write_graphs
+from .graphs import ExportError, Window, write_graphs
 from .network import SatNetwork
 from .text import MAX_LENGTH, FirstTokenEncoder, TextEncoder
 
@@ -26,10 +26,6 @@ TOLERANCE = {"fp32": 1e-4, "fp16": 2e-2}
 """How far a backbone in either precision may be from PyTorch in float32, relative to its range. The other two graphs
 are always float32."""
 PUBLISHED_PREPARATION = {"ct_window_hu": [-500.0, 1000.0], "percentiles": [0.5, 99.5]}
-
-
-class ExportError(Exception):
-    """Why no folder was written, in one line."""
 
 
 @dataclass

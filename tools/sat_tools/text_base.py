@@ -13,6 +13,7 @@ from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.utils import logging
 
+from .checkpoint import first_line
 from .text import MAX_LENGTH, FirstTokenEncoder, TextEncoder, encode_texts
 
 logging.set_verbosity_error()
@@ -48,13 +49,27 @@ def read_base(folder: Path, kind: str, names: list[str], query_width: int) -> tu
             f"give the base that the text encoder was trained from"
         )
     for name in names:
+        compare_ids(folder, theirs, ours, name, kind)
+    try:
+        return TextEncoder(config, query_width) if kind == "ours" else FirstTokenEncoder(config, kind), ours
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise BaseFolderError(
+            f"{folder}/config.json: no text encoder comes of it ({first_line(error)}); give the base encoder's own"
+        ) from None
+
+
+def compare_ids(folder: Path, theirs: PreTrainedTokenizerBase, ours: Tokenizer, name: str, kind: str) -> None:
+    try:
         wanted, found = published_ids(theirs, name, kind), encode_texts(ours, [name], kind)[0][0].tolist()
-        if wanted != found:
-            raise BaseFolderError(
-                f"{folder}: {name!r} becomes {wanted} as published, but {found} by the file made for the server; "
-                "give a folder with the base model's own tokenizer files"
-            )
-    return TextEncoder(config, query_width) if kind == "ours" else FirstTokenEncoder(config, kind), ours
+    except Exception as error:  # as for a file that cannot be read
+        raise BaseFolderError(
+            f"{folder}: the tokenizer fails on {name!r} ({first_line(error)}); give the base encoder's own files"
+        ) from None
+    if wanted != found:
+        raise BaseFolderError(
+            f"{folder}: {name!r} becomes {wanted} as published, but {found} by the file made for the server; "
+            "give a folder with the base encoder's own tokenizer files"
+        )
 
 
 def read_config(folder: Path) -> PretrainedConfig:
@@ -68,8 +83,7 @@ def read_config(folder: Path) -> PretrainedConfig:
         sizes = (config.vocab_size, config.hidden_size, config.max_position_embeddings)
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise BaseFolderError(
-            f"{folder}/config.json: not a text encoder's config ({str(error).strip().splitlines()[0][:200]}); "
-            "give the base encoder's own"
+            f"{folder}/config.json: not a text encoder's config ({first_line(error)}); give the base encoder's own"
         ) from None
     if not all(isinstance(size, int) for size in sizes):
         raise BaseFolderError(f"{folder}/config.json: sizes {sizes} are not whole numbers; give the base encoder's own")
@@ -84,8 +98,7 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the tokenizer library raises bare Exception for a file it cannot read
         raise BaseFolderError(
-            f"{folder}: the tokenizer files cannot be read ({str(error).strip().splitlines()[0][:200]}); "
-            "give the base encoder's own"
+            f"{folder}: the tokenizer files cannot be read ({first_line(error)}); give the base encoder's own"
         ) from None
 
 

@@ -94,7 +94,7 @@ def test_a_folder_is_swapped_whole(tmp_path):
 
 
 def test_a_window_that_does_not_fit_the_strides_is_refused(tmp_path, tiny, tokenizer):
-    with pytest.raises(ValueError, match="multiple of 4"):
+    with pytest.raises(ExportError, match="multiple of 4"):
         write_graphs(tmp_path, SatNetwork(tiny), None, (24, 18, 20), tokenizer)
 
 

@@ -101,7 +101,9 @@ def main() -> None:
     readme = args.out / "README.md"
     description = describe(args.version, figures, readme.read_text() if readme.exists() else None)
     model = load(args.checkpoint)
-    differences = export_model(args.out, model.network, model.text, args.tokenizer, PHASES[-1].patch, description)
+    differences = export_model(
+        args.out, model.network, model.text, args.tokenizer.read_bytes(), PHASES[-1].patch, description
+    )
     size = sum(f.stat().st_size for f in args.out.iterdir()) / 1e6
     print(f"{args.out}: {size:.1f} MB, differences to PyTorch {differences}")
 

@@ -1,12 +1,13 @@
-"""The vision half of SAT: U-Net backbone, multi-scale memory, query decoder and mask head.
+"""The vision half of SAT: backbone, multi-scale memory, query decoder and mask head.
 
 The module tree is chosen so that a state dict has exactly the official key names, including the duplicates under
-`all_modules`. Sizes are configuration: `UNET`, `UNET_L` and `UNET_H` are the published ones, `SAT_MINI` the small
+`all_modules`. Sizes and kind of backbone are configuration: `OFFICIAL` has the published ones, `SAT_MINI` is the small
 model that ships with this project.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import dataclass
 
@@ -35,6 +36,8 @@ class Sizes:
     heads: int = 8
     feedforward: int = 2048
     in_channels: int = 3
+    kind: str = "unet"
+    """Which backbone: "unet" or a key of `OTHER_BACKBONES`."""
 
     @property
     def stride(self) -> int:
@@ -51,7 +54,9 @@ UNET_L = Sizes((128, 128, 256, 512, 1024, 1536), 3, 1536, 768, 768, 384)
 UNET_H = Sizes((256, 256, 512, 1024, 1536, 2048), 3, 3072, 1536, 768, 768, query_hidden=1536)
 SAT_MINI = Sizes((16, 32, 64, 96, 128), 2, 128, 128, 128, 64, layers=3, heads=4, feedforward=256)
 
-BY_NAME = {"UNET": UNET, "UNET-L": UNET_L, "UNET-H": UNET_H, "SAT-MINI": SAT_MINI}
+OFFICIAL = {"UNET": UNET, "UNET-L": UNET_L, "UNET-H": UNET_H}
+"""The published backbones, by the names that the published command line has for them."""
+BY_NAME = {**OFFICIAL, "SAT-MINI": SAT_MINI}
 
 
 class ConvBlock(nn.Module):
@@ -124,6 +129,29 @@ class UNet(nn.Module):
         self.encoder = Encoder(sizes)
         self.decoder = Decoder(sizes)
 
+    def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        maps = self.encoder(image)
+        return maps, self.decoder(maps)
+
+    def fold_channels(self) -> None:
+        """Take one channel instead of three equal ones: the sum of the weights over them computes the same."""
+        conv = self.encoder.stages[0][0].convs[0].conv
+        conv.weight = nn.Parameter(conv.weight.detach().sum(1, keepdim=True))
+        conv.in_channels = 1
+
+
+OTHER_BACKBONES: dict[str, tuple[str, str]] = {}
+"""Module and class of each kind that is not the U-Net. Such a class is made from the stages' widths and the number of
+channels; like `UNet` it gives, for an image, the encoder's maps from full resolution down and the per-pixel features,
+and can fold its input channels."""
+
+
+def make_backbone(sizes: Sizes) -> nn.Module:
+    if sizes.kind == "unet":
+        return UNet(sizes)
+    module, name = OTHER_BACKBONES[sizes.kind]
+    return getattr(importlib.import_module(module, __package__), name)(sizes.features, sizes.in_channels)
+
 
 class DecoderLayer(nn.Module):
     """Pre-norm cross-attention and feed-forward. There is no attention between queries, so they cannot affect one
@@ -165,7 +193,7 @@ class SatNetwork(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.sizes = sizes
-        self.backbone = UNet(sizes)
+        self.backbone = make_backbone(sizes)
         self.projection_layer = nn.Sequential(
             nn.Linear(sum(sizes.features), sizes.memory_hidden),
             nn.GELU(),
@@ -189,12 +217,12 @@ class SatNetwork(nn.Module):
 
     def encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Image [b, channels, x, y, z] -> per-pixel features [b, feature_width, x, y, z], memory [tokens, b, width]."""
-        maps = self.backbone.encoder(image)
-        features = self.backbone.decoder(maps)
+        maps, features = self.backbone(image)
         last = len(maps) - 1
         pooled = [F.avg_pool3d(m, 2 ** (last - i)) if i < last else m for i, m in enumerate(maps)]
         tokens = torch.cat(pooled, dim=1).flatten(2).permute(2, 0, 1)
-        return features, self.projection_layer(tokens)
+        # A backbone in half precision hands its tokens over to a projection that is not.
+        return features, self.projection_layer(tokens.to(self.projection_layer[0].weight.dtype))
 
     def decode(self, memory: Tensor, query: Tensor, position: Tensor) -> Tensor:
         """Memory [tokens, b, width], queries [n, b, query_width], position [tokens, 1, width] -> mask embeddings

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import sat_tools.export as export
-from sat_tools.export import Description, export_model, fold_channels, whole_folder
+from sat_tools.export import Description, ExportError, export_model, whole_folder
+from sat_tools.graphs import write_graphs
 from sat_tools.inference import Model, importance
 from sat_tools.network import SatNetwork
 from sat_tools.text import TextEncoder, encode_texts, mini_config
@@ -28,7 +29,6 @@ def exported(tmp_path_factory, tiny, tokenizer):
         query = text(ids, mask, torch.tensor([1, 1]))
         logits = network(image.expand(-1, 3, -1, -1, -1), query)
     folder = tmp_path_factory.mktemp("models")
-    tokenizer.save(str(folder / "tokenizer.json"))
     description = Description(
         name="tiny",
         version="0.0.1",
@@ -39,7 +39,8 @@ def exported(tmp_path_factory, tiny, tokenizer):
         classes=[{"name": "brain", "modalities": ["mri"]}],
         spacing_mm=(2.0, 2.0, 3.0),
     )
-    differences = export_model(folder / "tiny", network, text, folder / "tokenizer.json", WINDOW, description)
+    tokenizer_json = tokenizer.to_str().encode()
+    differences = export_model(folder / "tiny", network, text, tokenizer_json, WINDOW, description)
     return folder / "tiny", differences, (image, query, logits)
 
 
@@ -74,12 +75,13 @@ def test_a_failed_export_leaves_the_old_folder_and_no_rubbish(tmp_path, tiny, to
     out = tmp_path / "model"
     out.mkdir()
     (out / "model.toml").write_text("old")
-    tokenizer.save(str(tmp_path / "tokenizer.json"))
-    monkeypatch.setattr(export, "write_graphs", lambda *_: {"backbone": 1.0})
-    with pytest.raises(RuntimeError):
-        export_model(out, SatNetwork(tiny), None, tmp_path / "tokenizer.json", WINDOW, None)
+    for wrong in (1.0, float("nan")):
+        monkeypatch.setattr(export, "write_graphs", lambda *_, wrong=wrong: {"text_encoder": 0.0, "backbone": wrong})
+        for place in (out, tmp_path / "new" / "model"):
+            with pytest.raises(ExportError, match="backbone"):
+                export_model(place, SatNetwork(tiny), None, tokenizer.to_str().encode(), WINDOW, None)
     assert (out / "model.toml").read_text() == "old"
-    assert {f.name for f in tmp_path.iterdir()} == {"model", "tokenizer.json"}
+    assert [f.name for f in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_folder_is_swapped_whole(tmp_path):
@@ -92,8 +94,8 @@ def test_a_folder_is_swapped_whole(tmp_path):
 
 
 def test_a_window_that_does_not_fit_the_strides_is_refused(tmp_path, tiny, tokenizer):
-    with pytest.raises(ValueError, match="multiple of 4"):
-        export.write_graphs(tmp_path, SatNetwork(tiny), None, (24, 18, 20), tokenizer)
+    with pytest.raises(ExportError, match="multiple of 4"):
+        write_graphs(tmp_path, SatNetwork(tiny), None, (24, 18, 20), tokenizer)
 
 
 @torch.no_grad()
@@ -101,7 +103,7 @@ def test_folding_three_equal_channels_changes_nothing(tiny):
     network = SatNetwork(tiny).eval()
     image = torch.randn(1, 1, 16, 16, 16)
     before = network.encode(image.expand(-1, 3, -1, -1, -1))[0]
-    fold_channels(network)
+    network.backbone.fold_channels()
     assert torch.allclose(network.encode(image)[0], before, atol=1e-4)
 
 

@@ -1,0 +1,192 @@
+"""Make a model folder for sat-mcp from an official SAT checkpoint and the text encoder that belongs to it.
+
+    python tools/export_sat.py --checkpoint SAT-Nano.pth --text-checkpoint SAT-Nano-text-encoder.pth \\
+        --backbone UNET --text-encoder ours --text-base BioLORD-2023-C --crop-size 288 288 96 --out onnx/sat-nano
+
+Nothing in the files is executed and nothing is downloaded. The graphs are run against PyTorch before the folder
+appears; whatever fails leaves no folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+
+# Everything is read from local files; a library that would ask the network for a missing one shall not.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import torch
+
+from sat_tools.checkpoint import CheckpointError, fit_sat, fit_text, read_checkpoint
+from sat_tools.export import Description, ExportError, export_model, sha256
+from sat_tools.graphs import Window
+from sat_tools.network import OFFICIAL, SatNetwork
+from sat_tools.sat_classes import SAT_CLASSES, ClassTableError, class_entries
+from sat_tools.text import MAX_LENGTH
+from sat_tools.text_base import BaseFolderError, read_base, tokenizer_json
+
+BACKBONES = ("UNET", "UNET-L", "UNET-H", "UMamba", "SwinUNETR")
+NAMES = {
+    ("UNET", "ours"): "sat-nano",
+    ("UNET-L", "ours"): "sat-pro",
+    ("UNET", "medcpt"): "sat-nano-cpt",
+    ("UNET", "basebert"): "sat-nano-bb",
+    ("UMamba", "medcpt"): "sat-nano-umamba-cpt",
+    ("SwinUNETR", "medcpt"): "sat-nano-swinunetr-cpt",
+}
+"""Default names of the pairs that were published."""
+CHECK_SIDE = 96
+"""Longest side of the window at which a backbone is run by default. PyTorch needs 13 GB at SAT's own window."""
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--checkpoint", type=Path, required=True, metavar="SAT.pth", help="SAT's weights, as published")
+    add(
+        "--text-checkpoint",
+        type=Path,
+        required=True,
+        metavar="TEXT.pth",
+        help="the text encoder published beside it (not a file of pre-training)",
+    )
+    add("--backbone", choices=BACKBONES, required=True, help="UNET is SAT-Nano, UNET-L is SAT-Pro and SAT-Pro-Ft")
+    add("--text-encoder", choices=sorted(MAX_LENGTH), required=True, help="kind of text encoder; Nano and Pro: ours")
+    add(
+        "--text-base",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="local folder with the base encoder's config.json and tokenizer.json (or vocab.txt): of "
+        "FremyCompany/BioLORD-2023-C for ours, ncbi/MedCPT-Query-Encoder for medcpt, bert-base-uncased for basebert",
+    )
+    add(
+        "--crop-size",
+        type=int,
+        nargs=3,
+        required=True,
+        metavar=("X", "Y", "Z"),
+        help="window in voxels, each side a multiple of 32; SAT's own is 288 288 96",
+    )
+    add("--out", type=Path, required=True, metavar="DIR", help="the folder to make, such as onnx/sat-nano")
+    add("--fp16", action="store_true", help="the backbone in half precision: half the size, for GPUs")
+    add(
+        "--classes",
+        type=Path,
+        default=SAT_CLASSES,
+        metavar="FILE.tsv",
+        help="what the model is offered for: a table with columns modality and class (default: SAT's 498 pairs)",
+    )
+    add("--name", help="default: by backbone and text encoder, such as sat-nano")
+    add("--version", default="1", help="default: 1")
+    add("--licence", default="not stated by the authors of the checkpoint", help="of the weights, for the manifest")
+    add(
+        "--check-size",
+        type=int,
+        nargs=3,
+        metavar=("X", "Y", "Z"),
+        help=f"window at which the backbone is run against PyTorch (default: the crop size, no side over {CHECK_SIDE})",
+    )
+    args = parser.parse_args()
+    sizes = OFFICIAL.get(args.backbone)
+    if sizes is None:
+        parser.error(f"--backbone {args.backbone}: this backbone cannot be exported yet; {', '.join(OFFICIAL)} can")
+    args.out = args.out.resolve()
+    args.check_size = args.check_size or [min(n, CHECK_SIDE) for n in args.crop_size]
+    for option, size in (("--crop-size", args.crop_size), ("--check-size", args.check_size)):
+        fault = wrong_size(size, sizes.stride)
+        if fault:
+            parser.error(f"{option} {' '.join(map(str, size))}: {fault}; SAT's own window is 288 288 96")
+    pair = (args.backbone, args.text_encoder)
+    args.name = args.name or NAMES.get(pair, "-".join(("sat", *pair)).lower())
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", args.name):
+        parser.error(f"--name {args.name!r}: letters, digits, '.', '_' and '-' only")
+    if args.out.exists() and not is_model_or_empty(args.out):
+        parser.error(f"--out {args.out}: is there already and is no model folder; give a new one")
+    return args
+
+
+def wrong_size(size: list[int], stride: int) -> str | None:
+    """Why a network of this stride cannot have this window."""
+    if any(n < stride or n % stride for n in size):
+        return f"each side must be a multiple of {stride}, which the backbone halves down to its deepest map"
+    if set(size) == {stride}:
+        return "the deepest map would be a single voxel, which cannot be normalised; make a side longer"
+    if max(size) > 1024:
+        return "the server takes sides up to 1024"
+    return None
+
+
+def is_model_or_empty(folder: Path) -> bool:
+    return (folder / "model.toml").exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
+def export(args: argparse.Namespace) -> None:
+    window, check = tuple(args.crop_size), tuple(args.check_size)
+    classes = class_entries(args.classes)
+    # What is cheap to refuse comes first; a checkpoint's weights stay in its file until they are needed.
+    sizes = OFFICIAL[args.backbone]
+    text, tokenizer = read_base(args.text_base, args.text_encoder, [c["name"] for c in classes], sizes.query_width)
+    fit_text(text, read_checkpoint(args.text_checkpoint), args.text_checkpoint, args.text_encoder)
+    with torch.device("meta"):
+        network = SatNetwork(sizes)
+    fit_sat(network, read_checkpoint(args.checkpoint), args.checkpoint, args.backbone)
+    precision = "fp16" if args.fp16 else "fp32"
+    differences = export_model(
+        args.out, network, text, tokenizer_json(tokenizer), window, describe(args, classes), precision, check
+    )
+    report(args.out, differences, precision, window, check)
+
+
+def describe(args: argparse.Namespace, classes: list[dict]) -> Description:
+    made_from = [
+        {"what": f"{what} {path.name}", "licence": args.licence, "sha256": sha256(path)}
+        for what, path in (
+            (f"SAT checkpoint ({args.backbone})", args.checkpoint),
+            (f"text encoder ({args.text_encoder})", args.text_checkpoint),
+        )
+    ]
+    readme = args.out / "README.md"
+    return Description(
+        name=args.name,
+        version=args.version,
+        description=f"SAT, backbone {args.backbone}, text encoder {args.text_encoder}, from its published weights",
+        architecture=args.backbone,
+        licence=args.licence,
+        made_from=made_from,
+        classes=classes,
+        readme=readme.read_text(encoding="utf-8") if readme.exists() else None,
+    )
+
+
+def report(out: Path, differences: dict[str, float], precision: str, window: Window, check: Window) -> None:
+    size = sum(file.stat().st_size for file in out.iterdir())
+    print(f"{out}: {size / 1e6:,.0f} MB, {precision}, window {window[0]} x {window[1]} x {window[2]}")
+    print("Largest differences from PyTorch in float32, as a share of the output's range:")
+    for graph, value in differences.items():
+        print(f"  {graph}: {value:.1e}")
+    if check != window:
+        print(
+            f"The backbone was run at {check[0]} x {check[1]} x {check[2]}; the one for the window has the same nodes "
+            "and weights, and ONNX Runtime opens it. (--check-size runs it at another size.)"
+        )
+
+
+def main() -> int:
+    args = arguments()
+    try:
+        export(args)
+    except (CheckpointError, BaseFolderError, ClassTableError, ExportError) as error:
+        print(f"export_sat.py: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"export_sat.py: {error.filename or args.out}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""Graphs keep to PyTorch in either precision, and two sizes of one network are told from two networks."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from sat_tools.graphs import (
+    Backbone,
+    ExportError,
+    compute,
+    difference,
+    open_graph,
+    same_but_for_size,
+    worst,
+    write_backbone,
+    write_graph,
+)
+from sat_tools.network import UNET, SatNetwork
+from sat_tools.precision import CarefulInstanceNorm, halve, make_careful
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("shape", [(96, 64, 32), (18, 12, 6), (9, 9, 3), (5, 7, 1)])
+def test_a_careful_norm_is_an_instance_norm(shape, affine):
+    torch.manual_seed(0)
+    norm = nn.InstanceNorm3d(3, affine=affine)
+    if affine:
+        norm.weight.normal_()
+        norm.bias.normal_()
+    x = torch.randn(2, 3, *shape) * 2 + 5
+    expected = norm(x)
+    make_careful(norm)
+    assert type(norm) is CarefulInstanceNorm
+    assert torch.allclose(norm(x), expected, atol=2e-5)
+
+
+def test_a_careful_norm_stays_exact_in_the_runtime_where_its_own_does_not(tmp_path):
+    """Much of the same value, and a little else: a small scan in a large window."""
+    torch.manual_seed(0)
+    x = torch.ones(1, 2, 96, 96, 96)
+    x[:, :, :20] += torch.randn(1, 2, 20, 96, 96) * 0.05
+    norm = nn.InstanceNorm3d(2, affine=True).requires_grad_(False)
+    double = x.double()
+    spread = double.var((2, 3, 4), correction=0, keepdim=True)
+    expected = [((double - double.mean((2, 3, 4), keepdim=True)) / (spread + norm.eps).sqrt()).float().numpy()]
+    errors = []
+    for name, change in (("own", lambda _: None), ("careful", make_careful)):
+        change(norm)
+        write_graph(norm, tmp_path / f"{name}.onnx", {"input": x}, ["output"], {})
+        errors.append(difference(expected, tmp_path / f"{name}.onnx", {"input": x}))
+    assert errors[1] < 5e-6 < 5 * errors[1] < errors[0]
+
+
+@pytest.fixture(scope="module")
+def nano():
+    torch.manual_seed(0)
+    network = SatNetwork(UNET).eval().requires_grad_(False)
+    network.backbone.fold_channels()
+    return network
+
+
+def test_half_precision_keeps_features_within_two_percent(nano, tmp_path):
+    window = (64, 64, 32)
+    image = {"image": torch.randn(1, 1, *window, generator=torch.Generator().manual_seed(1))}
+    features, memory = compute(Backbone(nano), image)
+    write_backbone(tmp_path, nano, window, "fp16", window, torch.Generator().manual_seed(0))
+    ours = open_graph(tmp_path / "backbone.onnx").run(None, {"image": image["image"].numpy()})
+    assert ours[0].dtype == np.float16 and ours[1].dtype == np.float32
+    for half, single in zip(ours, (features, memory), strict=True):
+        assert np.linalg.norm(half.astype(np.float32) - single) < 0.02 * np.linalg.norm(single)
+    graph = onnx.load(tmp_path / "backbone.onnx", load_external_data=False).graph
+    types = {weight.name: weight.data_type for weight in graph.initializer}
+    for step, wanted in (("Conv", onnx.TensorProto.FLOAT16), ("InstanceNormalization", onnx.TensorProto.FLOAT)):
+        assert {types[node.input[1]] for node in graph.node if node.op_type == step} == {wanted}
+
+
+def test_parts_may_stay_in_single_precision():
+    class Delicate(nn.Module):
+        in_float32 = True
+
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Linear(2, 2)
+
+    both = nn.Sequential(nn.Conv3d(2, 2, 1), Delicate())
+    halve(both)
+    assert both[0].weight.dtype == torch.float16 and both[1].inner.weight.dtype == torch.float32
+
+
+def small(seed, stride=1):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv3d(1, 2, 3, stride, 1), nn.InstanceNorm3d(2), nn.LeakyReLU()).requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    "other, size, same",
+    [(small(0), 16, True), (small(0), 24, True), (small(1), 16, False), (small(0, stride=2), 16, False)],
+)
+def test_graphs_are_the_same_but_for_their_size(other, size, same, tmp_path):
+    for name, module, side in (("a", small(0), 16), ("b", other, size)):
+        make_careful(module)
+        write_graph(module, tmp_path / f"{name}.onnx", {"input": torch.zeros(1, 1, side, side, side)}, ["output"], {})
+    assert same_but_for_size(tmp_path / "a.onnx", tmp_path / "b.onnx") == same
+
+
+def test_weights_that_lie_beside_the_graph_are_compared_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("sat_tools.graphs.INLINE_BYTES", 8)
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        torch.manual_seed(seed)
+        module = nn.Sequential(nn.Conv3d(1, 40, 3), nn.Conv3d(40, 40, 3)).requires_grad_(False)
+        write_graph(module, tmp_path / f"{name}.onnx", {"input": torch.zeros(1, 1, 9, 9, 9)}, ["output"], {})
+        assert (tmp_path / f"{name}.onnx.data").exists()
+    assert same_but_for_size(tmp_path / "a.onnx", tmp_path / "b.onnx")
+    assert not same_but_for_size(tmp_path / "a.onnx", tmp_path / "c.onnx")
+
+
+def test_graphs_say_nothing_of_the_machine_they_were_made_on(tmp_path):
+    write_graph(small(0), tmp_path / "a.onnx", {"input": torch.zeros(1, 1, 8, 8, 8)}, ["output"], {})
+    content = (tmp_path / "a.onnx").read_bytes()
+    assert b".py" not in content and b"sat_tools" not in content
+
+
+def test_a_network_that_cannot_be_traced_is_an_error_of_one_line(tmp_path):
+    class Fickle(nn.Module):
+        def forward(self, x):
+            return x if x.sum() > 0 else -x
+
+    with pytest.raises(ExportError, match="a.onnx: PyTorch cannot make a graph") as error:
+        write_graph(Fickle(), tmp_path / "a.onnx", {"x": torch.zeros(3)}, ["y"], {})
+    assert "\n" not in str(error.value)
+
+
+def test_not_a_number_is_the_worst_difference():
+    assert np.isnan(worst([1.0, float("nan"), 0.5])) and worst([0.5, 1.0]) == 1.0

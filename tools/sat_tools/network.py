@@ -52,9 +52,11 @@ class Sizes:
 UNET = Sizes((64, 64, 128, 256, 512, 768), 2, 768, 768, 768, 256)
 UNET_L = Sizes((128, 128, 256, 512, 1024, 1536), 3, 1536, 768, 768, 384)
 UNET_H = Sizes((256, 256, 512, 1024, 1536, 2048), 3, 3072, 1536, 768, 768, query_hidden=1536)
+UMAMBA = Sizes((64, 64, 128, 256, 512, 768), 1, 768, 768, 768, 256, kind="UMamba")
+SWIN_UNETR = Sizes((48, 48, 96, 192, 384, 768), 2, 768, 768, 768, 256, kind="SwinUNETR")
 SAT_MINI = Sizes((16, 32, 64, 96, 128), 2, 128, 128, 128, 64, layers=3, heads=4, feedforward=256)
 
-OFFICIAL = {"UNET": UNET, "UNET-L": UNET_L, "UNET-H": UNET_H}
+OFFICIAL = {"UNET": UNET, "UNET-L": UNET_L, "UNET-H": UNET_H, "UMamba": UMAMBA, "SwinUNETR": SWIN_UNETR}
 """The published backbones, by the names that the published command line has for them."""
 BY_NAME = {**OFFICIAL, "SAT-MINI": SAT_MINI}
 
@@ -140,7 +142,7 @@ class UNet(nn.Module):
         conv.in_channels = 1
 
 
-OTHER_BACKBONES: dict[str, tuple[str, str]] = {}
+OTHER_BACKBONES = {"UMamba": (".umamba", "UMambaMid"), "SwinUNETR": (".swin_unetr", "SwinUNETR")}
 """Module and class of each kind that is not the U-Net. Such a class is made from the stages' widths and the number of
 channels; like `UNet` it gives, for an image, the encoder's maps from full resolution down and the per-pixel features,
 and can fold its input channels."""

@@ -1,10 +1,13 @@
-"""Files as SAT's authors publish them, with random weights: checkpoints, text encoders, base folders."""
+"""Files as SAT's authors publish them, with random weights: checkpoints, text encoders, base folders; and images."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor, nn
 from transformers import AutoConfig, BertConfig, MPNetConfig
@@ -89,3 +92,25 @@ def text_state(base: Path, kind: str, seed: int = 0) -> dict[str, Tensor]:
         state["module.temperature"] = torch.tensor(2.6)
         state["module.atlas_tower.encoder.stages.0.0.convs.0.conv.weight"] = torch.randn(4, 3, 3, 3, 3)
     return state
+
+
+def images(folder: Path) -> dict[str, Path]:
+    """A CT and an MR of noise in a box, with nothing around it on some sides, so that the crop reaches the image's edge
+    on others."""
+    chance = np.random.default_rng(5)
+
+    def write(name, shape, affine, box, low, high):
+        data = gaussian_filter(chance.normal(size=shape), 1.5)
+        inside = np.zeros(shape, bool)
+        inside[box] = True
+        data = np.where(inside, (low + high) / 2 + data / np.abs(data).max() * (high - low) / 2, min(low, 0) - 5)
+        nib.save(nib.Nifti1Image(data.astype(np.float32), affine), folder / name)
+        return folder / name
+
+    # On the model's grid but for its direction; smaller than a window of 96.
+    flipped = np.array([[-1, 0, 0, 30.0], [0, 1, 0, -40], [0, 0, 3, 12], [0, 0, 0, 1]])
+    ct = write("ct.nii.gz", (56, 48, 20), flipped, np.s_[4:, :44, :], -300, 900)
+    # Stored from front to back, from head to foot, from left to right; two windows of 96 along one axis.
+    turned = np.array([[0, 0, 1.4, -50.0], [-0.8, 0, 0, 30], [0, -4.5, 0, 70], [0, 0, 0, 1]])
+    mri = write("mri.nii.gz", (60, 14, 80), turned, np.s_[5:, 1:, :77], 1, 700)
+    return {"ct": ct, "mri": mri}

@@ -14,7 +14,6 @@ import onnxruntime
 import published
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter
 
 from sat_tools.inference import tomllib
 from sat_tools.network import UNET
@@ -40,24 +39,7 @@ def checkpoint(state, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Noise in a box with nothing around it on some sides, so that the crop reaches the image's edge on others."""
-    folder, chance = tmp_path_factory.mktemp("images"), np.random.default_rng(5)
-
-    def write(name, shape, affine, box, low, high):
-        data = gaussian_filter(chance.normal(size=shape), 1.5)
-        inside = np.zeros(shape, bool)
-        inside[box] = True
-        data = np.where(inside, (low + high) / 2 + data / np.abs(data).max() * (high - low) / 2, min(low, 0) - 5)
-        nib.save(nib.Nifti1Image(data.astype(np.float32), affine), folder / name)
-        return folder / name
-
-    # On the model's grid but for its direction; smaller than a window.
-    flipped = np.array([[-1, 0, 0, 30.0], [0, 1, 0, -40], [0, 0, 3, 12], [0, 0, 0, 1]])
-    ct = write("ct.nii.gz", (56, 48, 20), flipped, np.s_[4:, :44, :], -300, 900)
-    # Stored from front to back, from head to foot, from left to right; two windows along one axis.
-    turned = np.array([[0, 0, 1.4, -50.0], [-0.8, 0, 0, 30], [0, -4.5, 0, 70], [0, 0, 0, 1]])
-    mri = write("mri.nii.gz", (60, 14, 80), turned, np.s_[5:, 1:, :77], 1, 700)
-    return {"ct": ct, "mri": mri}
+    return official.images(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +48,9 @@ def reference(state, images):
     return published.Published(state, UNET, CROP), {m: published.prepare(path, m) for m, path in images.items()}
 
 
-def run_export(checkpoint, text, kind, base, out, *more):
+def run_export(checkpoint, text, kind, base, out, *more, backbone="UNET"):
     command = [sys.executable, TOOLS / "export_sat.py", "--checkpoint", checkpoint, "--text-checkpoint", text]
-    command += ["--backbone", "UNET", "--text-encoder", kind, "--text-base", base, "--out", out, *more]
+    command += ["--backbone", backbone, "--text-encoder", kind, "--text-base", base, "--out", out, *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)
 
@@ -115,10 +97,13 @@ def test_the_programs_masks_are_the_published_ones(exported, modality, images, r
     targets = TARGETS[modality]
     query = published.queries(targets, modality, kind, base, text)
     probability = network.probability(prepared[modality], query)
-    image = nib.load(images[modality])
-    expected = published.restore(prepared[modality], probability, image)
+    expected = published.restore(prepared[modality], probability, nib.load(images[modality]))
     masks = segment(folder, images[modality], modality, targets, tmp_path)
-    for target, mask, p in zip(targets, masks, expected, strict=True):
+    assert_the_same(masks, expected, targets)
+
+
+def assert_the_same(masks, probabilities, targets):
+    for target, mask, p in zip(targets, masks, probabilities, strict=True):
         assert 0.02 < mask.mean() < 0.98, target
         differ = mask != (p > 0.5)
         assert np.abs(p[differ] - 0.5).max(initial=0) < 1e-3, (target, int(differ.sum()))

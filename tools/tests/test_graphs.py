@@ -37,21 +37,17 @@ def test_a_careful_norm_is_an_instance_norm(shape, affine):
     assert torch.allclose(norm(x), expected, atol=2e-5)
 
 
-def test_a_careful_norm_stays_exact_in_the_runtime_where_its_own_does_not(tmp_path):
-    """Much of the same value, and a little else: a small scan in a large window."""
+def test_a_careful_norm_stays_exact_in_the_runtime(tmp_path):
+    """A spread that is small beside the mean, as in a window that is mostly padding."""
     torch.manual_seed(0)
-    x = torch.ones(1, 2, 96, 96, 96)
-    x[:, :, :20] += torch.randn(1, 2, 20, 96, 96) * 0.05
+    x = torch.randn(1, 2, 96, 96, 96) * 0.01 + 1
     norm = nn.InstanceNorm3d(2, affine=True).requires_grad_(False)
     double = x.double()
     spread = double.var((2, 3, 4), correction=0, keepdim=True)
     expected = [((double - double.mean((2, 3, 4), keepdim=True)) / (spread + norm.eps).sqrt()).float().numpy()]
-    errors = []
-    for name, change in (("own", lambda _: None), ("careful", make_careful)):
-        change(norm)
-        write_graph(norm, tmp_path / f"{name}.onnx", {"input": x}, ["output"], {})
-        errors.append(difference(expected, tmp_path / f"{name}.onnx", {"input": x}))
-    assert errors[1] < 5e-6 < 5 * errors[1] < errors[0]
+    make_careful(norm)
+    write_graph(norm, tmp_path / "norm.onnx", {"input": x}, ["output"], {})
+    assert difference(expected, tmp_path / "norm.onnx", {"input": x}) < 5e-6
 
 
 @pytest.fixture(scope="module")

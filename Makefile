@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Built inside the checkout, the program finds the model, the demo's scan and ONNX Runtime by itself.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: help demo build test test-rust test-python test-tools check fmt clean
+.PHONY: help demo build test test-rust test-python test-tools test-long bench check fmt clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -38,6 +38,19 @@ test-python: $(VENV)/tests
 test-tools: $(VENV)/tools ## what needs PyTorch: architecture, training, export, and the program against the same path in numpy
 	cargo test --locked --no-run
 	cd tools && SAT_MCP_PROGRAM=$(CURDIR)/target/debug/sat-mcp $(CURDIR)/$(VENV)/tools-venv/bin/python -m pytest -q tests anatomy
+
+test-long: $(VENV)/tools build ## what takes minutes and 16 GB: SAT-Nano at SAT's own window, SAT-Pro
+	cd tools && SAT_MCP_PROGRAM=$(CURDIR)/target/release/sat-mcp $(CURDIR)/$(VENV)/tools-venv/bin/python -m pytest -q -s -m long tests
+
+bench: $(VENV)/tools $(VENV)/openvino ## the engine against the published algorithm in PyTorch, half an hour: benches/RESULTS.md
+	$(VENV)/tools-venv/bin/python benches/compare.py \
+		--runtime "$$(ls $(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.*)" \
+		--openvino "$$(ls $(VENV)/openvino-venv/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.*)"
+
+$(VENV)/openvino: $(VENV)/runtime
+	$(PYTHON) -m venv $(VENV)/openvino-venv
+	$(VENV)/openvino-venv/bin/python -m pip install --quiet --disable-pip-version-check onnxruntime-openvino
+	touch $@
 
 $(VENV)/tools: tools/pyproject.toml $(VENV)/runtime
 	$(PYTHON) -m venv $(VENV)/tools-venv

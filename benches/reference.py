@@ -60,6 +60,14 @@ def weights_of(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
         if node.op_type == "Add" and node.input[0] in products and node.input[1].endswith(".bias"):
             name = node.input[1].removeprefix("network.").removesuffix("bias") + "weight"
             weights[name] = constants[products[node.input[0]]].T.copy()
+    # Norms are spelled out: after a convolution comes one product and one sum with a number a channel.
+    norm = None
+    for node in graph.node:
+        if node.op_type == "Conv":
+            norm = node.input[1].removeprefix("network.").replace("all_modules.0.weight", "all_modules.1.")
+        constant = next((constants[i] for i in node.input if i in constants), None)
+        if node.op_type in ("Mul", "Add") and constant is not None and constant.shape[1:] == (1, 1, 1):
+            weights[norm + ("weight" if node.op_type == "Mul" else "bias")] = constant
     return weights
 
 

@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--figures", type=Path)
-    parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--version", default="0.1.1")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     figures = json.loads(args.figures.read_text())["classes"] if args.figures else None

@@ -38,6 +38,8 @@ NAMES = {
     ("SwinUNETR", "medcpt"): "sat-nano-swinunetr-cpt",
 }
 """Default names of the pairs that were published."""
+OF_49_DATA_SETS = {("UNET", "medcpt"), ("UNET", "basebert"), ("UMamba", "medcpt"), ("SwinUNETR", "medcpt")}
+"""Pairs that were only published as trained on fewer data sets (its README). UNET with ours was published both ways."""
 CHECK_SIDE = 96
 """Longest side of the window at which a backbone is run by default. PyTorch needs 13 GB at SAT's own window."""
 
@@ -139,6 +141,11 @@ def export(args: argparse.Namespace) -> None:
         args.out, network, text, tokenizer_json(tokenizer), window, describe(args, classes), precision, check
     )
     report(args.out, differences, precision, window, check)
+    if (args.backbone, args.text_encoder) in OF_49_DATA_SETS and args.classes == SAT_CLASSES:
+        print(
+            "This variant was published as trained on 49 of SAT's 72 data sets, and which is not said: it may not know every "
+            "one of the 498 (modality, class) pairs that the model is now offered for. --classes FILE.tsv names fewer."
+        )
 
 
 def describe(args: argparse.Namespace, classes: list[dict]) -> Description:

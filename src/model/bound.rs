@@ -5,8 +5,8 @@
 //! as half of its features need for the way. Those of a run in single precision cross as they are, since rounding would
 //! move logits by more than the 1e-3 that a result named fp32 may be off. Memory tokens are a thousandth of that.
 
-use super::network::{failed, finite};
 use super::session::Sessions;
+use super::values::{failed, finite};
 use super::{Features, Manifest, ModelError, NumericClass, Precision, Provider, WindowOutput};
 use half::f16;
 use ndarray::Array2;

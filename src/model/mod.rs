@@ -17,6 +17,7 @@ mod session;
 mod setup;
 mod text;
 mod tokenizer;
+mod values;
 
 pub use error::ModelError;
 pub use folder::ModelFolder;

@@ -3,6 +3,7 @@
 use super::bound::{Bound, Place};
 use super::session::{Sessions, expect};
 use super::text::TextEncoder;
+use super::values::{array2, failed};
 use super::{
     Backend, Features, Manifest, ModelError, ModelFolder, NumericClass, Precision, Provider, ProviderChoice, Queries,
     Runtime, Setup, WindowOutput,
@@ -248,28 +249,5 @@ fn decoder(sessions: &Sessions, graph: &Path, provider: Provider) -> Result<(Ses
             Ok((session, Provider::Cpu))
         }
         done => Ok((done?, first)),
-    }
-}
-
-pub(super) fn failed(error: impl std::fmt::Display) -> ModelError {
-    ModelError::Run {
-        fault: error.to_string(),
-    }
-}
-
-/// An output as rows of numbers that are numbers.
-pub(super) fn array2(value: &ort::value::DynValue, what: &str, shape: [usize; 2]) -> Result<Array2<f32>, ModelError> {
-    let (there, data) = value.try_extract_tensor::<f32>().map_err(failed)?;
-    if **there != shape.map(|n| n as i64) {
-        return Err(failed(format!("{what} have the shape {there}, not {shape:?}")));
-    }
-    finite(Array2::from_shape_vec(shape, data.to_vec()).map_err(failed)?, what)
-}
-
-/// `values`, or an error where one is NaN or infinite: it would become an empty mask.
-pub(super) fn finite(values: Array2<f32>, what: &str) -> Result<Array2<f32>, ModelError> {
-    match values.iter().all(|value| value.is_finite()) {
-        true => Ok(values),
-        false => Err(failed(format!("NaN or infinite values in its {what}"))),
     }
 }

@@ -1,7 +1,7 @@
 //! Sessions of ONNX Runtime: started on a provider or an error, and held against the manifest.
 
-use super::network::failed;
 use super::provider::Dispatch;
+use super::values::failed;
 use super::{ModelError, Precision, Provider, ProviderOptions, Runtime};
 use ort::ErrorCode;
 use ort::editor::{Graph, Model, Node, ONNX_DOMAIN, Opset};

@@ -1,8 +1,8 @@
 //! Prompts to queries. A query depends on text, modality and model alone, so each is computed once and then kept: in
 //! memory, and from one run to the next in a small file.
 
-use super::network::{array2, failed};
 use super::session::{Sessions, expect};
+use super::values::{array2, failed};
 use super::{ModelError, ModelFolder, Precision, Provider, ProviderOptions, Queries, Runtime, Setup, Tokenizer};
 use crate::volume::Modality;
 use ndarray::Array2;

@@ -11,10 +11,11 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::features::{NotFinite, StoredLayer, padded};
+use super::field::{ModelBox, Planes};
 use super::importance::importance;
 use super::kernel::{self, CLASSES, Covering, LANES};
 use super::progress::Cancel;
-use super::restore::{ModelBox, Restore};
+use super::restore::Restore;
 use super::tiles::{Tile, Tiling, WindowIndex};
 use crate::model::FeatureValues;
 use crate::volume::{PackedMask, PackedMaskBuilder};
@@ -190,12 +191,8 @@ impl<'a> Blend<'a> {
         }
         let from = (planes.start > 0).then_some(planes.start);
         let to = (!last).then_some(planes.end);
-        self.restore.within(
-            part,
-            &probability,
-            threshold,
-            super::restore::Planes { sweep, from, to },
-        )
+        self.restore
+            .within(part, &probability, threshold, Planes { sweep, from, to })
     }
 
     /// Blended probabilities of some classes in a layer.

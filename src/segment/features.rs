@@ -6,12 +6,9 @@
 
 use rayon::prelude::*;
 
-use super::kernel::{self, LANES};
+use super::kernel::{self, LANES, StoredTile};
 use super::tiles::{Tile, Tiling, WindowIndex};
 use crate::model::FeatureValues;
-
-/// The steps that the largest value of a tile is divided into.
-pub(super) const STEPS: f32 = 32_767.0;
 
 /// A window's features in one layer, tile by tile.
 #[derive(Debug)]
@@ -22,14 +19,6 @@ pub struct StoredLayer {
     /// Where each tile begins in `values`.
     begins: Vec<usize>,
     width: usize,
-}
-
-/// A window's features in one tile.
-pub(super) struct StoredTile<'a> {
-    /// Whole steps: `[voxels / LANES][channel][LANES]`, the voxels padded to a multiple of [`LANES`].
-    pub values: &'a [i16],
-    /// Size of a step for each channel.
-    pub steps: &'a [f32],
 }
 
 /// A feature that is no number.

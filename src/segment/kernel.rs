@@ -2,7 +2,6 @@
 //!
 //! They are written once, over vectors of whatever length the processor has, and `pulp` picks the length at run time.
 
-use super::features::{STEPS, StoredTile};
 use pulp::{Simd, WithSimd};
 
 /// Voxels whose features lie together: a tile is stored as `[voxels / LANES][channel][LANES]`, so that what is multiplied
@@ -11,9 +10,20 @@ pub(super) const LANES: usize = 16;
 /// Classes that are computed together: their sums stay in registers.
 pub(super) const CLASSES: usize = 8;
 
+/// The steps that the largest value of a tile is divided into.
+const STEPS: f32 = 32_767.0;
+
 /// 1.5 * 2^23: added to a small number and taken off again, it leaves the nearest whole number; before it is taken off, the
 /// lowest bits of the sum are that number.
 const ROUNDING: f32 = 12_582_912.0;
+
+/// A window's features in one tile.
+pub(super) struct StoredTile<'a> {
+    /// Whole steps: `[voxels / LANES][channel][LANES]`, the voxels padded to a multiple of [`LANES`].
+    pub values: &'a [i16],
+    /// Size of a step for each channel.
+    pub steps: &'a [f32],
+}
 
 /// Writes a channel's values as whole steps into a tile of `width` channels, and returns the size of a step; nothing where
 /// a value is not finite.

@@ -8,6 +8,7 @@
 
 mod blend;
 mod features;
+mod field;
 mod importance;
 mod kernel;
 mod memory;
@@ -22,11 +23,12 @@ mod windows;
 
 pub use blend::{Blend, FoundMask, store};
 pub use features::{NotFinite, StoredLayer};
+pub use field::{ModelBox, Planes};
 pub use importance::importance;
 pub use memory::FeatureCache;
 pub use prepare::{MAX_PREPARED_VOXELS, Preparation, PrepareError, Prepared, prepare};
 pub use progress::{Cancel, Progress, Silent, Step};
-pub use restore::{ModelBox, Planes, Restore};
+pub use restore::Restore;
 pub use tiles::{Tile, Tiling, WindowIndex};
 pub use walk::{Ahead, Search, Segmentation, Spent, segment};
 pub use windows::patch;

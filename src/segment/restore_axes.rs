@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::restore::{Field, Planes, lerp};
+use super::field::{Field, Planes, lerp};
 use crate::volume::{Grid, Neighbour, Run};
 
 /// Planes of the image that one thread takes at a time.

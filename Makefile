@@ -42,7 +42,7 @@ test-tools: $(VENV)/tools ## what needs PyTorch: architecture, training, export,
 test-long: $(VENV)/tools build ## what takes minutes and 16 GB: SAT-Nano at SAT's own window, SAT-Pro
 	cd tools && SAT_MCP_PROGRAM=$(CURDIR)/target/release/sat-mcp $(CURDIR)/$(VENV)/tools-venv/bin/python -m pytest -q -s -m long tests
 
-bench: $(VENV)/tools $(VENV)/openvino ## the engine against the published algorithm in PyTorch, half an hour: benches/RESULTS.md
+bench: $(VENV)/tools $(VENV)/openvino ## the engine against the published algorithm in PyTorch, about an hour: benches/RESULTS.md
 	$(VENV)/tools-venv/bin/python benches/compare.py \
 		--runtime "$$(ls $(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.*)" \
 		--openvino "$$(ls $(VENV)/openvino-venv/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.*)"

@@ -150,7 +150,8 @@ pub fn prepare(volume: &Volume, modality: Modality, how: &Preparation) -> Result
         });
     }
 
-    let mut voxels = resample(volume.voxels(), &Sampling::new(volume.grid(), &whole, turn.from()));
+    let sampling = Sampling::published(volume.grid(), &turn, &turned, &whole);
+    let mut voxels = resample(volume.voxels(), &sampling);
     let (crop, cropped) = foreground(&voxels, shape).ok_or(PrepareError::NothingAboveZero)?;
     keep_box(&mut voxels, shape, crop, cropped);
     let window = match modality {

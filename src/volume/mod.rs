@@ -12,6 +12,7 @@ mod modality;
 mod nifti;
 mod order;
 mod packed;
+mod places;
 mod resample;
 mod spacing;
 

@@ -5,11 +5,15 @@
 
 use rayon::prelude::*;
 
+use super::axes::Reorientation;
 use super::grid::{Affine, Grid, transform};
+use super::places::places;
 
-/// Axes count as lying along each other when nowhere in the image they drift apart by more than this.
-const DRIFT_VOXELS: f64 = 1e-3;
-/// A place this close to a voxel's centre is on it: what an affine and its inverse lose to rounding is far less.
+/// Axes count as lying along each other when nowhere in the image they drift apart by more than this: an affine in single
+/// precision is sheared by a few parts in ten million.
+const DRIFT_VOXELS: f64 = 2e-4;
+/// On the way back a place this close to a voxel's centre is on it: what an affine and its inverse lose to rounding is
+/// far less.
 const SNAP_VOXELS: f64 = 1e-6;
 /// Planes of the first axis computed together, so that a cache line that was read is used.
 const SLAB: usize = 16;
@@ -21,6 +25,8 @@ pub(crate) struct Sampling {
     from: [usize; 3],
     old_shape: [usize; 3],
     new_shape: [usize; 3],
+    /// Where MONAI would look, for each new axis; see [`Sampling::published`].
+    published: Option<[Vec<Neighbour>; 3]>,
 }
 
 /// The two old voxels that a new one lies between along an axis, and how far towards the second.
@@ -40,7 +46,29 @@ impl Sampling {
             from,
             old_shape: old.shape(),
             new_shape: new.shape(),
+            published: None,
         }
+    }
+
+    /// From `old`, turned by `turn`, to `new`, as MONAI's `Spacing` samples: the same places to the last bit where the axes
+    /// run along the patient's.
+    ///
+    /// They miss the voxels that they should hit by some 1e-14, and that is seen: a plane of zeros beside the foreground
+    /// gets a trace of it, and MONAI's crop keeps the plane.
+    pub fn published(old: &Grid, turn: &Reorientation, turned: &Grid, new: &Grid) -> Sampling {
+        let mut sampling = Sampling::new(old, new, turn.from());
+        if sampling.is_separable() {
+            let lengths = turned.shape();
+            let leaning = places(turned, new);
+            sampling.published = Some([0, 1, 2].map(|axis| {
+                let neighbours = leaning[axis].iter().map(|place| between(*place, lengths[axis]));
+                match turn.flipped()[axis] {
+                    true => neighbours.map(|n| n.flipped(lengths[axis])).collect(),
+                    false => neighbours.collect(),
+                }
+            }));
+        }
+        sampling
     }
 
     /// For each new axis, the old axis that it runs along.
@@ -62,6 +90,9 @@ impl Sampling {
 
     /// Where each voxel along new axis `new` lies along its old axis; past the ends, the end itself.
     pub fn neighbours(&self, new: usize) -> Vec<Neighbour> {
+        if let Some(published) = &self.published {
+            return published[new].clone();
+        }
         let old = self.from[new];
         let (scale, offset) = (self.matrix[(old, new)], self.matrix[(old, 3)]);
         (0..self.new_shape[new])
@@ -81,20 +112,36 @@ impl Sampling {
 }
 
 fn neighbour(place: f64, length: usize) -> Neighbour {
+    let mut found = between(place, length);
+    if found.weight > 1.0 - SNAP_VOXELS {
+        found = between(found.high as f64, length);
+    } else if found.weight < SNAP_VOXELS {
+        found.weight = 0.0;
+    }
+    found
+}
+
+/// The voxels that a place lies between; past the ends, the end.
+fn between(place: f64, length: usize) -> Neighbour {
     let last = length.saturating_sub(1);
     let place = place.clamp(0.0, last as f64);
     // Truncated rather than rounded: without SSE4 in the target, rounding is a call.
-    let mut low = place as usize;
-    let mut weight = place - low as f64;
-    if weight > 1.0 - SNAP_VOXELS {
-        (low, weight) = (low + 1, 0.0);
-    } else if weight < SNAP_VOXELS {
-        weight = 0.0;
-    }
+    let low = place as usize;
     Neighbour {
         low,
         high: (low + 1).min(last),
-        weight,
+        weight: place - low as f64,
+    }
+}
+
+impl Neighbour {
+    /// The same along an axis that runs the other way.
+    fn flipped(self, length: usize) -> Neighbour {
+        Neighbour {
+            low: length - 1 - self.low,
+            high: length - 1 - self.high,
+            weight: self.weight,
+        }
     }
 }
 
@@ -239,8 +286,9 @@ impl<'a> Row<'a> {
     }
 }
 
+/// Both products, since `a + (b - a) * weight` would lose a trace of `a` beside a zero.
 fn lerp(a: f64, b: f64, weight: f64) -> f64 {
-    a + (b - a) * weight
+    a * (1.0 - weight) + b * weight
 }
 
 fn strides(shape: [usize; 3]) -> [usize; 3] {

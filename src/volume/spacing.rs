@@ -52,7 +52,7 @@ pub(crate) fn respaced(grid: &Grid, spacing: [f64; 3], anchor: Anchor) -> Grid {
 
     // rotation x (zoom and shear): linear = rotation * upper, upper from the Cholesky factor of linear' linear.
     let rotation = Cholesky::new(linear.transpose() * linear)
-        .and_then(|factor| factor.l().transpose().try_inverse())
+        .and_then(|factor| factor.l().transpose().solve_upper_triangular(&Matrix3::identity()))
         .map_or(linear, |inverse| linear * inverse);
     let new_linear = rotation * Matrix3::from_diagonal(&Vector3::from(target));
     let Some(inverse) = new_linear.try_inverse() else {

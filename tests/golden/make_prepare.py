@@ -52,7 +52,15 @@ CASES = {
     "tiny": ((3, 2, 4), np.diag([1.4, 2.2, 0.7]), "mri", "RAS", (1, 1, 3)),
     "one_slice": ((19, 17, 1), np.diag([0.7, 0.7, 5.0]), "mri", "RAS", (1, 1, 3)),
     "half_way": ((16, 16, 16), np.diag([0.5, 1.5, 1.0]), "mri", "RAS", (1, 1, 2)),
+    # Zeros around the head on axes that keep their spacing: MONAI's coordinates miss the voxels by 1e-14, some planes of
+    # zeros get a trace of their neighbour, and its crop keeps them.
+    "traces": ((181, 17, 12), np.diag([1.0, 1.0, 1.0]), "mri", "RAS", (1, 1, 3)),
+    "traces_flipped": ((176, 19, 21), np.diag([-1.0, -1.0, 3.0]), "mri", "RAS", (1, 1, 3)),
+    "traces_sagittal": ((23, 155, 14), PERMUTED @ np.diag([1.0, 0.5, 1.5]), "pet", "ASR", (1, 1, 3)),
+    "traces_single_precision": ((201, 18, 11), np.diag(np.float32([1 / 3, 0.9375, 1.2]).astype(float)), "mri", "RAS", (1, 1, 3)),
 }
+HEADS = {"traces": (69, 127), "traces_flipped": (84, 149), "traces_sagittal": (47, 123), "traces_single_precision": (30, 150)}
+"""Where along its longest axis the head of such an image lies."""
 
 
 def smooth(shape, rng, sigma):
@@ -60,7 +68,7 @@ def smooth(shape, rng, sigma):
     return (field - field.min()) / max(np.ptp(field), 1e-9)
 
 
-def image(shape, modality, rng):
+def image(shape, modality, rng, head=None):
     """Something like a body: positive inside, with an empty margin on most sides."""
     values = smooth(shape, rng, 1.2)
     if modality == "ct":
@@ -71,6 +79,9 @@ def image(shape, modality, rng):
         margin = 0
     if min(shape) > 8:
         values[:2], values[-3:], values[:, :3], values[:, :, -2:] = (margin,) * 4
+    if head:
+        along = np.moveaxis(values, int(np.argmax(shape)), 0)
+        along[: head[0]], along[head[1] :] = margin, margin
     return values.astype(np.int16)
 
 
@@ -88,7 +99,7 @@ def main():
     told = {}
     for number, (name, (shape, linear, modality, orientation, spacing)) in enumerate(CASES.items()):
         rng = np.random.default_rng(number)
-        source = nib.Nifti1Image(image(shape, modality, rng), affine(linear, [-71.3, 42.7, 10.9]))
+        source = nib.Nifti1Image(image(shape, modality, rng, HEADS.get(name)), affine(linear, [-71.3, 42.7, 10.9]))
         source.set_qform(None, 0)
         path = HERE / f"{name}.nii.gz"
         nib.save(source, path)

@@ -72,7 +72,7 @@ fn told(found: Result<Resolved, ResolveError>) -> String {
             name
         }
         Ok(Resolved::Union { parts, .. }) => format!("union: {}", parts.join(" + ")),
-        Ok(Resolved::Untrained { phrase }) => format!("untrained: {phrase}"),
+        Ok(Resolved::Untrained { phrase, .. }) => format!("untrained: {phrase}"),
         Err(ResolveError::NotAName { .. }) => "not_a_name".into(),
         Err(ResolveError::Ambiguous { .. }) => "ambiguous".into(),
         Err(ResolveError::NotInModality { name, .. }) => format!("not_in_modality: {name}"),
@@ -285,7 +285,19 @@ fn an_untrained_phrase_is_tried_only_where_the_caller_asks_for_it() {
     assert_eq!(
         found,
         Ok(Resolved::Untrained {
-            phrase: "kidney stone".into()
+            phrase: "kidney stone".into(),
+            prompt: "kidney stone".into(),
+            why: "\"kidney stone\" is no class that SAT or the loaded model knows".into(),
+        })
+    );
+    // What SAT knows but this model does not is tried by SAT's name for it, and not called unknown.
+    let found = MINI.resolve("L kidney", Modality::Mri, true);
+    assert_eq!(
+        found,
+        Ok(Resolved::Untrained {
+            phrase: "L kidney".into(),
+            prompt: "left kidney".into(),
+            why: "the model mini does not have \"left kidney\"".into(),
         })
     );
     assert!(matches!(

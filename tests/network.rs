@@ -99,6 +99,29 @@ fn a_file_with_another_hash_is_refused_by_name() {
 }
 
 #[test]
+fn weights_that_no_hash_vouches_for_are_refused_by_name() {
+    let copy = Copy::new();
+    let mut graph = std::fs::read(copy.path("backbone.onnx")).unwrap();
+    graph.extend(b"\x0a\x08location\x12\x0cweights.data");
+    copy.file("backbone.onnx", &graph);
+    std::fs::write(copy.path("weights.data"), b"other weights").unwrap();
+    let error = copy.open().unwrap_err();
+    assert!(matches!(error, ModelError::BadManifest { .. }), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("backbone.onnx takes weights from weights.data"),
+        "{error}"
+    );
+    let hash = Sha256::digest(b"other weights")
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect::<String>();
+    copy.manifest("[files]", &format!("[files]\n\"weights.data\" = \"{hash}\""));
+    assert!(copy.open().is_ok());
+}
+
+#[test]
 fn weights_that_were_left_behind_are_missed_by_name() {
     let copy = Copy::new();
     copy.manifest(

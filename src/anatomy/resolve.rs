@@ -37,10 +37,14 @@ pub enum Resolved {
         /// The model is weak at one of the parts.
         experimental: bool,
     },
-    /// No known class, tried as it stands because the caller asked for that.
+    /// Nothing that the model was taught here, tried because the caller asked for that.
     Untrained {
         /// The phrase, its white space evened out.
         phrase: String,
+        /// What to try it as: the class that it means, where it means one, otherwise the phrase.
+        prompt: String,
+        /// Why it is no target otherwise.
+        why: String,
     },
 }
 
@@ -193,7 +197,7 @@ impl Resolver {
 
     /// The class, or the union of classes, that `segment` takes `phrase` for on a scan of this modality.
     ///
-    /// With `allow_untrained`, a phrase that names no class the model could use here is handed on as it stands.
+    /// With `allow_untrained`, a phrase that names no class the model could use here is handed on all the same.
     ///
     /// ```
     /// use sat_mcp::anatomy::{Catalogue, Offered, Resolved, Resolver};
@@ -205,7 +209,14 @@ impl Resolver {
     pub fn resolve(&self, phrase: &str, modality: Modality, allow_untrained: bool) -> Result<Resolved, ResolveError> {
         let tidy = tidy(phrase)?;
         match self.meaning(&tidy, modality) {
-            Err(_) if allow_untrained => Ok(Resolved::Untrained { phrase: tidy }),
+            Err(error) if allow_untrained => Ok(Resolved::Untrained {
+                why: error.to_string(),
+                prompt: match error {
+                    ResolveError::NotInModality { name, .. } | ResolveError::NotInModel { name, .. } => name,
+                    _ => tidy.clone(),
+                },
+                phrase: tidy,
+            }),
             other => other,
         }
     }

@@ -144,6 +144,11 @@ impl ModelError {
             ModelError::Provider { provider, fault } => {
                 Some(provider.remedy(fault)).filter(|remedy| !remedy.is_empty())
             }
+            ModelError::Run { fault } if ["memory", "alloc"].iter().any(|word| fault.to_lowercase().contains(word)) => Some(
+                "Memory seems to have run out: free some, take --provider cpu, a smaller [cuda] memory_limit_gb, or a model \
+                 with a smaller window."
+                    .to_owned(),
+            ),
             ModelError::Changed { .. } => Some("Start sat-mcp again.".to_owned()),
             _ => None,
         }

@@ -60,6 +60,14 @@ impl ModelFolder {
             })
             .collect::<Result<_, ModelError>>()?;
         stamps.extend(hashed);
+        for graph in [&manifest.text.graph, &manifest.backbone.graph, &manifest.decoder.graph] {
+            let bytes = std::fs::read(path.join(graph)).map_err(|source| unreadable(&path.join(graph), source))?;
+            if let Some(file) = external_files(&bytes).find(|file| !manifest.files.contains_key(file.as_str())) {
+                return Err(bad(format!(
+                    "{graph} takes weights from {file}, for which [files] has no sha256"
+                )));
+            }
+        }
         Ok(ModelFolder {
             path: path.to_owned(),
             sha256: identity(&manifest.files, &text),
@@ -105,6 +113,20 @@ impl ModelFolder {
             path: self.path.clone(),
         })
     }
+}
+
+/// The files that a graph takes weights from: the values of the key `location` of its tensors (ONNX's
+/// `TensorProto.external_data`, pairs of strings), as protobuf writes them.
+fn external_files(graph: &[u8]) -> impl Iterator<Item = String> + '_ {
+    const KEY: &[u8] = b"\x0a\x08location\x12";
+    let pairs = graph.windows(KEY.len()).enumerate().filter(|(_, bytes)| *bytes == KEY);
+    pairs.filter_map(|(at, _)| {
+        let value = &graph[at + KEY.len()..];
+        // File names are shorter than the 128 bytes that need a second byte of length; a longer one is none of ours.
+        let length = usize::from(*value.first()?);
+        let name = value.get(1..1 + length)?;
+        Some(String::from_utf8_lossy(name).into_owned())
+    })
 }
 
 /// What changes when a file is written or replaced. The inode and its change time can't be set back by `touch` or `cp -p`.

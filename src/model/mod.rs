@@ -48,6 +48,11 @@ pub trait Backend: Send {
     /// Prompts to queries; a row depends on its prompt and the modality alone.
     fn queries(&mut self, prompts: &[&str], modality: Modality) -> Result<Queries, ModelError>;
 
+    /// About how long queries of these prompts would take, as far as they are not known yet.
+    fn text_seconds(&mut self, _prompts: &[&str], _modality: Modality) -> f64 {
+        0.0
+    }
+
     /// One window (voxels z fastest, of the manifest's window size) to features and memory.
     fn window(&mut self, image: &[f32]) -> Result<WindowOutput, ModelError>;
 

@@ -46,6 +46,10 @@ impl Network {
                         Err(ModelError::Provider { provider, fault }) => {
                             tracing::info!(%provider, %fault, "does not start, trying the next");
                         }
+                        // Its buffers are made here: a card may be too small for the model.
+                        Err(ModelError::Run { fault }) if provider.on_device() => {
+                            tracing::warn!(%provider, %fault, "has no room for this model, trying the next");
+                        }
                         done => return done,
                     }
                 }
@@ -132,6 +136,10 @@ impl Network {
 impl Backend for Network {
     fn queries(&mut self, prompts: &[&str], modality: Modality) -> Result<Queries, ModelError> {
         self.text.queries(prompts, modality)
+    }
+
+    fn text_seconds(&mut self, prompts: &[&str], modality: Modality) -> f64 {
+        self.text.seconds(prompts, modality)
     }
 
     fn window(&mut self, image: &[f32]) -> Result<WindowOutput, ModelError> {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Most queries that the file keeps: SAT has 498, the rest are phrases that somebody tried. A full file stays as it is.
 const MOST_KEPT: usize = 4096;
@@ -72,18 +73,40 @@ impl TextEncoder {
         Array2::from_shape_vec((prompts.len(), self.width), rows).map_err(failed)
     }
 
+    /// About how long the queries of `prompts` would take: nothing for those that are known. One of the others is encoded to
+    /// see.
+    pub fn seconds(&mut self, prompts: &[&str], modality: Modality) -> f64 {
+        let is_known = |text: &&str| self.known.rows.contains_key(&(modality, (*text).to_owned()));
+        let unknown: Vec<&str> = prompts.iter().copied().filter(|text| !is_known(text)).collect();
+        let Some(first) = unknown.first() else { return 0.0 };
+        let mut timed = || {
+            let began = Instant::now();
+            self.started()?;
+            let start = began.elapsed();
+            self.queries(&[first], modality)?;
+            Ok::<_, ModelError>((start, began.elapsed() - start))
+        };
+        timed().map_or(f64::INFINITY, |(start, text)| {
+            (start + text * unknown.len() as u32).as_secs_f64()
+        })
+    }
+
     /// Encodes a prompt and forgets it.
     pub fn prove(&mut self) -> Result<(), ModelError> {
         self.encode("brain", Modality::Mri).map(drop)
     }
 
+    fn started(&mut self) -> Result<&mut Session, ModelError> {
+        Ok(match &mut self.session {
+            Some(session) => session,
+            none => none.insert(start(&self.runtime, &self.graph, self.threads, self.width)?),
+        })
+    }
+
     fn encode(&mut self, prompt: &str, modality: Modality) -> Result<Vec<f32>, ModelError> {
         let tokens = self.tokenizer.encode(&[prompt])?;
         let width = self.width;
-        let session = match &mut self.session {
-            Some(session) => session,
-            none => none.insert(start(&self.runtime, &self.graph, self.threads, width)?),
-        };
+        let session = self.started()?;
         let shape = [1, tokens.length];
         let outputs = session
             .run(ort::inputs![

@@ -131,6 +131,15 @@ impl<'a> Blend<'a> {
             let passed = keep.saturating_sub(waiting.first).min(waiting.layers.len());
             waiting.layers[..passed].fill(None);
         }
+        // Its embeddings go with its last layer: there are windows times classes of them.
+        for window in &mut self.windows {
+            if window
+                .as_ref()
+                .is_some_and(|waiting| waiting.layers.iter().all(Option::is_none))
+            {
+                *window = None;
+            }
+        }
     }
 
     fn close_block(&self, first: usize, block: &mut [Making], end: usize) {

@@ -107,7 +107,9 @@ pub fn segment(
     cancel: &Cancel,
 ) -> Result<Segmentation, SegmentError> {
     let mut spent = Spent::default();
-    let queries = timed(&mut spent.text, || encode(backend, search.prompts, search.modality))?;
+    let queries = timed(&mut spent.text, || {
+        encode(backend, search.prompts, search.modality, cancel)
+    })?;
     if let Some(seen) = cache.take(search.key) {
         let found = again(search, backend, &seen, &queries, &mut spent, cancel);
         cache.put(search.key, seen);
@@ -116,6 +118,9 @@ pub fn segment(
     let prepared = timed(&mut spent.prepare, || {
         prepare(search.volume, search.modality, search.how)
     })?;
+    if cancel.is_cancelled() {
+        return Err(SegmentError::Cancelled); // a window may take a minute
+    }
     let tiling = Tiling::new(prepared.shape(), search.window);
     let walk = Walk {
         search,
@@ -167,9 +172,28 @@ fn again(
     })
 }
 
-fn encode(backend: &mut dyn Backend, prompts: &[Prompt], modality: Modality) -> Result<Queries, ModelError> {
-    let texts: Vec<&str> = prompts.iter().map(|prompt| prompt.text.as_str()).collect();
-    backend.queries(&texts, modality)
+/// Prompts encoded between two looks at whether anybody still waits.
+const PROMPTS_AT_ONCE: usize = 16;
+
+fn encode(
+    backend: &mut dyn Backend,
+    prompts: &[Prompt],
+    modality: Modality,
+    cancel: &Cancel,
+) -> Result<Queries, SegmentError> {
+    let mut queries = backend.queries(&[], modality)?;
+    for some in prompts.chunks(PROMPTS_AT_ONCE) {
+        if cancel.is_cancelled() {
+            return Err(SegmentError::Cancelled);
+        }
+        let rows = backend.queries(&texts(some), modality)?;
+        queries.append(ndarray::Axis(0), rows.view()).map_err(mismatch)?;
+    }
+    Ok(queries)
+}
+
+fn texts(prompts: &[Prompt]) -> Vec<&str> {
+    prompts.iter().map(|prompt| prompt.text.as_str()).collect()
 }
 
 fn thresholds(prompts: &[Prompt]) -> Vec<f32> {
@@ -214,15 +238,12 @@ impl Walk<'_> {
             let began = Instant::now();
             let output = backend.window(&self.voxels(window))?;
             let took = began.elapsed();
-            if !self.search.next.is_empty() && self.is_worth_it(&output, took, spent.text) {
-                let next = timed(&mut spent.text, || {
-                    encode(backend, self.search.next, self.search.modality)
-                })?;
+            spent.network += took;
+            if let Some(next) = timed(&mut spent.text, || self.next_queries(backend, &output, took))? {
                 queries.append(ndarray::Axis(0), next.view()).map_err(mismatch)?;
                 thresholds.extend(self.search.next.iter().map(|prompt| prompt.threshold));
             }
-            let embeddings = backend.mask_embeddings(&output.memory, &queries)?;
-            spent.network += began.elapsed();
+            let embeddings = timed(&mut spent.network, || backend.mask_embeddings(&output.memory, &queries))?;
             first = Some((window, output, embeddings));
         }
 
@@ -304,20 +325,42 @@ impl Walk<'_> {
         patch(self.prepared.voxels(), self.prepared.shape(), start, self.search.window)
     }
 
+    /// Queries for what may be asked for next, where finding it is wanted. Nobody asked for it: what goes wrong with it is
+    /// no fault of the request.
+    fn next_queries(
+        &self,
+        backend: &mut dyn Backend,
+        output: &WindowOutput,
+        network: Duration,
+    ) -> Result<Option<Queries>, SegmentError> {
+        let next = self.search.next;
+        if next.is_empty() || !self.is_worth_it(backend, output, network) {
+            return Ok(None);
+        }
+        match encode(backend, next, self.search.modality, self.cancel) {
+            Ok(queries) => Ok(Some(queries)),
+            Err(SegmentError::Cancelled) => Err(SegmentError::Cancelled),
+            Err(error) => {
+                tracing::warn!(%error, "what may be asked for next cannot be found ahead");
+                Ok(None)
+            }
+        }
+    }
+
     /// Whether to find what was not asked for, when the first window took the network so long.
-    fn is_worth_it(&self, output: &WindowOutput, network: Duration, text: Duration) -> bool {
+    fn is_worth_it(&self, backend: &mut dyn Backend, output: &WindowOutput, network: Duration) -> bool {
         match self.search.ahead {
             Ahead::On => true,
             Ahead::Off => false,
             Ahead::WhereCheap => {
-                let (asked, more) = (self.search.prompts.len(), self.search.next.len());
+                let next = self.search.next;
                 let voxels = self.search.window.iter().product::<usize>();
                 let threads = rayon::current_num_threads();
-                let a_voxel = kernel::seconds_a_voxel(output.width(voxels), more) / threads as f64;
-                // Blending comes with every window, texts once; those that are known already cost nothing.
+                let a_voxel = kernel::seconds_a_voxel(output.width(voxels), next.len()) / threads as f64;
+                let room = CHEAP * network.as_secs_f64() - BEYOND_BLENDING * a_voxel * voxels as f64;
+                // Blending comes with every window, texts once.
                 let windows = self.tiling.windows().len() as f64;
-                let texts = text.as_secs_f64() / asked.max(1) as f64 * more as f64 / windows;
-                BEYOND_BLENDING * a_voxel * voxels as f64 + texts < CHEAP * network.as_secs_f64()
+                room > 0.0 && backend.text_seconds(&texts(next), self.search.modality) / windows < room
             }
         }
     }

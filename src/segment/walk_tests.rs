@@ -17,6 +17,8 @@ struct Fake {
     device: bool,
     /// The window whose features are spoilt.
     spoilt: Option<u32>,
+    /// A prompt that cannot be encoded.
+    unspeakable: Option<&'static str>,
 }
 
 impl Backend for Fake {
@@ -26,6 +28,12 @@ impl Backend for Fake {
 
     fn queries(&mut self, prompts: &[&str], _modality: Modality) -> Result<Queries, ModelError> {
         self.prompts += prompts.len() as u32;
+        if let Some(prompt) = prompts.iter().find(|prompt| Some(**prompt) == self.unspeakable) {
+            return Err(ModelError::Prompt {
+                prompt: (*prompt).to_owned(),
+                fault: "no such token".into(),
+            });
+        }
         let letter = |text: &str, n: usize| f32::from(text.as_bytes()[n % text.len()] % 16) / 4.0 - 2.0;
         Ok(Array2::from_shape_fn((prompts.len(), WIDTH), |(row, n)| {
             letter(prompts[row], n)
@@ -219,4 +227,36 @@ fn a_run_that_is_cancelled_stops_before_the_next_window() {
         assert!(matches!(stopped, Err(SegmentError::Cancelled)));
         assert!(backend.windows <= 4, "{} windows", backend.windows);
     }
+}
+
+#[test]
+fn a_run_that_nobody_waits_for_asks_the_network_nothing() {
+    let (mut backend, cancel) = (Fake::default(), Cancel::new());
+    cancel.cancel();
+    let search = Search {
+        volume: &volume(),
+        modality: Modality::Ct,
+        how: &how(),
+        window: WINDOW,
+        prompts: &prompts(&["liver"]),
+        next: &[],
+        ahead: Ahead::Off,
+        key: "image",
+    };
+    let stopped = segment(&search, &mut backend, &mut FeatureCache::default(), &Silent, &cancel);
+    assert!(matches!(stopped, Err(SegmentError::Cancelled)));
+    assert_eq!((backend.windows, backend.prompts), (0, 0));
+}
+
+#[test]
+fn a_name_that_nobody_asked_for_and_that_cannot_be_encoded_does_no_harm() {
+    let mut backend = Fake {
+        unspeakable: Some("spleen"),
+        ..Fake::default()
+    };
+    let none = &mut FeatureCache::default();
+    let found = search(&mut backend, none, Ahead::On, &["liver"], &["aorta", "spleen"]).unwrap();
+    assert_eq!((found.masks.len(), found.next.len()), (1, 0));
+    let asked = search(&mut backend, none, Ahead::On, &["spleen"], &[]);
+    assert!(matches!(asked, Err(SegmentError::Model(ModelError::Prompt { .. }))));
 }

@@ -124,12 +124,15 @@ pub struct Warning {
 }
 
 /// What really ran.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Execution {
     /// Execution provider of the network.
     pub provider: String,
     /// Numeric precision of the network.
     pub precision: String,
+    /// What ran the query decoder, where that was not the provider: a device may lack one of its operations or the room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoder: Option<String>,
     /// Windows the image needed.
     pub windows: u32,
     /// Whether the masks were already there.

@@ -53,7 +53,7 @@ impl From<SegmentError> for Fault {
         match error {
             SegmentError::Prepare(error) => error.into(),
             SegmentError::Model(error) => error.into(),
-            SegmentError::Cancelled => Fault::new(Code::Cancelled, "The run was cancelled; nothing was kept."),
+            SegmentError::Cancelled => Fault::new(Code::Cancelled, "The run was cancelled: there is no result."),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The masks of a plan: those that were kept, and one pass of the network for the others.
 
-use super::plan::{Piece, Plan, piece};
-use super::{Code, Fault, Service};
-use crate::segment::{Cancel, FoundMask, Preparation, Progress, Prompt, Search, segment};
+use super::plan::{FORMAT, Piece, Plan, piece};
+use super::{Fault, Service, paths};
+use crate::segment::{Cancel, FoundMask, Preparation, Progress, Prompt, Search, SegmentError, segment};
 use crate::store::{KeptMask, MaskKey};
 use std::collections::HashMap;
 
@@ -12,6 +12,8 @@ pub(super) struct Masks {
     pub windows: u32,
     pub provider: String,
     pub precision: String,
+    /// What ran the query decoder, where that was something else.
+    pub decoder: Option<String>,
     /// Whether all were kept from earlier.
     pub cached: bool,
 }
@@ -31,10 +33,10 @@ impl Service {
             .map(|piece| self.store.kept_mask(&key(plan, piece), &grid))
             .collect();
         let missing: Vec<usize> = (0..pieces.len()).filter(|i| found[*i].is_none()).collect();
-        let (mut provider, mut precision) = ("none".to_owned(), plan.precision);
+        let (mut provider, mut precision, mut decoder) = ("none".to_owned(), plan.precision, None);
         if !missing.is_empty() {
             if cancel.is_cancelled() {
-                return Err(Fault::new(Code::Cancelled, "The run was cancelled before it began."));
+                return Err(SegmentError::Cancelled.into());
             }
             let asked: Vec<&Piece> = missing.iter().map(|i| &pieces[*i]).collect();
             let next = self.next_pieces(plan, pieces);
@@ -42,6 +44,7 @@ impl Service {
             let mut engine = engine.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             let engine = &mut *engine;
             (provider, precision) = (engine.network.provider().to_string(), engine.network.precision());
+            decoder = Some(engine.network.decoder_provider().to_string()).filter(|other| *other != provider);
             let manifest = plan.folder.manifest();
             let how = Preparation {
                 orientation: plan.orientation,
@@ -60,7 +63,8 @@ impl Service {
                 ahead: self.settings.ahead,
                 key: &image_key(plan),
             };
-            let made = segment(&search, &mut engine.network, &mut engine.features, progress, cancel)?;
+            let made = segment(&search, &mut engine.network, &mut engine.features, progress, cancel)
+                .map_err(|error| about(error, &plan.image.uri))?;
             tracing::debug!(spent = ?made.spent, ahead = made.next.len(), "segmented");
             for (piece, mask) in next.iter().zip(made.next) {
                 self.keep(plan, piece, &kept(mask, made.windows));
@@ -79,6 +83,7 @@ impl Service {
             windows,
             provider,
             precision: precision.to_string(),
+            decoder,
             cached: missing.is_empty(),
         })
     }
@@ -103,6 +108,16 @@ impl Service {
     }
 }
 
+/// What is wrong with an image is told with its name: a caller may have several under way.
+fn about(error: SegmentError, image: &str) -> Fault {
+    let names_image = matches!(error, SegmentError::Prepare(_));
+    let mut fault = Fault::from(error);
+    if names_image {
+        fault.message = format!("{}: {}", paths::shown(image), fault.message);
+    }
+    fault
+}
+
 fn prompt(piece: &Piece) -> Prompt {
     Prompt {
         text: piece.prompt.clone(),
@@ -120,6 +135,7 @@ fn kept(found: FoundMask, windows: u32) -> KeptMask {
 
 fn key(plan: &Plan, piece: &Piece) -> MaskKey {
     MaskKey {
+        format: FORMAT,
         image: plan.image.sha256.clone(),
         model: plan.folder.sha256().to_owned(),
         modality: plan.image.modality.as_str().to_owned(),

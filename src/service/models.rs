@@ -154,6 +154,8 @@ impl Service {
     pub(super) fn network(&self, folder: &ModelFolder, numeric: NumericClass) -> Result<Arc<Mutex<Engine>>, Fault> {
         let mut loaded = self.loaded.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(same) = loaded.as_ref().filter(|loaded| loaded.sha256 == folder.sha256()) {
+            // Weights are mapped and the text encoder may start later: what lies there must still be what was checked.
+            folder.check_unchanged()?;
             return Ok(same.engine.clone());
         }
         // The old one goes first: two models may not fit.

@@ -24,6 +24,12 @@ impl Access {
     }
 }
 
+/// A file URI as the path that people write.
+pub(super) fn shown(uri: &str) -> String {
+    let path = url::Url::parse(uri).ok().and_then(|url| url.to_file_path().ok());
+    path.map_or_else(|| uri.to_owned(), |path| path.display().to_string())
+}
+
 /// A reader's error as a fault: `not_found` where there is no such file, `otherwise` for the rest.
 pub(super) fn read_fault(error: ReadError, otherwise: Code) -> Fault {
     let code = if matches!(error, ReadError::NotFound { .. }) {

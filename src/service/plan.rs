@@ -7,6 +7,8 @@ use crate::model::{ModelFolder, NumericClass, Precision};
 use crate::service::models;
 use crate::volume::{AxisCode, Modality, Volume};
 
+/// The way of computing results: grows when another mask may come of the same request, so that what is kept is not taken for it.
+pub(super) const FORMAT: u32 = 2;
 /// Most characters of a target.
 const MOST_CHARACTERS: usize = 200;
 /// Most targets of a request.
@@ -37,8 +39,8 @@ pub(super) struct Target {
     pub composed_of: Option<Vec<String>>,
     /// What the network is asked for.
     pub pieces: Vec<Piece>,
-    /// Whether the model was never taught it.
-    pub untrained: bool,
+    /// Why it is an experiment, where the model was never taught it.
+    pub untrained: Option<String>,
 }
 
 /// One prompt for the network.
@@ -256,21 +258,21 @@ fn target(folder: &ModelFolder, asked: &str, resolved: Resolved, modality: Modal
             pieces: vec![piece(&name)],
             name,
             composed_of: None,
-            untrained: false,
+            untrained: None,
         },
         Resolved::Union { phrase, parts, .. } => Target {
             asked: asked.to_owned(),
             name: phrase,
             pieces: parts.iter().map(|part| piece(part)).collect(),
             composed_of: Some(parts),
-            untrained: false,
+            untrained: None,
         },
-        Resolved::Untrained { phrase } => Target {
+        Resolved::Untrained { phrase, prompt, why } => Target {
             asked: asked.to_owned(),
-            pieces: vec![piece(&phrase)],
+            pieces: vec![piece(&prompt)],
             name: phrase,
             composed_of: None,
-            untrained: true,
+            untrained: Some(why),
         },
     }
 }
@@ -297,10 +299,10 @@ fn result_id(
 ) -> String {
     let asked: Vec<(&str, &str, bool)> = targets
         .iter()
-        .map(|target| (target.asked.as_str(), target.name.as_str(), target.untrained))
+        .map(|target| (target.asked.as_str(), target.name.as_str(), target.untrained.is_some()))
         .collect();
     let of = serde_json::json!({
-        "format": 1,
+        "format": FORMAT,
         "image": image.sha256,
         "modality": image.modality,
         "model": folder.sha256(),

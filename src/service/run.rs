@@ -5,9 +5,17 @@ use super::found::{Measured, distinct_pieces, measured};
 use super::plan::Plan;
 use super::warnings::warnings;
 use super::{Code, Execution, Fault, MaskAnswer, RunStatus, SegmentAnswer, SegmentRequest, Service};
-use crate::segment::{Cancel, Progress, Step};
+use crate::segment::{Cancel, Progress, SegmentError, Step};
 use std::collections::HashMap;
 use std::time::Instant;
+
+/// An error where nobody waits any more.
+fn heed(cancel: &Cancel) -> Result<(), Fault> {
+    match cancel.is_cancelled() {
+        true => Err(SegmentError::Cancelled.into()),
+        false => Ok(()),
+    }
+}
 
 impl Service {
     /// The `segment` tool: [`Service::plan`], then [`Service::run`].
@@ -34,16 +42,17 @@ impl Service {
             total,
             sentence: "measuring and writing the masks".into(),
         });
+        heed(cancel)?;
         let found = measured(&plan, &masks.of_piece);
+        heed(cancel)?;
         let draft = self.store.begin(&plan.result_id)?;
         let written = files::write(draft.path(), &plan, &found)?;
-        if cancel.is_cancelled() {
-            return Err(Fault::new(Code::Cancelled, "The run was cancelled; nothing was kept."));
-        }
+        heed(cancel)?;
         let mut answer = answer(&plan, found, written);
         answer.execution = Execution {
             provider: masks.provider.clone(),
             precision: masks.precision.clone(),
+            decoder: masks.decoder.clone(),
             windows: masks.windows,
             cached: masks.cached,
             seconds: seconds(began),
@@ -96,6 +105,7 @@ impl Service {
             execution: Execution {
                 provider: self.settings.provider.to_string(),
                 precision: plan.precision.to_string(),
+                decoder: None,
                 windows: 0,
                 cached: false,
                 seconds: 0.0,
@@ -172,13 +182,7 @@ fn answer(plan: &Plan, found: Vec<(String, Measured)>, written: Written) -> Segm
         labelmap: written.labelmap,
         preview: written.preview,
         warnings: warnings(plan, &by_name),
-        execution: Execution {
-            provider: String::new(),
-            precision: String::new(),
-            windows: 0,
-            cached: false,
-            seconds: 0.0,
-        },
+        execution: Execution::default(),
         eta_s: None,
     }
 }

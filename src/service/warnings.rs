@@ -6,9 +6,12 @@ use super::plan::{Plan, Target};
 use crate::measure::Status;
 use std::collections::HashMap;
 
+/// An image shorter than this share of a window along one of its axes is mostly padding to the network.
+const LITTLE: f64 = 1.0 / 8.0;
+
 /// Warnings of a result, each once.
 pub(super) fn warnings(plan: &Plan, found: &HashMap<&str, &Measured>) -> Vec<Warning> {
-    let mut warnings: Vec<Warning> = Vec::new();
+    let mut warnings: Vec<Warning> = small_image(plan).into_iter().collect();
     let mut warn = |target: &Target, code: &str, message: String| {
         let warning = Warning {
             code: code.into(),
@@ -21,8 +24,8 @@ pub(super) fn warnings(plan: &Plan, found: &HashMap<&str, &Measured>) -> Vec<War
     };
     for target in &plan.targets {
         let name = &target.name;
-        if target.untrained {
-            let message = format!("SAT was never taught {name:?}: whatever was found is an experiment, not a finding.");
+        if let Some(why) = &target.untrained {
+            let message = format!("{name}: {why}. Whatever was found is an experiment, not a finding.");
             warn(target, "untrained_target", message);
         }
         for piece in &target.pieces {
@@ -70,4 +73,24 @@ pub(super) fn warnings(plan: &Plan, found: &HashMap<&str, &Measured>) -> Vec<War
         }
     }
     warnings
+}
+
+fn small_image(plan: &Plan) -> Option<Warning> {
+    let manifest = plan.folder.manifest();
+    let (grid, _) = plan.volume.grid().reoriented(plan.orientation);
+    let (shape, spacing) = (grid.shape(), grid.spacing());
+    let image = [0, 1, 2].map(|axis| shape[axis] as f64 * spacing[axis]);
+    let window = [0, 1, 2].map(|axis| manifest.window.size[axis] as f64 * manifest.preparation.spacing_mm[axis]);
+    let small = (0..3).any(|axis| image[axis] < LITTLE * window[axis]);
+    let said = |mm: [f64; 3]| mm.map(|mm| format!("{mm:.0}")).join(" x ");
+    small.then(|| Warning {
+        code: "small_image".into(),
+        message: format!(
+            "The image reaches over {} mm only. The network looks at {} mm at a time and sees mostly padding here: masks may be \
+             poor.",
+            said(image),
+            said(window)
+        ),
+        target: None,
+    })
 }

@@ -1,15 +1,18 @@
 //! Masks kept for later questions about the same image.
 
-use super::{KEPT, Store, StoreError};
+use super::{KEPT, PARTIAL, Store, StoreError};
 use crate::volume::{Grid, PackedMask};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// What a kept mask is a function of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaskKey {
+    /// The way of computing masks, a number that grows when another mask may come of the same.
+    pub format: u32,
     /// Hash of the image's voxels and affine.
     pub image: String,
     /// The model's sha256.
@@ -70,15 +73,29 @@ impl Store {
             return None;
         }
         match PackedMask::decode(grid.clone(), packed) {
-            Ok(mask) => Some(KeptMask {
-                mask,
-                mean_probability: header.mean_probability,
-                windows: header.windows,
-            }),
+            Ok(mask) => {
+                self.touch_masks(key);
+                Some(KeptMask {
+                    mask,
+                    mean_probability: header.mean_probability,
+                    windows: header.windows,
+                })
+            }
             Err(error) => {
                 tracing::warn!(%error, "a kept mask is damaged and will be made again");
                 None
             }
+        }
+    }
+
+    /// Pruning goes by the last use. Where the time can't be set, it goes by the last mask that was added.
+    fn touch_masks(&self, key: &MaskKey) {
+        let folder = self
+            .kept_path(key)
+            .ok()
+            .and_then(|path| path.parent().map(Path::to_owned));
+        if let Some(folder) = folder {
+            let _ = std::fs::File::open(folder).and_then(|folder| folder.set_modified(SystemTime::now()));
         }
     }
 
@@ -103,7 +120,10 @@ impl Store {
             windows: kept.windows,
             blake3: blake3::hash(&packed).to_hex().to_string(),
         };
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(not_writable)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(PARTIAL)
+            .tempfile_in(folder)
+            .map_err(not_writable)?;
         serde_json::to_writer(&mut file, &header).map_err(|error| not_writable(error.into()))?;
         file.write_all(b"\n").map_err(not_writable)?;
         file.write_all(&packed).map_err(not_writable)?;

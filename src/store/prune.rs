@@ -77,8 +77,9 @@ pub(super) fn remove_folder(root: &Path, folder: &Path) -> Result<(), StoreError
 
 /// Deletes what runs that were cut off left behind.
 pub(super) fn clear_partial(root: &Path) {
-    let entries = std::fs::read_dir(root)
-        .into_iter()
+    let folders = std::iter::once(root.to_owned()).chain(folders_in(&root.join(KEPT)));
+    let entries = folders
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()));
     for path in entries.filter(|path| {

@@ -21,7 +21,9 @@ pub(super) fn places(old: &Grid, new: &Grid) -> [Vec<f64>; 3] {
         // to_norm_affine: normalize(from) @ matrix @ inv(normalize(to))
         let row = [0, 1, 2].map(|column| from[axis].scale * matrix[(axis, column)]);
         let slope = row[axis] * to[axis].inverse_scale();
-        let shift = (0..3).map(|column| row[column] * to[column].inverse_shift()).sum::<f64>()
+        let shift = (0..3)
+            .map(|column| row[column] * to[column].inverse_shift())
+            .sum::<f64>()
             + (from[axis].scale * matrix[(axis, 3)] + from[axis].shift);
         let length = old.shape()[axis] as f64;
         linspace(new.shape()[axis])

@@ -209,6 +209,7 @@ fn answer(plan: &FakePlan, status: RunStatus) -> SegmentAnswer {
         execution: Execution {
             provider: "cpu".into(),
             precision: "fp32".into(),
+            decoder: None,
             windows: 1,
             cached: false,
             seconds: 0.1,

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,7 +80,9 @@ class Table:
 def machine() -> str:
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.processor())
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return f"{cpu}, {os.cpu_count()} processors, {memory / 1e9:.0f} GB, {platform.system()}; no GPU was at hand"
+    card = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    gpu = subprocess.run(card, capture_output=True, text=True).stdout.strip() if shutil.which(card[0]) else ""
+    return f"{cpu}, {os.cpu_count()} processors, {memory / 1e9:.0f} GB, {platform.system()}; {gpu or 'no GPU'}, nothing here runs on one"
 
 
 def gb(n: float) -> str:
@@ -91,6 +95,8 @@ def ratio(ours: float, theirs: float) -> str:
 
 def whole(ours: dict, theirs: dict, table: Table, what: str) -> None:
     first = ours["figures"]["first"]
+    if first["windows"] != theirs["windows"]:
+        raise SystemExit(f"{first['windows']} windows against {theirs['windows']}: the two sides did not do the same")
     table.row(what, "wall s", f"{first['wall_s']:.1f}", f"{theirs['wall_s']:.1f}", ratio(first["wall_s"], theirs["wall_s"]))
     table.row("", "CPU s", f"{first['cpu_s']:.1f}", f"{theirs['cpu_s']:.1f}", ratio(first["cpu_s"], theirs["cpu_s"]))
     peak = first["memory"]["peak"]
@@ -112,6 +118,12 @@ def write(out: Path, tables: list[Table]) -> None:
     kept |= {table.title: str(table) for table in tables}
     head = "# Benchmarks\n\nMade by `make bench`: both sides on the same weights and volumes, one after the other. Ratios are ours to theirs.\n"
     out.write_text("\n".join([head, *kept.values()]), encoding="utf-8")
+
+
+def version() -> str:
+    """What the random models are made by: others are made when that changes."""
+    sources = sorted([*(CHECKOUT / "tools" / "sat_tools").glob("*.py"), CHECKOUT / "benches" / "models.py"])
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:8]
 
 
 def main() -> None:
@@ -144,7 +156,7 @@ def main() -> None:
     if "nano" in wanted:
         from models import nano
 
-        model = nano(args.work / "nano")
+        model = nano(args.work / f"nano-{version()}")
         table = Table("SAT-Nano, random weights, one window of 288 x 288 x 96", ["", "wall s", "CPU s", "CPU ratio", "peak GB"])
         plain = one_line([sys.executable, CHECKOUT / "benches" / "plain_runtime.py", model / "backbone.onnx"])
         table.row("ONNX Runtime as it comes", f"{plain['wall_s']:.1f}", f"{plain['cpu_s']:.1f}", "1", gb(plain["peak"]))
@@ -166,12 +178,15 @@ def main() -> None:
     if "body" in wanted:
         from models import wide
 
-        model, image = wide(args.work / "wide"), body(args.work / "body.nii.gz", BODY)
+        model, image = wide(args.work / f"wide-{version()}"), body(args.work / "body.nii.gz", BODY)
         columns = ["", "", "sat-mcp, cpu", f"PyTorch fp32, {PUBLISHED_TARGETS} targets", "ratio"]
         table = Table("A network of sat-mini's width with SAT's windows on 410 x 410 x 200, 16 windows", columns)
         theirs = one_line([*reference, "search", "--model", model, "--image", image, "--targets", PUBLISHED_TARGETS])
         few = run(model, "--image", image, "--targets", PUBLISHED_TARGETS, "--cache", 10**11)
         whole(few, theirs, table, f"{PUBLISHED_TARGETS} targets")
+        voxels = few["figures"]["first"]["voxels"], theirs["voxels"]
+        if abs(voxels[0] - voxels[1]) > 1e-4 * voxels[1]:
+            raise SystemExit(f"{voxels[0]} voxels in our masks, {voxels[1]} in theirs")
         first, second = few["figures"]["first"], few["figures"]["second"]
         table.row("second question (features kept)", "wall s", f"{second['wall_s']:.1f}", "", f"{second['wall_s'] / first['wall_s']:.3f} of the first")
         idle = run(model, "--windows", 10)["figures"]
@@ -188,6 +203,7 @@ def main() -> None:
             f"{gb(beyond)} GB; their masks are {gb(figures['mask_bytes'])} GB of compressed bits, {figures['found']} of them not empty."
         )
         table.note("With 497 targets: " + shares(figures) + ".")
+        table.note(f"The masks of the {PUBLISHED_TARGETS} targets hold {voxels[0]:,} voxels here and {voxels[1]:,} there.")
         growth = " ".join(gb(window["memory"]["now"]) for window in idle)
         table.note(f"Memory after each of ten windows, GB: {growth}.")
         tables.append(table)
@@ -195,7 +211,7 @@ def main() -> None:
     if "nano-body" in wanted:
         from models import nano
 
-        model, image = nano(args.work / "nano"), body(args.work / "body.nii.gz", BODY)
+        model, image = nano(args.work / f"nano-{version()}"), body(args.work / "body.nii.gz", BODY)
         fast = {"library": args.openvino, "provider": "openvino"} if args.openvino else {}
         precision = ["--openvino-precision", "bf16"] if args.openvino else []
         table = Table("SAT-Nano, random weights, 497 targets on 410 x 410 x 200, 16 windows", ["", "wall s", "CPU s", "peak GB", "peak of the network alone, GB"])

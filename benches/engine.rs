@@ -141,6 +141,7 @@ fn search(
             "network_s": spent.network.as_secs_f64(),
             "masks_s": spent.masks.as_secs_f64(),
             "windows": made.windows,
+            "voxels": made.masks.iter().map(|found| found.mask.count()).sum::<u64>(),
             "found": made.masks.iter().filter(|found| !found.mask.is_empty()).count(),
             "mask_bytes": made.masks.iter().map(|found| found.mask.bytes()).sum::<usize>(),
             "memory": memory(),

@@ -39,13 +39,13 @@ class Prepared:
     """Of the resampled image before the crop."""
 
 
-def prepare(path: Path, modality: str, orientation: str = "RAS") -> Prepared:
+def prepare(path: Path, modality: str, orientation: str = "RAS", spacing: tuple[float, ...] = (1, 1, 3)) -> Prepared:
     load = Compose(
         [
             LoadImage(),
             EnsureChannelFirst(),
             Orientation(axcodes=orientation),
-            Spacing(pixdim=(1, 1, 3), mode="bilinear"),
+            Spacing(pixdim=spacing, mode="bilinear"),
         ]
     )
     whole = load(str(path))

@@ -152,7 +152,11 @@ pub fn prepare(volume: &Volume, modality: Modality, how: &Preparation) -> Result
 
     let sampling = Sampling::published(volume.grid(), &turn, &turned, &whole);
     let mut voxels = resample(volume.voxels(), &sampling);
-    let (crop, cropped) = foreground(&voxels, shape).ok_or(PrepareError::NothingAboveZero)?;
+    let mut found = foreground(&voxels, shape).ok_or(PrepareError::NothingAboveZero)?;
+    if !sampling.is_straight() {
+        found = traced(volume.voxels(), &sampling, shape, found);
+    }
+    let (crop, cropped) = found;
     keep_box(&mut voxels, shape, crop, cropped);
     let window = match modality {
         Modality::Ct => how.ct_window,
@@ -194,6 +198,36 @@ fn foreground(voxels: &[f32], [_, ny, nz]: [usize; 3]) -> Option<([usize; 3], [u
         })
         .reduce(|| None, join);
     bounds.map(|(min, max)| (min, [0, 1, 2].map(|axis| max[axis] - min[axis] + 1)))
+}
+
+/// The box as MONAI sees it in an image whose axes lean a little: a plane of zeros beside the foreground belongs to it where
+/// any of its voxels lies a trace towards the foreground, and not where none does.
+fn traced(
+    source: &[f32],
+    sampling: &Sampling,
+    shape: [usize; 3],
+    (min, cropped): ([usize; 3], [usize; 3]),
+) -> ([usize; 3], [usize; 3]) {
+    let max = [0, 1, 2].map(|axis| min[axis] + cropped[axis] - 1);
+    // One more plane on each side, within the image.
+    let low = min.map(|n| n.saturating_sub(1));
+    let high = [0, 1, 2].map(|axis| (max[axis] + 1).min(shape[axis] - 1));
+    let is_seen = |axis: usize, n: usize| {
+        let [a, b] = [(axis + 1) % 3, (axis + 2) % 3];
+        (low[a]..=high[a]).into_par_iter().any(|i| {
+            (low[b]..=high[b]).any(|j| {
+                let mut voxel = [n; 3];
+                (voxel[a], voxel[b]) = (i, j);
+                sampling.at(source, voxel) > 0.0
+            })
+        })
+    };
+    let first = [0, 1, 2].map(|axis| (low[axis]..=max[axis]).find(|n| is_seen(axis, *n)).unwrap_or(min[axis]));
+    let last = [0, 1, 2].map(|axis| {
+        let mut planes = (first[axis]..=high[axis]).rev();
+        planes.find(|n| is_seen(axis, *n)).unwrap_or(max[axis])
+    });
+    (first, [0, 1, 2].map(|axis| last[axis] - first[axis] + 1))
 }
 
 /// Cuts an array (last axis fastest) down to a box, within the memory that it has.

@@ -8,32 +8,75 @@
 
 use super::grid::Grid;
 
-/// For each axis of `new`, the places of its voxels along the same axis of `old`, in voxels. The grids' axes must run
-/// along each other.
-pub(super) fn places(old: &Grid, new: &Grid) -> [Vec<f64>; 3] {
-    if old == new {
-        return old.shape().map(|length| (0..length).map(|n| n as f64).collect());
-    }
-    let solved = old.affine().lu().solve(new.affine());
-    let matrix = solved.unwrap_or_else(|| old.inverse() * new.affine());
-    let (from, to) = (old.shape().map(Unit::of), new.shape().map(Unit::of));
-    [0, 1, 2].map(|axis| {
+/// The places of one grid's voxels in another, whose axes run along the same ones.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    /// From the new grid's coordinates (-1 to 1) to the old grid's, row by row.
+    slopes: [[f64; 3]; 3],
+    shifts: [f64; 3],
+    /// The coordinates of the new grid's voxels along each axis.
+    coordinates: [Vec<f64>; 3],
+    old_shape: [usize; 3],
+    /// The grids are one and the same, and MONAI leaves the image alone.
+    same: bool,
+}
+
+impl Places {
+    pub fn new(old: &Grid, new: &Grid) -> Places {
+        let solved = old.affine().lu().solve(new.affine());
+        let matrix = solved.unwrap_or_else(|| old.inverse() * new.affine());
+        let (from, to) = (old.shape().map(Unit::of), new.shape().map(Unit::of));
         // to_norm_affine: normalize(from) @ matrix @ inv(normalize(to))
-        let row = [0, 1, 2].map(|column| from[axis].scale * matrix[(axis, column)]);
-        let slope = row[axis] * to[axis].inverse_scale();
-        let shift = (0..3)
-            .map(|column| row[column] * to[column].inverse_shift())
-            .sum::<f64>()
-            + (from[axis].scale * matrix[(axis, 3)] + from[axis].shift);
-        let length = old.shape()[axis] as f64;
-        linspace(new.shape()[axis])
-            .map(|at| {
-                // affine_grid, then grid_sampler_unnormalize
-                let at = at * slope + shift;
-                ((at + 1.0) * length - 1.0) / 2.0
-            })
-            .collect()
-    })
+        let rows = [0, 1, 2].map(|axis: usize| [0, 1, 2].map(|column| from[axis].scale * matrix[(axis, column)]));
+        Places {
+            slopes: rows.map(|row| [0, 1, 2].map(|column: usize| row[column] * to[column].inverse_scale())),
+            shifts: [0, 1, 2].map(|axis| {
+                (0..3)
+                    .map(|column| rows[axis][column] * to[column].inverse_shift())
+                    .sum::<f64>()
+                    + (from[axis].scale * matrix[(axis, 3)] + from[axis].shift)
+            }),
+            coordinates: new.shape().map(|length| linspace(length).collect()),
+            old_shape: old.shape(),
+            same: old == new,
+        }
+    }
+
+    /// Whether no axis leans towards another: [`Places::along`] is then the whole truth.
+    pub fn is_straight(&self) -> bool {
+        self.same || (0..3).all(|axis| (0..3).all(|other| other == axis || self.slopes[axis][other] == 0.0))
+    }
+
+    /// Places along an axis, in voxels of the old grid, half-way along the other axes.
+    pub fn along(&self, axis: usize) -> Vec<f64> {
+        let places = self.coordinates[axis]
+            .iter()
+            .enumerate()
+            .map(|(n, at)| match self.same {
+                true => n as f64,
+                false => self.unnormalize(axis, at * self.slopes[axis][axis] + self.shifts[axis]),
+            });
+        places.collect()
+    }
+
+    /// The place of one voxel of the new grid.
+    pub fn of(&self, voxel: [usize; 3]) -> [f64; 3] {
+        if self.same {
+            return voxel.map(|n| n as f64);
+        }
+        [0, 1, 2].map(|axis| {
+            // affine_grid adds the last axis first
+            let terms = (0..3)
+                .rev()
+                .map(|n| self.coordinates[n][voxel[n]] * self.slopes[axis][n]);
+            self.unnormalize(axis, terms.sum::<f64>() + self.shifts[axis])
+        })
+    }
+
+    /// `grid_sampler_unnormalize`
+    fn unnormalize(&self, axis: usize, at: f64) -> f64 {
+        ((at + 1.0) * self.old_shape[axis] as f64 - 1.0) / 2.0
+    }
 }
 
 /// MONAI's `normalize_transform`: voxels to -1 … 1.

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::axes::Reorientation;
 use super::grid::{Affine, Grid, transform};
-use super::places::places;
+use super::places::Places;
 
 /// Axes count as lying along each other when nowhere in the image they drift apart by more than this: an affine in single
 /// precision is sheared by a few parts in ten million.
@@ -25,8 +25,15 @@ pub(crate) struct Sampling {
     from: [usize; 3],
     old_shape: [usize; 3],
     new_shape: [usize; 3],
-    /// Where MONAI would look, for each new axis; see [`Sampling::published`].
-    published: Option<[Vec<Neighbour>; 3]>,
+    /// Where MONAI would look; see [`Sampling::published`].
+    published: Option<Published>,
+}
+
+#[derive(Debug, Clone)]
+struct Published {
+    places: Places,
+    /// Which of the new axes run against the old ones.
+    flipped: [bool; 3],
 }
 
 /// The two old voxels that a new one lies between along an axis, and how far towards the second.
@@ -56,19 +63,47 @@ impl Sampling {
     /// They miss the voxels that they should hit by some 1e-14, and that is seen: a plane of zeros beside the foreground
     /// gets a trace of it, and MONAI's crop keeps the plane.
     pub fn published(old: &Grid, turn: &Reorientation, turned: &Grid, new: &Grid) -> Sampling {
-        let mut sampling = Sampling::new(old, new, turn.from());
-        if sampling.is_separable() {
-            let lengths = turned.shape();
-            let leaning = places(turned, new);
-            sampling.published = Some([0, 1, 2].map(|axis| {
-                let neighbours = leaning[axis].iter().map(|place| between(*place, lengths[axis]));
-                match turn.flipped()[axis] {
-                    true => neighbours.map(|n| n.flipped(lengths[axis])).collect(),
-                    false => neighbours.collect(),
-                }
-            }));
+        Sampling {
+            published: Some(Published {
+                places: Places::new(turned, new),
+                flipped: turn.flipped(),
+            }),
+            ..Sampling::new(old, new, turn.from())
         }
-        sampling
+    }
+
+    /// Whether [`resample`] sees every trace of a neighbour that MONAI sees. Where axes lean towards one another, by as little
+    /// as the rounding of a single-precision affine, only [`Sampling::at`] does.
+    pub fn is_straight(&self) -> bool {
+        self.published
+            .as_ref()
+            .is_none_or(|published| published.places.is_straight())
+    }
+
+    /// `source` at one voxel of the new grid, by its own place and not by its axes'.
+    pub fn at(&self, source: &[f32], voxel: [usize; 3]) -> f32 {
+        let mut found = [between(0.0, 1); 3];
+        match &self.published {
+            Some(published) => {
+                for (axis, place) in published.places.of(voxel).into_iter().enumerate() {
+                    found[self.from[axis]] = self.turned(place, axis, published.flipped[axis]);
+                }
+            }
+            None => {
+                let place = transform(&self.matrix, voxel.map(|n| n as f64));
+                found = [0, 1, 2].map(|axis| neighbour(place[axis], self.old_shape[axis]));
+            }
+        }
+        trilinear(source, self.old_shape, found)
+    }
+
+    /// The neighbours of a place along a new axis that may run against its old one.
+    fn turned(&self, place: f64, axis: usize, flipped: bool) -> Neighbour {
+        let length = self.old_shape[self.from[axis]];
+        match flipped {
+            true => between(place, length).flipped(length),
+            false => between(place, length),
+        }
     }
 
     /// For each new axis, the old axis that it runs along.
@@ -91,7 +126,10 @@ impl Sampling {
     /// Where each voxel along new axis `new` lies along its old axis; past the ends, the end itself.
     pub fn neighbours(&self, new: usize) -> Vec<Neighbour> {
         if let Some(published) = &self.published {
-            return published[new].clone();
+            let along = published.places.along(new).into_iter();
+            return along
+                .map(|place| self.turned(place, new, published.flipped[new]))
+                .collect();
         }
         let old = self.from[new];
         let (scale, offset) = (self.matrix[(old, new)], self.matrix[(old, 3)]);

@@ -58,8 +58,10 @@ CASES = {
     "traces_flipped": ((176, 19, 21), np.diag([-1.0, -1.0, 3.0]), "mri", "RAS", (1, 1, 3)),
     "traces_sagittal": ((23, 155, 14), PERMUTED @ np.diag([1.0, 0.5, 1.5]), "pet", "ASR", (1, 1, 3)),
     "traces_single_precision": ((201, 18, 11), np.diag(np.float32([1 / 3, 0.9375, 1.2]).astype(float)), "mri", "RAS", (1, 1, 3)),
+    # Its affine is stored in single precision: the axes lean towards one another by 1e-7, which is enough.
+    "traces_oblique": ((31, 125, 26), rotation(12, -7, 9) @ np.diag([1.0, -1.0, 1.0]), "mri", "RAS", (1, 1, 3)),
 }
-HEADS = {"traces": (69, 127), "traces_flipped": (84, 149), "traces_sagittal": (47, 123), "traces_single_precision": (30, 150)}
+HEADS = {"traces": (69, 127), "traces_flipped": (84, 149), "traces_sagittal": (47, 123), "traces_single_precision": (30, 150), "traces_oblique": (31, 90)}
 """Where along its longest axis the head of such an image lies."""
 
 

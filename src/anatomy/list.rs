@@ -166,10 +166,17 @@ impl ListError {
 
 /// One page of the catalogue as seen with a model. Who asks more than once keeps a [`Resolver`] and uses its `list`.
 pub fn list(catalogue: &'static Catalogue, offered: &Offered, request: &ListRequest) -> Result<ListAnswer, ListError> {
-    answer(&Resolver::new(catalogue, offered), request)
+    Resolver::new(catalogue, offered).list(request)
 }
 
-pub(super) fn answer(resolver: &Resolver, request: &ListRequest) -> Result<ListAnswer, ListError> {
+impl Resolver {
+    /// The catalogue as seen with this model; see [`ListRequest`].
+    pub fn list(&self, request: &ListRequest) -> Result<ListAnswer, ListError> {
+        answer(self, request)
+    }
+}
+
+fn answer(resolver: &Resolver, request: &ListRequest) -> Result<ListAnswer, ListError> {
     let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=HIGHEST_LIMIT).contains(&limit) {
         return Err(ListError::Limit { limit });

@@ -4,7 +4,7 @@ use super::entries::{Entry, Reach};
 use super::matcher::{Meant, Names};
 use super::suggest::{HIGHEST, LOWEST_OFFERED, Suggester};
 use super::words::{Spelling, spell};
-use super::{Catalogue, ListAnswer, ListError, ListRequest, Offered};
+use super::{Catalogue, Offered};
 use crate::volume::Modality;
 
 /// Longer phrases are no names.
@@ -348,11 +348,6 @@ impl Resolver {
         });
         found.truncate(OFFERED);
         found
-    }
-
-    /// The catalogue as seen with this model; see [`ListRequest`].
-    pub fn list(&self, request: &ListRequest) -> Result<ListAnswer, ListError> {
-        super::list::answer(self, request)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::preview::Outline;
+use super::style::Outline;
 use crate::volume::{Grid, PackedMask};
 
 /// The label map of `masks`: voxels of the i-th carry i, counted from 1, and 0 is background. Where masks overlap the

@@ -1,7 +1,7 @@
 //! Names, colours and volumes below the pictures, in as many columns as they need.
 
 use super::canvas::{Anchor, Canvas};
-use super::preview::{DIM, INK, MARGIN, Outline, WIDTH};
+use super::style::{DIM, INK, MARGIN, Outline, WIDTH};
 
 const SIZE: f32 = 17.0;
 const LINE: i32 = 25;

@@ -7,8 +7,10 @@ mod legend;
 mod planes;
 mod preview;
 mod slices;
+mod style;
 mod window;
 
 pub use colours::{colour, colours};
 pub use labelmap::{combine, itk_snap_table, slicer_table};
-pub use preview::{Outline, ReportError, png, preview};
+pub use preview::{ReportError, png, preview};
+pub use style::Outline;

@@ -9,21 +9,9 @@ use super::canvas::{Anchor, Canvas};
 use super::legend;
 use super::planes::{self, Planes};
 use super::slices::{Frame, Patch, Profile, View};
+use super::style::{INK, MARGIN, Outline, PAGE, WIDTH};
 use super::window::Window;
-use crate::volume::{Modality, PackedMask, Volume};
-
-/// One structure to draw.
-#[derive(Debug, Clone, Copy)]
-pub struct Outline<'a> {
-    /// What the legend calls it.
-    pub name: &'a str,
-    /// Where it is, on the image's grid.
-    pub mask: &'a PackedMask,
-    /// The colour of its outline.
-    pub colour: [u8; 3],
-    /// The volume that the legend gives.
-    pub volume_ml: f64,
-}
+use crate::volume::{Modality, Volume};
 
 /// Why a picture could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -33,15 +21,10 @@ pub enum ReportError {
     Png(#[from] image::ImageError),
 }
 
-pub(super) const WIDTH: i32 = 1200;
-pub(super) const MARGIN: i32 = 18;
 const GAP: i32 = 10;
 /// A row of pictures is no taller than this, and a millimetre no larger than that.
 const TALLEST: f64 = 860.0;
 const LARGEST_MM: f64 = 8.0;
-pub(super) const PAGE: [u8; 3] = [18, 20, 24];
-pub(super) const INK: [u8; 3] = [232, 234, 238];
-pub(super) const DIM: [u8; 3] = [150, 155, 163];
 const SOFT: [u8; 3] = [205, 208, 214];
 const TICK: [u8; 3] = [255, 214, 90];
 /// Rows of three planes: a second one only for targets that the first doesn't show.

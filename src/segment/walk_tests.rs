@@ -100,6 +100,17 @@ fn search(
     asked: &[&str],
     next: &[&str],
 ) -> Result<Segmentation, SegmentError> {
+    watched(backend, cache, (ahead, asked, next), &Silent, &Cancel::new())
+}
+
+/// The same with somebody who listens and may cancel.
+fn watched(
+    backend: &mut Fake,
+    cache: &mut FeatureCache,
+    (ahead, asked, next): (Ahead, &[&str], &[&str]),
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Segmentation, SegmentError> {
     let search = Search {
         volume: &volume(),
         modality: Modality::Ct,
@@ -110,7 +121,7 @@ fn search(
         ahead,
         key: "image",
     };
-    segment(&search, backend, cache, &Silent, &Cancel::new())
+    segment(&search, backend, cache, progress, cancel)
 }
 
 #[test]
@@ -213,17 +224,8 @@ fn a_run_that_is_cancelled_stops_before_the_next_window() {
                 cancel.cancel();
             }
         };
-        let search = Search {
-            volume: &volume(),
-            modality: Modality::Ct,
-            how: &how(),
-            window: WINDOW,
-            prompts: &prompts(&["liver"]),
-            next: &[],
-            ahead: Ahead::Off,
-            key: "image",
-        };
-        let stopped = segment(&search, &mut backend, &mut FeatureCache::default(), &progress, &cancel);
+        let none = &mut FeatureCache::default();
+        let stopped = watched(&mut backend, none, (Ahead::Off, &["liver"], &[]), &progress, &cancel);
         assert!(matches!(stopped, Err(SegmentError::Cancelled)));
         assert!(backend.windows <= 4, "{} windows", backend.windows);
     }
@@ -233,17 +235,8 @@ fn a_run_that_is_cancelled_stops_before_the_next_window() {
 fn a_run_that_nobody_waits_for_asks_the_network_nothing() {
     let (mut backend, cancel) = (Fake::default(), Cancel::new());
     cancel.cancel();
-    let search = Search {
-        volume: &volume(),
-        modality: Modality::Ct,
-        how: &how(),
-        window: WINDOW,
-        prompts: &prompts(&["liver"]),
-        next: &[],
-        ahead: Ahead::Off,
-        key: "image",
-    };
-    let stopped = segment(&search, &mut backend, &mut FeatureCache::default(), &Silent, &cancel);
+    let none = &mut FeatureCache::default();
+    let stopped = watched(&mut backend, none, (Ahead::Off, &["liver"], &[]), &Silent, &cancel);
     assert!(matches!(stopped, Err(SegmentError::Cancelled)));
     assert_eq!((backend.windows, backend.prompts), (0, 0));
 }

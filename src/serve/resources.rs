@@ -2,7 +2,6 @@
 
 use super::desk::Desk;
 use super::reply::resource;
-use super::server::Server;
 use crate::anatomy::{Detail, ListRequest};
 use crate::service::{Code, Fault};
 use crate::volume::Modality;
@@ -35,56 +34,53 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
     ]
 }
 
-impl<D: Desk> Server<D> {
-    /// A page of the catalogue and of the files of all results, last used first. The cursor is a position.
-    pub(super) fn resources(desk: &D, cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
-        let from = match cursor {
-            None => 0,
-            Some(cursor) => cursor
-                .parse::<usize>()
-                .map_err(|_| ErrorData::invalid_params("No such cursor: list again without one.", None))?,
-        };
-        let mut all = catalogue();
-        for result in desk.results().map_err(protocol_error)? {
-            let targets = result.targets.join(", ");
-            all.extend(result.files.iter().map(|file| {
-                let title = format!("{} ({targets})", file.name);
-                resource(&file.uri, &title)
-                    .with_mime_type(file.mime)
-                    .with_size(file.bytes)
-            }));
-        }
-        let total = all.len();
-        let mut page = ListResourcesResult::with_all_items(all.into_iter().skip(from).take(PAGE).collect());
-        page.next_cursor = (from + PAGE < total).then(|| (from + PAGE).to_string());
-        Ok(page)
+/// A page of the catalogue and of the files of all results, last used first. The cursor is a position.
+pub(super) fn page(desk: &impl Desk, cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
+    let from = match cursor {
+        None => 0,
+        Some(cursor) => cursor
+            .parse::<usize>()
+            .map_err(|_| ErrorData::invalid_params("No such cursor: list again without one.", None))?,
+    };
+    let mut all = catalogue();
+    for result in desk.results().map_err(protocol_error)? {
+        let targets = result.targets.join(", ");
+        all.extend(result.files.iter().map(|file| {
+            let title = format!("{} ({targets})", file.name);
+            resource(&file.uri, &title)
+                .with_mime_type(file.mime)
+                .with_size(file.bytes)
+        }));
     }
+    let total = all.len();
+    let mut page = ListResourcesResult::with_all_items(all.into_iter().skip(from).take(PAGE).collect());
+    page.next_cursor = (from + PAGE < total).then(|| (from + PAGE).to_string());
+    Ok(page)
+}
 
-    /// One resource: JSON and tables as text, everything else as a blob.
-    pub(super) fn contents(desk: &D, limit: u64, uri: &str) -> Result<ResourceContents, ErrorData> {
-        if let Some(modality) = uri.strip_prefix("sat://anatomy/") {
-            let text = anatomy(desk, modality).map_err(protocol_error)?;
-            return Ok(ResourceContents::text(text, uri).with_mime_type("application/json"));
-        }
-        let file = desk.resource(uri).map_err(protocol_error)?;
-        if file.bytes > limit {
-            let message = format!(
-                "{uri} has {} bytes, more than the {limit} that one message may carry.",
-                file.bytes
-            );
-            let fault =
-                Fault::new(Code::InvalidArgument, message).hint("Read the file at the `path` that segment gave.");
-            return Err(protocol_error(fault));
-        }
-        let bytes = desk.read_resource(uri).map_err(protocol_error)?;
-        let readable = file.mime == "application/json" || file.mime.starts_with("text/");
-        let contents = match String::from_utf8(bytes) {
-            Ok(text) if readable => ResourceContents::text(text, uri),
-            Ok(text) => ResourceContents::blob(BASE64_STANDARD.encode(text), uri),
-            Err(raw) => ResourceContents::blob(BASE64_STANDARD.encode(raw.as_bytes()), uri),
-        };
-        Ok(contents.with_mime_type(file.mime))
+/// One resource: JSON and tables as text, everything else as a blob.
+pub(super) fn contents(desk: &impl Desk, limit: u64, uri: &str) -> Result<ResourceContents, ErrorData> {
+    if let Some(modality) = uri.strip_prefix("sat://anatomy/") {
+        let text = anatomy(desk, modality).map_err(protocol_error)?;
+        return Ok(ResourceContents::text(text, uri).with_mime_type("application/json"));
     }
+    let file = desk.resource(uri).map_err(protocol_error)?;
+    if file.bytes > limit {
+        let message = format!(
+            "{uri} has {} bytes, more than the {limit} that one message may carry.",
+            file.bytes
+        );
+        let fault = Fault::new(Code::InvalidArgument, message).hint("Read the file at the `path` that segment gave.");
+        return Err(protocol_error(fault));
+    }
+    let bytes = desk.read_resource(uri).map_err(protocol_error)?;
+    let readable = file.mime == "application/json" || file.mime.starts_with("text/");
+    let contents = match String::from_utf8(bytes) {
+        Ok(text) if readable => ResourceContents::text(text, uri),
+        Ok(text) => ResourceContents::blob(BASE64_STANDARD.encode(text), uri),
+        Err(raw) => ResourceContents::blob(BASE64_STANDARD.encode(raw.as_bytes()), uri),
+    };
+    Ok(contents.with_mime_type(file.mime))
 }
 
 fn catalogue() -> Vec<Resource> {

@@ -171,7 +171,7 @@ impl<D: Desk> ServerHandler for Server<D> {
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         let cursor = page.and_then(|page| page.cursor);
-        self.aside(move |desk| Ok(Self::resources(desk, cursor.as_deref())))
+        self.aside(move |desk| Ok(resources::page(desk, cursor.as_deref())))
             .await
             .map_err(resources::protocol_error)?
     }
@@ -190,7 +190,7 @@ impl<D: Desk> ServerHandler for Server<D> {
         _context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let limit = self.options.resource_limit;
-        let read = self.heavy(move |desk| Ok(Self::contents(desk, limit, &request.uri)));
+        let read = self.heavy(move |desk| Ok(resources::contents(desk, limit, &request.uri)));
         let contents = read.await.map_err(resources::protocol_error)??;
         Ok(ReadResourceResult::new(vec![contents]).into())
     }

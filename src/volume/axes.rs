@@ -6,9 +6,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use nalgebra::Matrix3;
+use nalgebra::{Matrix3, Matrix4};
 
-use super::grid::Affine;
+/// Voxel (i, j, k) to RAS+ millimetres, as in NIfTI: the last row is 0 0 0 1.
+pub type Affine = Matrix4<f64>;
 
 /// An anatomical direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

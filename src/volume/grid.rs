@@ -3,12 +3,9 @@
 //! A [`Grid`] is a shape and an affine from voxel indices to RAS+ millimetres, as in NIfTI. Everything that has
 //! voxels has a grid, and two images may only be combined when their grids are equal.
 
-use nalgebra::{Matrix4, Vector4};
+use nalgebra::Vector4;
 
-use super::axes::{self, AxisCode, Reorientation};
-
-/// Voxel (i, j, k) to RAS+ millimetres, as in NIfTI: the last row is 0 0 0 1.
-pub type Affine = Matrix4<f64>;
+use super::axes::{self, Affine, AxisCode, Reorientation};
 
 /// Two grids agree when no corner moves by more than this; float32 headers lose more than they mean.
 const CORNER_TOLERANCE_MM: f64 = 1e-3;

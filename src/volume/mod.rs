@@ -16,10 +16,10 @@ mod places;
 mod resample;
 mod spacing;
 
-pub use axes::{Axis, AxisCode, AxisCodeError, Reorientation};
+pub use axes::{Affine, Axis, AxisCode, AxisCodeError, Reorientation};
 pub use error::{ReadError, WriteError};
+pub use grid::Grid;
 pub(crate) use grid::transform;
-pub use grid::{Affine, Grid};
 pub use image::{LabelMap, Volume};
 pub use mask::{Mask, MaskBuilder, Run};
 pub use modality::Modality;

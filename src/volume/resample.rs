@@ -5,8 +5,8 @@
 
 use rayon::prelude::*;
 
-use super::axes::Reorientation;
-use super::grid::{Affine, Grid, transform};
+use super::axes::{Affine, Reorientation};
+use super::grid::{Grid, transform};
 use super::places::Places;
 
 /// Axes count as lying along each other when nowhere in the image they drift apart by more than this: an affine in single

@@ -108,8 +108,8 @@ def arguments() -> argparse.Namespace:
     args.check_size = tuple(args.check_size or likely)
     if not same_steps(sizes, args.crop_size, args.check_size):
         parser.error(
-            f"--check-size {' '.join(map(str, args.check_size))}: {args.backbone} takes other steps there than at the crop "
-            f"size, so running it would prove nothing; leave it out, or give {' '.join(map(str, likely))}"
+            f"--check-size {' '.join(map(str, args.check_size))}: {args.backbone} takes other steps there than at the "
+            f"crop size, so running it would prove nothing; leave it out, or give {' '.join(map(str, likely))}"
         )
     pair = (args.backbone, args.text_encoder)
     args.name = args.name or NAMES.get(pair, "-".join(("sat", *pair)).lower())
@@ -127,8 +127,8 @@ def arguments() -> argparse.Namespace:
     there = strangers(args.out)
     if there:
         parser.error(
-            f"--out {args.out}: holds {there[0]!r}, which is no part of a model and would be lost; move it away, or give "
-            "a new folder"
+            f"--out {args.out}: holds {there[0]!r}, which is no part of a model and would be lost; move it away, or "
+            "give a new folder"
         )
     return args
 
@@ -171,7 +171,7 @@ def export(args: argparse.Namespace) -> None:
     if note:
         print(note)
     if measured and "reduced" not in read_manifest(args.out):
-        print("[reduced] of the old model.toml was measured with other graphs and is gone: run compare_precision.py again.")
+        print("[reduced] of the old model.toml was of other graphs and is gone: run compare_precision.py again.")
     if args.classes.resolve() == SAT_CLASSES.resolve():
         note_on_classes(args.backbone, args.text_encoder)
 
@@ -180,8 +180,8 @@ def note_on_classes(backbone: str, text_encoder: str) -> None:
     """What a model that is offered for all of SAT's pairs may not know."""
     few = "trained on 49 of SAT's 72 data sets"
     rest = (
-        "which is not said: it may not know every one of the 498 (modality, class) pairs that the model is now offered for. "
-        "--classes FILE.tsv names fewer."
+        "which is not said: it may not know every one of the 498 (modality, class) pairs that the model is now offered "
+        "for. --classes FILE.tsv names fewer."
     )
     if (backbone, text_encoder) in OF_49_DATA_SETS:
         print(f"This variant was published as {few}, and {rest}")
@@ -220,7 +220,7 @@ def report(out: Path, differences: dict[str, float], precision: str, window: Win
     limit = f"; at most {LOGIT_TOLERANCE:g}" if precision == "fp32" else ""
     print(f"Largest difference of a logit, the three graphs one after another: {differences['logits']:.1e}{limit}")
     if precision == "fp16":
-        print("Values were looked at in float32: none is beyond what half precision holds. No GPU has run this graph here.")
+        print("No value seen in float32 is beyond what half precision holds; no GPU has run this graph here.")
     if check != window:
         print(
             f"The backbone was run at {check[0]} x {check[1]} x {check[2]}; the one for the window has the same nodes "
@@ -247,8 +247,8 @@ def main() -> int:
     except Exception as error:  # PyTorch and ONNX Runtime have no type of their own for want of memory
         reason = f"{type(error).__name__}: {first_line(error)}"
         print(
-            f"export_sat.py: {args.out}: could not be made ({reason}); nothing was written. If memory ran out, close other "
-            "programs or give a smaller --check-size",
+            f"export_sat.py: {args.out}: could not be made ({reason}); nothing was written. If memory ran out, close "
+            "other programs or give a smaller --check-size",
             file=sys.stderr,
         )
         return 1

@@ -209,8 +209,8 @@ def fit_text(encoder: nn.Module, tensors: dict[str, Tensor], path: Path, kind: s
     take(encoder, tensors)
     if any("atlas_tower" in name for name in tensors):
         return (
-            f"{path} carries the atlas_tower of pre-training, which was left out. A file of pre-training alone has the same "
-            "names and shapes: make sure that this one was published beside the SAT checkpoint."
+            f"{path} carries the atlas_tower of pre-training, which was left out. A file of pre-training alone has the "
+            "same names and shapes: make sure that this one was published beside the SAT checkpoint."
         )
     return None
 
@@ -234,7 +234,8 @@ def mismatches(module: nn.Module, tensors: dict[str, Tensor], unused: tuple[str,
             disagreeing += [
                 f"{fitting[0]} and {n}" for n in fitting[1:] if not torch.equal(tensors[n], tensors[fitting[0]])
             ]
-    unexpected = [shown(n) for n in tensors if n not in state and not any(re.fullmatch(p, n, re.DOTALL) for p in unused)]
+    strange = [n for n in tensors if n not in state and not any(re.fullmatch(p, n, re.DOTALL) for p in unused)]
+    unexpected = [shown(n) for n in strange]
     for word, names in (
         ("missing", missing),
         ("misshapen", misshapen),

@@ -160,7 +160,9 @@ def whole_folder(out: Path) -> Iterator[Path]:
         with locked(out.parent):
             there = strangers(out)
             if there:
-                raise ExportError(f"{out}: holds {there[0]!r}, which is no part of a model; move it away, or give another --out")
+                raise ExportError(
+                    f"{out}: holds {there[0]!r}, which is no part of a model; move it away, or give another --out"
+                )
             swap(part, out, work / "old")
 
 

@@ -172,7 +172,8 @@ def write_backbone(
         expected = compute(Backbone(network), image)
     if not worst(peaks) <= MOST_IN_HALF:
         raise ExportError(
-            f"backbone.onnx: values reach {worst(peaks):.3g}, but half precision ends at {MOST_IN_HALF:.0f}; leave out --fp16"
+            f"backbone.onnx: values reach {worst(peaks):.3g}, but half precision ends at {MOST_IN_HALF:.0f}; "
+            "leave out --fp16"
         )
     (halve if precision == "fp16" else make_careful)(network.backbone)
     backbone, path = Backbone(network), folder / "backbone.onnx"
@@ -267,16 +268,23 @@ def same_but_for_size(one: Path, other: Path) -> bool:
     return steps(a, weights(a, one)) == steps(b, weights(b, other))
 
 
-def steps(graph: onnx.GraphProto, known: dict[str, str]) -> list[tuple]:
-    """What each node does and with which of the `known` weights, whatever the size of what it does it to. How an average
-    is taken in steps goes by the size, and with it the numbers in tensors' names; the body of a loop has the sizes of
-    its tensors written in."""
+def steps(graph: onnx.GraphProto, known: dict[str, str], outer: bool = True) -> list[tuple]:
+    """What each node does and with which of the `known` weights, whatever the size of what it does it to.
+
+    How an average is taken in steps goes by the size, and with it the numbers in tensors' names; the body of a loop has
+    the sizes of its tensors written in; and what neither sees the image nor has weights (maps of places) is computed
+    beforehand where it is small.
+    """
     found = []
+    live = {x.name for x in graph.input} | set(known)
     for node in graph.node:
+        if outer and not live.intersection(node.input) and node.op_type != "Constant":
+            continue
+        live.update(node.output)
         if node.op_type == "AveragePool":
             continue
         plain = [x.SerializeToString(deterministic=True) for x in node.attribute if x.type != onnx.AttributeProto.GRAPH]
-        inner = [steps(body, known | weights(body)) for body in bodies(node)]
+        inner = [steps(body, known | weights(body), outer=False) for body in bodies(node)]
         found.append((node.op_type, plain, [known.get(name) for name in node.input], inner))
     return found
 

@@ -75,7 +75,8 @@ def largest_values(module: nn.Module) -> Iterator[list[float]]:
     peaks: list[float] = []
 
     def note(_: nn.Module, __: tuple, output: object) -> None:
-        peaks.extend(peak(x) for x in (output if isinstance(output, (tuple, list)) else (output,)) if isinstance(x, Tensor))
+        outputs = output if isinstance(output, (tuple, list)) else (output,)
+        peaks.extend(peak(x) for x in outputs if isinstance(x, Tensor))
 
     handles = []
 

@@ -339,7 +339,7 @@ def test_a_text_encoder_of_another_kind_is_called_that(path):
 
 def test_a_text_encoder_may_carry_what_it_was_pretrained_with(path):
     encoder = TextEncoder(mini_config(50), 24)
-    weights = official(encoder)  # taken first: a fitted encoder's are those of the file, which is about to be written again
+    weights = official(encoder)  # now: a fitted encoder's lie in the file, which is written again
     extras = {
         "module.atlas_tower.proj.weight": torch.zeros(2),
         "module.temperature": torch.tensor(1.0),

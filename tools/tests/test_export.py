@@ -163,7 +163,8 @@ def test_the_old_model_is_back_when_the_swap_is_interrupted(fatal, tmp_path, mon
 def test_what_an_export_did_not_make_is_not_replaced(tmp_path):
     """Not even when it came while the new model was made."""
     out = old_model(tmp_path / "model")
-    with pytest.raises(ExportError, match="holds 'SAT-Nano.pth', which is no part of a model"), whole_folder(out) as part:
+    refused = pytest.raises(ExportError, match="holds 'SAT-Nano.pth', which is no part of a model")
+    with refused, whole_folder(out) as part:
         (part / "model.toml").write_text("new")
         (out / "SAT-Nano.pth").write_text("gigabytes")
     assert (out / "a.onnx").read_text() == "old" and (out / "SAT-Nano.pth").exists()

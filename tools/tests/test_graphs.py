@@ -199,6 +199,23 @@ def test_what_a_loop_does_is_compared(tmp_path):
     assert alike == [("add", "longer")]
 
 
+def test_maps_of_places_may_be_computed_beforehand(tmp_path):
+    """As the exporter does where they are small."""
+
+    class Places(nn.Module):
+        def forward(self, input):
+            place = torch.zeros(2, len(input) // 2, dtype=torch.int64)
+            place[1] = 1
+            return torch.where(place.permute(1, 0).reshape(-1) == input.to(torch.int64), input, input * 0.5)
+
+    nodes = []
+    for name, side in (("small", 16), ("large", 200_000)):
+        write_graph(Places(), tmp_path / f"{name}.onnx", {"input": torch.zeros(side)}, ["output"], {})
+        nodes.append(len(onnx.load(tmp_path / f"{name}.onnx").graph.node))
+    assert nodes[0] < nodes[1]
+    assert same_but_for_size(tmp_path / "small.onnx", tmp_path / "large.onnx")
+
+
 @pytest.mark.parametrize(
     "sizes, window, checked",
     [

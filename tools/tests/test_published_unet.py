@@ -76,7 +76,8 @@ def published(kind: str, folder: Path) -> list[float]:
         return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, outputs), nn.GELU())
 
     network.projection_layer = two_layers(sum(FEATURES), sizes.memory_hidden, width)
-    network.query_proj = two_layers(sizes.query_width, sizes.query_hidden, width) if sizes.query_hidden else nn.Identity()
+    hidden = sizes.query_hidden
+    network.query_proj = two_layers(sizes.query_width, hidden, width) if hidden else nn.Identity()
     network.mask_embed_proj = two_layers(width, sizes.mask_hidden, sizes.feature_width)
     layer = TransformerDecoderLayer(width, sizes.heads, sizes.feedforward, normalize_before=True)
     network.transformer_decoder = TransformerDecoder(layer, sizes.layers, nn.LayerNorm(width))

@@ -99,7 +99,7 @@ def main() -> None:
     args = parser.parse_args()
     figures = json.loads(args.figures.read_text())["classes"] if args.figures else None
     readme = args.out / "README.md"
-    description = describe(args.version, figures, readme.read_text() if readme.exists() else None)
+    description = describe(args.version, figures, readme.read_bytes() if readme.exists() else None)
     model = load(args.checkpoint)
     differences = export_model(
         args.out, model.network, model.text, args.tokenizer.read_bytes(), PHASES[-1].patch, description

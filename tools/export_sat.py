@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -20,9 +21,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 
-from sat_tools.checkpoint import CheckpointError, fit_sat, fit_text, read_checkpoint
-from sat_tools.export import Description, ExportError, export_model, sha256
-from sat_tools.graphs import Window
+from sat_tools.checkpoint import CheckpointError, first_line, fit_sat, fit_text, read_checkpoint
+from sat_tools.export import LOGIT_TOLERANCE, Description, ExportError, export_model, read_manifest, sha256, strangers
+from sat_tools.graphs import Window, same_steps, smallest_alike
 from sat_tools.network import OFFICIAL, SatNetwork
 from sat_tools.sat_classes import SAT_CLASSES, ClassTableError, class_entries
 from sat_tools.text import MAX_LENGTH
@@ -41,7 +42,8 @@ NAMES = {
 OF_49_DATA_SETS = {("UNET", "medcpt"), ("UNET", "basebert"), ("UMamba", "medcpt"), ("SwinUNETR", "medcpt")}
 """Pairs that were only published as trained on fewer data sets (its README). UNET with ours was published both ways."""
 CHECK_SIDE = 96
-"""Longest side of the window at which a backbone is run by default. PyTorch needs 13 GB at SAT's own window."""
+"""Longest side of the window at which a backbone is run by default, where that has the same steps. PyTorch needs 13 GB
+at SAT's own window."""
 
 
 def arguments() -> argparse.Namespace:
@@ -90,25 +92,53 @@ def arguments() -> argparse.Namespace:
         type=int,
         nargs=3,
         metavar=("X", "Y", "Z"),
-        help=f"window at which the backbone is run against PyTorch (default: the crop size, no side over {CHECK_SIDE})",
+        help=f"window at which the backbone is run against PyTorch (default: the crop size, no side over {CHECK_SIDE}; "
+        "SwinUNETR: the smallest at which attention is cut in the same way, 128 128 96 for SAT's own)",
     )
     args = parser.parse_args()
     sizes = OFFICIAL.get(args.backbone)
     if sizes is None:
         parser.error(f"--backbone {args.backbone}: this backbone cannot be exported yet; {', '.join(OFFICIAL)} can")
     args.out = args.out.resolve()
-    args.check_size = args.check_size or [min(n, CHECK_SIDE) for n in args.crop_size]
-    for option, size in (("--crop-size", args.crop_size), ("--check-size", args.check_size)):
+    for option, size in (("--crop-size", args.crop_size), ("--check-size", args.check_size or args.crop_size)):
         fault = wrong_size(size, sizes.stride)
         if fault:
             parser.error(f"{option} {' '.join(map(str, size))}: {fault}; SAT's own window is 288 288 96")
+    likely = smallest_alike(sizes, tuple(args.crop_size), CHECK_SIDE)
+    args.check_size = tuple(args.check_size or likely)
+    if not same_steps(sizes, args.crop_size, args.check_size):
+        parser.error(
+            f"--check-size {' '.join(map(str, args.check_size))}: {args.backbone} takes other steps there than at the "
+            f"crop size, so running it would prove nothing; leave it out, or give {' '.join(map(str, likely))}"
+        )
     pair = (args.backbone, args.text_encoder)
     args.name = args.name or NAMES.get(pair, "-".join(("sat", *pair)).lower())
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", args.name):
         parser.error(f"--name {args.name!r}: letters, digits, '.', '_' and '-' only")
-    if args.out.exists() and not is_model_or_empty(args.out):
-        parser.error(f"--out {args.out}: is there already and is no model folder; give a new one")
+    for option, text in (
+        ("--licence", args.licence),
+        ("--version", args.version),
+        ("--checkpoint", args.checkpoint.name),
+        ("--text-checkpoint", args.text_checkpoint.name),
+        ("--out", str(args.out)),
+    ):
+        if not is_unicode(text):
+            parser.error(f"{option} {ascii(text)}: not UTF-8, which the manifest is written in; spell or rename it so")
+    there = strangers(args.out)
+    if there:
+        parser.error(
+            f"--out {args.out}: holds {there[0]!r}, which is no part of a model and would be lost; move it away, or "
+            "give a new folder"
+        )
     return args
+
+
+def is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def wrong_size(size: list[int], stride: int) -> str | None:
@@ -122,30 +152,41 @@ def wrong_size(size: list[int], stride: int) -> str | None:
     return None
 
 
-def is_model_or_empty(folder: Path) -> bool:
-    return (folder / "model.toml").exists() or (folder.is_dir() and not any(folder.iterdir()))
-
-
 def export(args: argparse.Namespace) -> None:
-    window, check = tuple(args.crop_size), tuple(args.check_size)
+    window, check = tuple(args.crop_size), args.check_size
     classes = class_entries(args.classes)
     # What is cheap to refuse comes first; a checkpoint's weights stay in its file until they are needed.
     sizes = OFFICIAL[args.backbone]
     text, tokenizer = read_base(args.text_base, args.text_encoder, [c["name"] for c in classes], sizes.query_width)
-    fit_text(text, read_checkpoint(args.text_checkpoint), args.text_checkpoint, args.text_encoder)
+    note = fit_text(text, read_checkpoint(args.text_checkpoint), args.text_checkpoint, args.text_encoder)
     with torch.device("meta"):
         network = SatNetwork(sizes)
     fit_sat(network, read_checkpoint(args.checkpoint), args.checkpoint, args.backbone)
     precision = "fp16" if args.fp16 else "fp32"
+    measured = "reduced" in read_manifest(args.out)
     differences = export_model(
         args.out, network, text, tokenizer_json(tokenizer), window, describe(args, classes), precision, check
     )
     report(args.out, differences, precision, window, check)
-    if (args.backbone, args.text_encoder) in OF_49_DATA_SETS and args.classes == SAT_CLASSES:
-        print(
-            "This variant was published as trained on 49 of SAT's 72 data sets, and which is not said: it may not know every "
-            "one of the 498 (modality, class) pairs that the model is now offered for. --classes FILE.tsv names fewer."
-        )
+    if note:
+        print(note)
+    if measured and "reduced" not in read_manifest(args.out):
+        print("[reduced] of the old model.toml was of other graphs and is gone: run compare_precision.py again.")
+    if args.classes.resolve() == SAT_CLASSES.resolve():
+        note_on_classes(args.backbone, args.text_encoder)
+
+
+def note_on_classes(backbone: str, text_encoder: str) -> None:
+    """What a model that is offered for all of SAT's pairs may not know."""
+    few = "trained on 49 of SAT's 72 data sets"
+    rest = (
+        "which is not said: it may not know every one of the 498 (modality, class) pairs that the model is now offered "
+        "for. --classes FILE.tsv names fewer."
+    )
+    if (backbone, text_encoder) in OF_49_DATA_SETS:
+        print(f"This variant was published as {few}, and {rest}")
+    elif (backbone, text_encoder) == ("UNET", "ours"):
+        print(f"If this is not SAT-Nano itself but the variant {few} (UNET-Ours): {rest}")
 
 
 def describe(args: argparse.Namespace, classes: list[dict]) -> Description:
@@ -165,7 +206,7 @@ def describe(args: argparse.Namespace, classes: list[dict]) -> Description:
         licence=args.licence,
         made_from=made_from,
         classes=classes,
-        readme=readme.read_text(encoding="utf-8") if readme.exists() else None,
+        readme=readme.read_bytes() if readme.exists() else None,
     )
 
 
@@ -174,7 +215,12 @@ def report(out: Path, differences: dict[str, float], precision: str, window: Win
     print(f"{out}: {size / 1e6:,.0f} MB, {precision}, window {window[0]} x {window[1]} x {window[2]}")
     print("Largest differences from PyTorch in float32, as a share of the output's range:")
     for graph, value in differences.items():
-        print(f"  {graph}: {value:.1e}")
+        if graph != "logits":
+            print(f"  {graph}: {value:.1e}")
+    limit = f"; at most {LOGIT_TOLERANCE:g}" if precision == "fp32" else ""
+    print(f"Largest difference of a logit, the three graphs one after another: {differences['logits']:.1e}{limit}")
+    if precision == "fp16":
+        print("No value seen in float32 is beyond what half precision holds; no GPU has run this graph here.")
     if check != window:
         print(
             f"The backbone was run at {check[0]} x {check[1]} x {check[2]}; the one for the window has the same nodes "
@@ -183,6 +229,9 @@ def report(out: Path, differences: dict[str, float], precision: str, window: Win
 
 
 def main() -> int:
+    # A name that the terminal cannot show shall not end what took minutes.
+    sys.stdout.reconfigure(errors="backslashreplace")
+    end_tidily_on_signals()
     args = arguments()
     try:
         export(args)
@@ -192,7 +241,32 @@ def main() -> int:
     except OSError as error:
         print(f"export_sat.py: {error.filename or args.out}: {error.strerror or error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"export_sat.py: {args.out}: interrupted; nothing was written, run it again", file=sys.stderr)
+        return 130
+    except Exception as error:  # PyTorch and ONNX Runtime have no type of their own for want of memory
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        print(
+            f"export_sat.py: {args.out}: could not be made ({reason}); nothing was written. If memory ran out, close "
+            "other programs or give a smaller --check-size",
+            file=sys.stderr,
+        )
+        return 1
     return 0
+
+
+def end_tidily_on_signals() -> None:
+    """Let what would end the process at once end it as an exception does, which leaves no half-made folder."""
+
+    def end(number: int, _: object) -> None:
+        print(f"export_sat.py: ended by {signal.Signals(number).name}; nothing was written", file=sys.stderr)
+        sys.exit(128 + number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # Under nohup a hangup is ignored, and shall be.
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 if __name__ == "__main__":

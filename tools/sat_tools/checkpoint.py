@@ -10,7 +10,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,10 @@ UNUSED_OF_TEXT = (r".*atlas_tower.*", r".*temperature.*", r".*\.embeddings\.posi
 """What the knowledge encoder was pre-trained with, a buffer that older transformers saved, and pooling heads."""
 
 MOST_NAMED = 20
+LONGEST_NAME = 120
+
+DANGEROUS = {"os", "posix", "nt", "subprocess", "builtins", "__builtin__", "sys", "shutil", "socket"}
+"""Modules that nobody's weights mention by oversight."""
 
 
 class CheckpointError(Exception):
@@ -51,11 +55,22 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         found = f"a dictionary with {named(map(str, content))}" if isinstance(content, dict) else type(content).__name__
         raise CheckpointError(f"{path}: no `model_state_dict` in it, but {found}; give the file as published")
     state = content["model_state_dict"]
+    if not isinstance(state, dict):
+        raise CheckpointError(
+            f"{path}: `model_state_dict` is of type {type(state).__name__}, not a dictionary of tensors; "
+            "give the file as published"
+        )
     strange = [str(k) for k, v in state.items() if not (isinstance(k, str) and isinstance(v, Tensor))]
     if strange or not state:
         raise CheckpointError(
             f"{path}: `model_state_dict` holds {named(strange) or 'nothing'} where tensors are expected; "
             "give the file as published"
+        )
+    twice = [name for name in state if not name.startswith("module.") and f"module.{name}" in state]
+    if twice:
+        raise CheckpointError(
+            f"{path}: {len(twice)} weights are there with and without `module.`, and which is meant is not said: "
+            f"{named(twice)}; give the file as published"
         )
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
@@ -74,6 +89,8 @@ def unpickle(path: Path) -> object:
         raise CheckpointError(f"{path}: a web page, not a checkpoint; download the file itself")
     if not head or (is_archive and not zipfile.is_zipfile(path)):
         raise CheckpointError(f"{path}: cut off after {path.stat().st_size:,} bytes; download it again")
+    if is_archive:
+        check_archive(path)
     try:
         with torch.serialization.safe_globals(NUMPY_SCALARS), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -81,9 +98,11 @@ def unpickle(path: Path) -> object:
     except pickle.UnpicklingError as error:
         called = re.search(r"GLOBAL ([\w.]+)", str(error))
         if called:
+            what, way_out = shown(called[1]), "do not trust this file, get it from its authors"
+            if called[1].split(".")[0] not in DANGEROUS:
+                way_out = "get the file as published, or have whoever made this one save its tensors alone"
             raise CheckpointError(
-                f"{path}: wants to call {called[1]}, which weights do not need and which is not done; "
-                "do not trust this file, get it from its authors"
+                f"{path}: wants to call {what}, which weights do not need and which is not done; {way_out}"
             ) from None
         raise not_a_checkpoint(path, error) from None
     except (EOFError, OSError, RuntimeError) as error:
@@ -93,6 +112,27 @@ def unpickle(path: Path) -> object:
         raise not_a_checkpoint(path, error) from None
     except Exception as error:  # bytes that are no pickle fail in many ways
         raise not_a_checkpoint(path, error) from None
+
+
+def check_archive(path: Path) -> None:
+    """Hold an archive's entries against their checksums, which PyTorch does not: it maps the file and would take
+    damaged bytes, or compressed ones, for weights."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
+            if packed:
+                raise CheckpointError(
+                    f"{path}: {len(packed)} compressed entries ({named(packed, 3)}), which PyTorch never writes; "
+                    "give the file as published, not packed again"
+                )
+            if len({entry.filename for entry in entries}) < len(entries):
+                raise zipfile.BadZipFile("two entries of one name")
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+        raise CheckpointError(f"{path}: damaged ({first_line(error)}); download it again") from None
+    if damaged is not None:
+        raise CheckpointError(f"{path}: damaged at its entry {shown(damaged)}; download it again")
 
 
 def not_a_checkpoint(path: Path, error: Exception) -> CheckpointError:
@@ -105,7 +145,7 @@ def role_of(tensors: dict[str, Tensor]) -> str:
     """What a file is, by the names of its weights."""
     heads = {name.split(".")[0] for name in tensors}
     if "atlas_tower" in heads:
-        return "the knowledge encoder of pre-training"
+        return "a text encoder with the knowledge encoder of pre-training"
     if {"backbone", "transformer_decoder"} & heads:
         return "a SAT checkpoint"
     kinds = kinds_of_text(tensors)
@@ -122,9 +162,14 @@ def fit_sat(network: SatNetwork, tensors: dict[str, Tensor], path: Path, backbon
     """Give a network (of any device, also `meta`) a file's weights, as they lie in the file's mapping."""
     role = role_of(tensors)
     if role != "a SAT checkpoint":
+        way_out = "give the file that was published as SAT's weights"
+        if kinds_of_text(tensors):
+            way_out = "give it as --text-checkpoint"
+            if "pre-training" in role:
+                way_out += ", if it was published beside the SAT checkpoint"
         raise CheckpointError(
             f"{path}: this is {role} ({named(sorted(tensors), 3)}), but --checkpoint wants SAT itself (backbone, query "
-            f"decoder, mask head){'; give it as --text-checkpoint' if 'text encoder' in role else ''}"
+            f"decoder, mask head); {way_out}"
         )
     faults = list(mismatches(network, tensors, UNUSED_OF_SAT))
     if faults:
@@ -139,8 +184,8 @@ def fit_sat(network: SatNetwork, tensors: dict[str, Tensor], path: Path, backbon
     take(network, tensors)
 
 
-def fit_text(encoder: nn.Module, tensors: dict[str, Tensor], path: Path, kind: str) -> None:
-    """Give a text encoder of `sat_tools.text` a file's weights."""
+def fit_text(encoder: nn.Module, tensors: dict[str, Tensor], path: Path, kind: str) -> str | None:
+    """Give a text encoder of `sat_tools.text` a file's weights. What a person should know about them, if anything."""
     role = role_of(tensors)
     if role == "a SAT checkpoint":
         raise CheckpointError(
@@ -162,6 +207,12 @@ def fit_text(encoder: nn.Module, tensors: dict[str, Tensor], path: Path, kind: s
         )
         raise CheckpointError(f"{path}: does not fit a text encoder of kind {kind}: {'; '.join(faults)}; {advice}")
     take(encoder, tensors)
+    if any("atlas_tower" in name for name in tensors):
+        return (
+            f"{path} carries the atlas_tower of pre-training, which was left out. A file of pre-training alone has the "
+            "same names and shapes: make sure that this one was published beside the SAT checkpoint."
+        )
+    return None
 
 
 def mismatches(module: nn.Module, tensors: dict[str, Tensor], unused: tuple[str, ...]) -> Iterator[str]:
@@ -183,7 +234,8 @@ def mismatches(module: nn.Module, tensors: dict[str, Tensor], unused: tuple[str,
             disagreeing += [
                 f"{fitting[0]} and {n}" for n in fitting[1:] if not torch.equal(tensors[n], tensors[fitting[0]])
             ]
-    unexpected = [n for n in tensors if n not in state and not any(re.fullmatch(p, n) for p in unused)]
+    strange = [n for n in tensors if n not in state and not any(re.fullmatch(p, n, re.DOTALL) for p in unused)]
+    unexpected = [shown(n) for n in strange]
     for word, names in (
         ("missing", missing),
         ("misshapen", misshapen),
@@ -192,15 +244,17 @@ def mismatches(module: nn.Module, tensors: dict[str, Tensor], unused: tuple[str,
         ("with NaN or infinite values", not_finite),
     ):
         if names:
-            yield f"{len(names)} {word}: {named(names)}"
+            yield f"{len(names)} {word}: {listed(names)}"
 
 
 def fits(given: Tensor, wanted: Tensor) -> bool:
     alike = given.is_floating_point() == wanted.is_floating_point() and given.layout == wanted.layout
-    return given.shape == wanted.shape and alike
+    return given.shape == wanted.shape and alike and not given.is_meta
 
 
 def describe(name: str, given: Tensor, wanted: Tensor) -> str:
+    if given.is_meta:
+        return f"{name} has a shape but no data"
     if given.shape == wanted.shape:
         return f"{name} is {given.dtype} and {given.layout}, not {wanted.dtype} and {wanted.layout}"
     return f"{name} is {list(given.shape)}, not {list(wanted.shape)}"
@@ -225,11 +279,22 @@ def look_alike(tensors: dict[str, Tensor]) -> str | None:
     return best if scores[best] > 0.5 else None
 
 
-def named(names: Iterator[str] | list[str], most: int = MOST_NAMED) -> str:
-    names = list(names)
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+def named(names: Iterable[str], most: int = MOST_NAMED) -> str:
+    """Names from somebody's file, for an error."""
+    return listed([shown(name) for name in names], most)
+
+
+def listed(words: list[str], most: int = MOST_NAMED) -> str:
+    rest = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + rest
+
+
+def shown(name: str) -> str:
+    """A name from somebody's file, safe to print: on one line, without control characters, not too long."""
+    name = name if name.isprintable() else repr(name)
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
 
 
 def first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200]
+    line = str(error).strip().split("\n")[0][:200]
+    return line if line.isprintable() else repr(line)

@@ -135,6 +135,10 @@ class UNet(nn.Module):
         maps = self.encoder(image)
         return maps, self.decoder(maps)
 
+    @staticmethod
+    def outline(window: tuple[int, ...]) -> tuple:
+        return ()
+
     def fold_channels(self) -> None:
         """Take one channel instead of three equal ones: the sum of the weights over them computes the same."""
         conv = self.encoder.stages[0][0].convs[0].conv
@@ -145,14 +149,20 @@ class UNet(nn.Module):
 OTHER_BACKBONES = {"UMamba": (".umamba", "UMambaMid"), "SwinUNETR": (".swin_unetr", "SwinUNETR")}
 """Module and class of each kind that is not the U-Net. Such a class is made from the stages' widths and the number of
 channels; like `UNet` it gives, for an image, the encoder's maps from full resolution down and the per-pixel features,
-and can fold its input channels."""
+can fold its input channels, and says in `outline` what of its steps goes by the window: windows of one outline have the
+same steps on tensors of other sizes."""
 
 
 def make_backbone(sizes: Sizes) -> nn.Module:
+    backbone = backbone_class(sizes)
+    return backbone(sizes) if backbone is UNet else backbone(sizes.features, sizes.in_channels)
+
+
+def backbone_class(sizes: Sizes) -> type[nn.Module]:
     if sizes.kind == "unet":
-        return UNet(sizes)
+        return UNet
     module, name = OTHER_BACKBONES[sizes.kind]
-    return getattr(importlib.import_module(module, __package__), name)(sizes.features, sizes.in_channels)
+    return getattr(importlib.import_module(module, __package__), name)
 
 
 class DecoderLayer(nn.Module):

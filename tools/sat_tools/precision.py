@@ -8,10 +8,15 @@ both. In half precision, which is for GPUs, it is left to the runtime.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+MOST_IN_HALF = 65504.0
+"""The largest number of float16."""
 NORMS = (nn.InstanceNorm3d, nn.LayerNorm)
 
 
@@ -60,6 +65,39 @@ def halve(module: nn.Module) -> None:
             visit(child)
 
     visit(module)
+
+
+@contextlib.contextmanager
+def largest_values(module: nn.Module) -> Iterator[list[float]]:
+    """Collects the largest magnitude of each output, and of each weight, that `halve` would turn to float16, while the
+    module is run in float32. Processors compute half precision in float32, or not within hours, so that an overflow
+    would show on a GPU alone."""
+    peaks: list[float] = []
+
+    def note(_: nn.Module, __: tuple, output: object) -> None:
+        outputs = output if isinstance(output, (tuple, list)) else (output,)
+        peaks.extend(peak(x) for x in outputs if isinstance(x, Tensor))
+
+    handles = []
+
+    def visit(part: nn.Module) -> None:
+        handles.append(part.register_forward_hook(note))
+        if not getattr(part, "in_float32", False):
+            peaks.extend(peak(weight) for weight in part.parameters(recurse=False))
+            for child in part.children():
+                visit(child)
+
+    visit(module)
+    try:
+        yield peaks
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def peak(x: Tensor) -> float:
+    low, high = x.detach().aminmax()
+    return float(torch.maximum(low.abs(), high.abs()))
 
 
 def to_float32(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -47,6 +47,13 @@ class SwinUNETR(nn.Module):
             x = block(x, skip)
         return maps, x
 
+    @staticmethod
+    def outline(window: tuple[int, ...]) -> tuple:
+        """For each axis and layer: how long a window of attention is, whether it is shifted, whether the map is padded
+        to whole ones."""
+        sides = [[n >> layer for layer in range(1, 5)] for n in window]
+        return tuple((min(n, WINDOW), n > WINDOW, n % min(n, WINDOW) > 0) for axis in sides for n in axis)
+
     def fold_channels(self) -> None:
         """Take one channel instead of three equal ones, in the three convolutions that see the image."""
         first = self.encoder.encoder1.layer
@@ -279,9 +286,9 @@ def from_windows(slabs: Tensor, sides: list[int], window: list[int]) -> Tensor:
 def regions_in_one_piece(sides: list[int], window: list[int], shift: list[int]) -> Tensor:
     """A number for each part of a shifted grid that is in one piece, [1, x, y, z, 1]: the last window of a shifted axis
     holds two, from opposite ends of the image."""
-    region = torch.zeros(1, *sides, 1)
+    region = torch.zeros(1, *sides, 1, dtype=torch.int64)
     for axis, (n, w, s) in enumerate(zip(sides, window, shift), start=1):
-        part = torch.zeros(n)
+        part = torch.zeros(n, dtype=torch.int64)
         if s:
             part[n - w :], part[n - s :] = 1, 2
         region = 3 * region + part.reshape([n if i == axis else 1 for i in range(5)])

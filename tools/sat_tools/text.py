@@ -33,11 +33,12 @@ def mini_config(vocabulary: int) -> BertConfig:
 
 def make_body(config: PretrainedConfig) -> nn.Module:
     """The body a config describes, with random weights in float32 and without a pooler: none of the kinds uses one, but
-    official files may carry its weights."""
+    official files may carry its weights. Code that a config may bring is neither run nor asked for."""
+    options = {"dtype": torch.float32, "trust_remote_code": False}
     try:
-        return AutoModel.from_config(config, add_pooling_layer=False, dtype=torch.float32)
+        return AutoModel.from_config(config, add_pooling_layer=False, **options)
     except TypeError:  # some bodies never have one
-        return AutoModel.from_config(config, dtype=torch.float32)
+        return AutoModel.from_config(config, **options)
 
 
 class TextTower(nn.Module):

@@ -37,6 +37,7 @@ def read_base(folder: Path, kind: str, names: list[str], query_width: int) -> tu
             f"{folder}: the tokenizer has {ours.get_vocab_size()} pieces, but config.json only a vocab_size of "
             f"{config.vocab_size}; take both from one model"
         )
+    # An MPNet numbers its positions from behind the padding's.
     positions = config.max_position_embeddings - (config.pad_token_id + 1 if config.model_type == "mpnet" else 0)
     if positions < MAX_LENGTH[kind]:
         raise BaseFolderError(
@@ -52,7 +53,7 @@ def read_base(folder: Path, kind: str, names: list[str], query_width: int) -> tu
         compare_ids(folder, theirs, ours, name, kind)
     try:
         return TextEncoder(config, query_width) if kind == "ours" else FirstTokenEncoder(config, kind), ours
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except Exception as error:  # what a config can get wrong, each body notices in its own way
         raise BaseFolderError(
             f"{folder}/config.json: no text encoder comes of it ({first_line(error)}); give the base encoder's own"
         ) from None
@@ -80,13 +81,15 @@ def read_config(folder: Path) -> PretrainedConfig:
         )
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        sizes = (config.vocab_size, config.hidden_size, config.max_position_embeddings)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        sizes = [config.vocab_size, config.hidden_size, config.max_position_embeddings]
+        if config.model_type == "mpnet":
+            sizes.append(config.pad_token_id + 1)
+    except Exception as error:  # files of any content, and a library that checks them with types of its own
         raise BaseFolderError(
             f"{folder}/config.json: not a text encoder's config ({first_line(error)}); give the base encoder's own"
         ) from None
-    if not all(isinstance(size, int) for size in sizes):
-        raise BaseFolderError(f"{folder}/config.json: sizes {sizes} are not whole numbers; give the base encoder's own")
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise BaseFolderError(f"{folder}/config.json: sizes {sizes} are not all above 0; give the base encoder's own")
     return config
 
 

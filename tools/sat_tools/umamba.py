@@ -37,6 +37,10 @@ class UMambaMid(nn.Module):
         maps = self.encoder(image)
         return maps, self.decoder(maps)
 
+    @staticmethod
+    def outline(window: tuple[int, ...]) -> tuple:
+        return ()
+
     def fold_channels(self) -> None:
         """Take one channel instead of three equal ones: the stem is the only convolution that sees the image."""
         conv = self.encoder.stem.convs[0].conv
@@ -193,7 +197,7 @@ def selective_scan(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor) ->
     """
     length = u.shape[1]
     size = math.isqrt(length - 1) + 1
-    chunks = -(-length // size)
+    chunks = length // size + 1  # never filled to the last step, so that the graph has the same nodes for every length
 
     def cut(x: Tensor) -> Tensor:  # to [size, chunks, batch, ...]; steps of width 0 at the end change nothing
         return F.pad(x, (0, 0, 0, chunks * size - length)).unflatten(1, (chunks, size)).permute(2, 1, 0, 3)

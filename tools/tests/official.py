@@ -39,7 +39,8 @@ def sat_state(sizes: Sizes, seed: int = 0) -> dict[str, Tensor]:
     head = network.mask_embed_proj[2]
     head.weight.normal_(0, 0.02)
     head.bias.copy_(torch.tensor([-0.55, 0.25]).repeat(sizes.feature_width // 2))
-    state = {f"module.{name}": weight.clone() for name, weight in network.state_dict().items()}
+    # Not copied: as in official files, the two names of a weight share what is saved.
+    state = {f"module.{name}": weight for name, weight in network.state_dict().items()}
     state["module.mid_mask_embed_proj.0.0.weight"] = torch.randn(256, 768)
     state["module.mid_mask_embed_proj.2.2.bias"] = torch.randn(3)
     return state
@@ -81,7 +82,7 @@ def text_state(base: Path, kind: str, seed: int = 0) -> dict[str, Tensor]:
     torch.manual_seed(seed)
     config = AutoConfig.from_pretrained(base)
     encoder = TextEncoder(config, 768) if kind == "ours" else FirstTokenEncoder(config, kind)
-    state = {f"module.{name}": weight.clone() for name, weight in encoder.state_dict().items()}
+    state = {f"module.{name}": weight for name, weight in encoder.state_dict().items()}
     body = "module.text_tower.biolord" if kind == "ours" else "module.model"
     state[f"{body}.pooler.dense.weight"] = torch.randn(768, 768)
     state[f"{body}.embeddings.position_ids"] = torch.arange(512)[None]

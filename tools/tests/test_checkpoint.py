@@ -1,5 +1,7 @@
 """Checkpoints are read without running anything, and what does not fit is refused by name."""
 
+import argparse
+import collections
 import os
 import pickle
 import zipfile
@@ -31,7 +33,8 @@ def save(path, state, **more):
 
 
 def official(module):
-    return {f"module.{name}": weight.clone() for name, weight in module.state_dict().items()}
+    """As published: the two names of a weight share what is saved, so that damage to it is damage to both."""
+    return {f"module.{name}": weight for name, weight in module.state_dict().items()}
 
 
 def sparse_on_disk(sizes):
@@ -163,6 +166,73 @@ def test_a_truncated_file_is_called_that(state, path, old_format):
             read_checkpoint(path)
 
 
+def in_the_middle_of_a_weight(path):
+    """Where a large record's bytes lie in a file."""
+    with zipfile.ZipFile(path) as archive:
+        entry = max(archive.infolist(), key=lambda e: e.file_size)
+        assert entry.file_size > 4000
+    return entry.header_offset + entry.file_size // 2
+
+
+def test_a_file_with_damaged_weights_is_refused(state, path):
+    save(path, state)
+    with path.open("r+b") as file:
+        file.seek(in_the_middle_of_a_weight(path))
+        file.write(bytes(2000))
+    with pytest.raises(CheckpointError, match="damaged at its entry .*data.*; download it again"):
+        read_checkpoint(path)
+
+
+def test_a_file_that_was_packed_again_is_refused(state, path, tmp_path):
+    """Its weights are mapped where they lie, so compressed bytes would be weights; and a small file could unfold to a
+    huge one."""
+    save(tmp_path / "new.pth", state)
+    with zipfile.ZipFile(tmp_path / "new.pth") as new, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in new.namelist():
+            packed.writestr(name, new.read(name))
+    with pytest.raises(CheckpointError, match="compressed entries .*data.pkl.*not packed again"):
+        read_checkpoint(path)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_archive_with_two_entries_of_one_name_is_refused(state, path):
+    save(path, state)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(archive.namelist()[0], b"")
+    with pytest.raises(CheckpointError, match="damaged .two entries of one name.; download it again"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "harmless", [argparse.Namespace(lr=1e-4), collections.defaultdict(list, {"loss": [0.5]})], ids=["Namespace", "dict"]
+)
+def test_a_harmless_extra_is_refused_without_alarm(harmless, state, path):
+    save(path, state, args=harmless)
+    with pytest.raises(CheckpointError, match="wants to call (argparse|collections)") as error:
+        read_checkpoint(path)
+    assert "trust" not in str(error.value) and "save its tensors alone" in str(error.value)
+
+
+def test_a_weight_without_data_is_misshapen(state, path):
+    name = "module.projection_layer.0.weight"
+    with pytest.raises(CheckpointError, match=r"1 misshapen: projection_layer\.0\.weight has a shape but no data"):
+        fit({**state, name: state[name].to("meta")}, path)
+
+
+@pytest.mark.parametrize("place", ["weight", "no weight", "beside"])
+def test_names_from_a_file_reach_the_terminal_escaped_and_cut(place, state, path):
+    name = "backbone.\n\x1b[31mred" + "x" * 10_000
+    content = {
+        "weight": {"model_state_dict": {**state, name: torch.zeros(1)}},
+        "no weight": {"model_state_dict": {name: 3}},
+        "beside": {name: 3},
+    }[place]
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=r"backbone\.\\n\\x1b\[31mredxxx.*\.\.\.") as error, torch.device("meta"):
+        fit_sat(SatNetwork(TINY), read_checkpoint(path), path, "UNET")
+    assert str(error.value).isprintable() and len(str(error.value)) < 500 + len(str(path))
+
+
 @pytest.mark.parametrize(
     "content, fault",
     [
@@ -201,6 +271,13 @@ def test_a_path_that_is_no_file_is_refused(tmp_path):
         ([1, 2], "no `model_state_dict` in it, but list"),
         ({"model_state_dict": {}}, "holds nothing"),
         ({"model_state_dict": {"a": torch.zeros(1), "b": 3}}, "holds b where tensors"),
+        ({"model_state_dict": None}, "is of type NoneType, not a dictionary"),
+        ({"model_state_dict": [torch.zeros(1)]}, "is of type list, not a dictionary"),
+        ({"model_state_dict": torch.zeros(1)}, "is of type Tensor, not a dictionary"),
+        (
+            {"model_state_dict": {"module.a": torch.zeros(1), "a": torch.ones(1), "b": torch.zeros(1)}},
+            "1 weights are there with and without `module.`.*: a; give",
+        ),
     ],
 )
 def test_other_contents_are_refused(content, fault, path):
@@ -223,7 +300,7 @@ FIRST_TOKEN = {"module.model.embeddings.word_embeddings.weight": torch.zeros(9, 
     [
         (TEXT, "this is a text encoder of kind ours.*give it as --text-checkpoint"),
         (FIRST_TOKEN, "this is a text encoder of kind medcpt or basebert.*give it as --text-checkpoint"),
-        (PRETRAINING, "this is the knowledge encoder of pre-training.*--checkpoint wants SAT itself"),
+        (PRETRAINING, "with the knowledge encoder of pre-training.*give it as --text-checkpoint, if it was published"),
         ({"module.head.weight": torch.zeros(3)}, "this is something else"),
     ],
 )
@@ -262,16 +339,19 @@ def test_a_text_encoder_of_another_kind_is_called_that(path):
 
 def test_a_text_encoder_may_carry_what_it_was_pretrained_with(path):
     encoder = TextEncoder(mini_config(50), 24)
+    weights = official(encoder)  # now: a fitted encoder's lie in the file, which is written again
     extras = {
         "module.atlas_tower.proj.weight": torch.zeros(2),
         "module.temperature": torch.tensor(1.0),
         "module.text_tower.biolord.embeddings.position_ids": torch.arange(512)[None],
         "module.text_tower.biolord.pooler.dense.weight": torch.zeros(1, 2),
     }
-    fit_text(encoder, read_checkpoint(save(path, {**official(encoder), **extras})), path, "ours")
+    assert fit_text(encoder, read_checkpoint(save(path, weights)), path, "ours") is None
+    note = fit_text(encoder, read_checkpoint(save(path, {**weights, **extras})), path, "ours")
+    assert "carries the atlas_tower of pre-training" in note and "published beside the SAT checkpoint" in note
     with pytest.raises(CheckpointError, match="unexpected: text_tower.biolord.lm_head.weight"):
         more = {"module.text_tower.biolord.lm_head.weight": torch.zeros(2)}
-        fit_text(encoder, read_checkpoint(save(path, {**official(encoder), **more})), path, "ours")
+        fit_text(encoder, read_checkpoint(save(path, {**weights, **more})), path, "ours")
 
 
 def test_a_pretraining_file_of_five_modalities_is_called_that(path):

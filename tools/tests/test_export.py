@@ -1,6 +1,7 @@
 """A model folder computes what PyTorch does, says so in its manifest, and appears whole or not at all."""
 
 import hashlib
+import os
 
 import nibabel as nib
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 import torch
 
 import sat_tools.export as export
-from sat_tools.export import Description, ExportError, export_model, whole_folder
-from sat_tools.graphs import write_graphs
+from sat_tools.export import Description, ExportError, export_model, still_true, strangers, whole_folder
+from sat_tools import graphs
+from sat_tools.graphs import compute, write_graphs
 from sat_tools.inference import Model, importance
 from sat_tools.network import SatNetwork
 from sat_tools.text import TextEncoder, encode_texts, mini_config
@@ -46,6 +48,19 @@ def exported(tmp_path_factory, tiny, tokenizer):
 
 def test_graphs_agree_with_pytorch(exported):
     assert max(exported[1].values()) < 1e-4
+
+
+def test_logits_of_the_graphs_one_after_another_are_looked_at(tiny, tokenizer, tmp_path, monkeypatch):
+    """Each graph by itself may be well within its own bound."""
+    for window in (WINDOW, (24, 32, 20)):
+        torch.manual_seed(3)
+        text = TextEncoder(mini_config(tokenizer.get_vocab_size()), tiny.query_width).eval()
+        (folder := tmp_path / str(window)).mkdir()
+        with monkeypatch.context() as patch:
+            patch.setattr(graphs, "compute", lambda module, example: [1.01 * x for x in compute(module, example)])
+            apart = write_graphs(folder, SatNetwork(tiny), text, window, tokenizer, check_window=WINDOW)
+        assert apart["logits"] > 1e-3
+        assert {f.name for f in folder.iterdir()} == {"text_encoder.onnx", "query_decoder.onnx", "backbone.onnx"}
 
 
 def test_the_three_graphs_together_give_the_logits_of_the_three_channel_network(exported):
@@ -88,8 +103,8 @@ def test_a_folder_is_swapped_whole(tmp_path):
     out = tmp_path / "model"
     for text in ("one", "two"):
         with whole_folder(out) as part:
-            (part / "file").write_text(text)
-        assert (out / "file").read_text() == text
+            (part / "model.toml").write_text(text)
+        assert (out / "model.toml").read_text() == text
     assert [f.name for f in tmp_path.iterdir()] == ["model"]
 
 
@@ -119,3 +134,73 @@ def test_a_mask_comes_back_on_the_scans_own_grid(exported):
 def test_importance_is_highest_in_the_middle_and_nowhere_zero():
     weight = importance((16, 24, 8))
     assert weight.max() == weight[8, 12, 4] == 10 and weight.min() > 0
+
+
+def old_model(out):
+    out.mkdir()
+    (out / "model.toml").write_text("[files]\n'a.onnx' = ''\n")
+    (out / "a.onnx").write_text("old")
+    return out
+
+
+@pytest.mark.parametrize("fatal", [KeyboardInterrupt, SystemExit, OSError])
+def test_the_old_model_is_back_when_the_swap_is_interrupted(fatal, tmp_path, monkeypatch):
+    out, replace, moves = old_model(tmp_path / "model"), os.replace, []
+
+    def interrupted(source, target):
+        moves.append(target)
+        if len(moves) == 2:
+            raise fatal
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(fatal), whole_folder(out) as part:
+        (part / "model.toml").write_text("new")
+    assert (out / "a.onnx").read_text() == "old" and len(moves) == 3
+    assert [f.name for f in tmp_path.iterdir()] == ["model"]
+
+
+def test_what_an_export_did_not_make_is_not_replaced(tmp_path):
+    """Not even when it came while the new model was made."""
+    out = old_model(tmp_path / "model")
+    refused = pytest.raises(ExportError, match="holds 'SAT-Nano.pth', which is no part of a model")
+    with refused, whole_folder(out) as part:
+        (part / "model.toml").write_text("new")
+        (out / "SAT-Nano.pth").write_text("gigabytes")
+    assert (out / "a.onnx").read_text() == "old" and (out / "SAT-Nano.pth").exists()
+    (out / "SAT-Nano.pth").unlink()
+    (out / "a.onnx").unlink()
+    (out / "a.onnx").mkdir()
+    assert strangers(out) == ["a.onnx"]
+
+
+def test_what_a_killed_export_left_is_cleared_up_and_what_a_living_one_makes_is_not(tmp_path):
+    out = tmp_path / "model"
+    for name in (".model.export-dead1234", ".model-2.export-dead1234", ".model.export-mine"):
+        (tmp_path / name / "new").mkdir(parents=True)
+    (tmp_path / ".model.export-mine" / "notes.txt").write_text("a person's own")
+    (tmp_path / ".model.export-moved123").mkdir()
+    old_model(tmp_path / ".model.export-moved123" / "old")
+    with whole_folder(out) as living:
+        assert (out / "a.onnx").read_text() == "old"
+        with whole_folder(out) as part:
+            (part / "model.toml").write_text("new")
+        assert living.exists()
+        (living / "model.toml").write_text("newer")
+    assert (out / "model.toml").read_text() == "newer"
+    assert sorted(f.name for f in tmp_path.iterdir()) == [".model-2.export-dead1234", ".model.export-mine", "model"]
+
+
+@pytest.mark.parametrize("logits", [1.1e-3, float("nan")])
+def test_logits_a_thousandth_off_are_refused_in_single_precision(logits, tmp_path, tiny, tokenizer, monkeypatch):
+    found = {"text_encoder": 1e-9, "query_decoder": 1e-9, "backbone": 1e-9, "logits": logits}
+    monkeypatch.setattr(export, "write_graphs", lambda *_: found)
+    with pytest.raises(ExportError, match=r"logits differ by .*, more than 0\.001; nothing was written"):
+        export_model(tmp_path / "model", SatNetwork(tiny), None, tokenizer.to_str().encode(), WINDOW, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_measured_stays_with_the_same_graphs():
+    old = {"files": {"backbone.onnx": "1", "tokenizer.json": "2"}, "reduced": {"bf16_lowest_dice": 0.9}}
+    assert still_true(old, {"files": {"backbone.onnx": "1", "tokenizer.json": "3"}}) == {"reduced": old["reduced"]}
+    assert still_true(old, {"files": {"backbone.onnx": "4", "tokenizer.json": "2"}}) == {}

@@ -1,8 +1,11 @@
 """export_sat.py either makes a whole folder or says in one line why not, and leaves nothing."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import official
@@ -67,6 +70,7 @@ def test_a_folder_is_made(run, tmp_path):
     code, said, errors = run(name="thin", version="2", licence="CC0-1.0")
     assert (code, errors) == (0, "")
     assert "run at" not in said and "query_decoder: " in said
+    assert "Largest difference of a logit, the three graphs one after another: " in said
     entries = Model.read(tmp_path / "models" / "thin").entries
     assert (entries["name"], entries["version"], entries["licence"]) == ("thin", "2", "CC0-1.0")
     assert [f.name for f in (tmp_path / "models").iterdir()] == ["thin"]
@@ -110,12 +114,99 @@ def test_a_readme_in_the_folder_is_kept(run, tmp_path):
         ({"backbone": "UNET-XL"}, "invalid choice"),
         ({"text_encoder": "clip"}, "invalid choice"),
         ({"name": "a/b"}, "--name 'a/b'"),
+        ({"licence": "CC\udce9"}, "--licence 'CC\\udce9': not UTF-8"),
+        ({"version": "\udcff"}, "--version '\\udcff': not UTF-8"),
+        ({"checkpoint": "caf\udce9.pth"}, "--checkpoint 'caf\\udce9.pth': not UTF-8"),
+        (
+            {"backbone": "SwinUNETR", "crop_size": "288 288 96", "check_size": "96 96 96"},
+            "--check-size 96 96 96: SwinUNETR takes other steps there than at the crop size, so running it would prove "
+            "nothing; leave it out, or give 128 128 96",
+        ),
     ],
 )
 def test_wrong_usage_is_refused_before_anything_is_read(changes, words, run, tmp_path):
     absent = {"checkpoint": "nowhere.pth", "text_checkpoint": "nowhere.pth", "text_base": "nowhere"}
-    code, _, errors = run(**absent, **changes)
+    code, _, errors = run(**{**absent, **changes})
     assert code == 2 and words in errors.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_readme_of_any_encoding_is_kept(run, tmp_path):
+    (tmp_path / "models" / "thin").mkdir(parents=True)
+    (tmp_path / "models" / "thin" / "README.md").write_bytes(b"caf\xe9")
+    assert run()[0] == 0
+    assert (tmp_path / "models" / "thin" / "README.md").read_bytes() == b"caf\xe9"
+
+
+def test_files_of_the_users_in_a_model_folder_are_not_lost(run, tmp_path):
+    assert run()[0] == 0
+    kept = tmp_path / "models" / "thin" / "SAT-Nano.pth"
+    kept.write_text("gigabytes")
+    code, _, errors = run()
+    assert code == 2 and "holds 'SAT-Nano.pth', which is no part of a model and would be lost" in errors
+    assert kept.read_text() == "gigabytes"
+
+
+def test_measured_figures_stay_with_the_same_graphs_only(run, tmp_path):
+    assert run()[0] == 0
+    manifest = tmp_path / "models" / "thin" / "model.toml"
+    with manifest.open("a") as file:
+        file.write("\n[reduced]\nbf16_lowest_dice = 0.99991\n")
+    code, said, _ = run(version="2")
+    assert code == 0 and "compare_precision.py" not in said
+    assert Model.read(manifest.parent).entries["reduced"] == {"bf16_lowest_dice": 0.99991}
+    code, said, _ = run(crop_size="96 32 32")
+    assert code == 0 and "run compare_precision.py again" in said
+    assert "reduced" not in Model.read(manifest.parent).entries
+
+
+def test_what_a_model_may_not_know_is_said_however_the_table_is_named(run, monkeypatch):
+    monkeypatch.chdir(Path(export_sat.__file__).parent)
+    for classes in (export_sat.SAT_CLASSES, "anatomy/sat-classes.tsv"):
+        said = run(classes=classes)[1]
+        assert "carries the atlas_tower" in said
+        assert "If this is not SAT-Nano itself but the variant trained on 49 of SAT's 72 data sets" in said
+
+
+def test_the_note_on_classes_is_not_shown_with_ones_own(run, files, tmp_path):
+    (tmp_path / "few.tsv").write_text("modality\tclass\nct\tliver\n")
+    code, said, _ = run(classes=tmp_path / "few.tsv", text_checkpoint=files / "plain.pth")
+    assert code == 0 and "data sets" not in said and "atlas_tower" not in said
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("DefaultCPUAllocator: can't allocate memory\nat"), MemoryError()])
+def test_want_of_memory_is_one_line(fault, run, tmp_path, monkeypatch):
+    def fail(*_):
+        raise fault
+
+    monkeypatch.setattr(export, "write_graphs", fail)
+    code, said, errors = run()
+    assert code == 1 and said == "" and len(errors.splitlines()) == 1
+    assert type(fault).__name__ in errors and "smaller --check-size" in errors
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_signal_leaves_nothing(name, files, tmp_path):
+    script = (
+        "import sys, time, export_sat; from sat_tools import export; from test_export_refusals import THIN\n"
+        "export_sat.OFFICIAL['UNET'] = THIN\n"
+        "export.write_graphs = lambda folder, *_: ((folder / 'large').write_text('x'), time.sleep(300))\n"
+        "sys.exit(export_sat.main())"
+    )
+    options = {"checkpoint": files / "sat.pth", "text-checkpoint": files / "text.pth", "backbone": "UNET"}
+    options |= {"text-encoder": "ours", "text-base": files / "base", "out": tmp_path / "models" / "thin"}
+    command = [sys.executable, "-c", script, "--crop-size", "64", "32", "32"]
+    command += [str(word) for option, value in options.items() for word in (f"--{option}", value)]
+    tools = Path(export_sat.__file__).parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (tools, tools / "tests")))}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        while process.poll() is None and not list(tmp_path.rglob("large")):
+            time.sleep(0.1)
+        process.send_signal(getattr(signal, name))
+        errors = process.communicate()[1]
+    assert process.returncode == 128 + getattr(signal, name)
+    assert len(errors.splitlines()) == 1 and errors.startswith("export_sat.py: ") and "nothing was written" in errors
     assert list(tmp_path.iterdir()) == []
 
 
@@ -123,7 +214,7 @@ def test_a_folder_that_is_no_model_is_not_replaced(run, tmp_path):
     (tmp_path / "papers").mkdir()
     (tmp_path / "papers" / "thesis.tex").write_text("years")
     code, _, errors = run(out=tmp_path / "papers")
-    assert code == 2 and "is no model folder" in errors
+    assert code == 2 and "holds 'thesis.tex', which is no part of a model" in errors
     assert (tmp_path / "papers" / "thesis.tex").read_text() == "years"
 
 
@@ -131,7 +222,7 @@ def test_a_folder_that_is_no_model_is_not_replaced(run, tmp_path):
     "changes, words",
     [
         ({"checkpoint": "plain.pth"}, "this is a text encoder of kind ours"),
-        ({"checkpoint": "text.pth"}, "this is the knowledge encoder of pre-training"),
+        ({"checkpoint": "text.pth"}, "knowledge encoder of pre-training"),
         ({"text-checkpoint": "sat.pth"}, "this is a SAT checkpoint"),
         ({"checkpoint": "large.pth"}, "the weights are those of UNET-L, not of UNET; pass --backbone UNET-L"),
         ({"checkpoint": "cut.pth"}, "cut off after 5,000 bytes; download it again"),
@@ -192,6 +283,10 @@ def config_of(folder, **changes):
         (lambda f: config_of(f, vocab_size=10), "but config.json only a vocab_size of 10"),
         (lambda f: config_of(f, max_position_embeddings=128), "room for 126 ids, but a prompt may have 256"),
         (lambda f: config_of(f, model_type="nothing"), "not a text encoder's config"),
+        (lambda f: config_of(f, pad_token_id=None), "config.json: not a text encoder's config"),
+        (lambda f: config_of(f, hidden_size=-768), "are not all above 0"),
+        (lambda f: config_of(f, num_hidden_layers="2"), "config.json: not a text encoder's config"),
+        (lambda f: config_of(f, num_attention_heads=7), "config.json: no text encoder comes of it"),
         (lambda f: (f / "config.json").write_text("{"), "not a text encoder's config"),
         (lambda f: (f / "tokenizer.json").unlink(), "neither tokenizer.json nor vocab.txt"),
         (lambda f: (f / "tokenizer.json").write_text("{}"), "the tokenizer files cannot be read"),

@@ -73,7 +73,7 @@ def test_the_folder_is_described_by_its_manifest(exported, checkpoint):
     kind, _, _, folder, done = exported
     assert done.stderr == ""
     assert all(f"{graph}: " in done.stdout for graph in ("text_encoder", "backbone", "query_decoder"))
-    assert ("trained on 49 of SAT's 72 data sets" in done.stdout) == (kind != "ours")
+    assert ("This variant was published as trained on 49 of SAT's 72 data sets" in done.stdout) == (kind != "ours")
     entries = tomllib.loads((folder / "model.toml").read_text())
     assert entries["name"] == {"ours": "sat-nano", "medcpt": "sat-nano-cpt", "basebert": "sat-nano-bb"}[kind]
     assert (entries["version"], entries["precision"], entries["architecture"]) == ("1", "fp32", "UNET")

@@ -12,13 +12,17 @@ from sat_tools.graphs import (
     compute,
     difference,
     open_graph,
+    run,
     same_but_for_size,
+    same_steps,
+    smallest_alike,
     worst,
     write_backbone,
     write_graph,
 )
-from sat_tools.network import UNET, SatNetwork
+from sat_tools.network import SWIN_UNETR, UMAMBA, UNET, SatNetwork, Sizes
 from sat_tools.precision import CarefulInstanceNorm, halve, make_careful
+from sat_tools.scan import scan
 
 
 @torch.no_grad()
@@ -47,7 +51,7 @@ def test_a_careful_norm_stays_exact_in_the_runtime(tmp_path):
     expected = [((double - double.mean((2, 3, 4), keepdim=True)) / (spread + norm.eps).sqrt()).float().numpy()]
     make_careful(norm)
     write_graph(norm, tmp_path / "norm.onnx", {"input": x}, ["output"], {})
-    assert difference(expected, tmp_path / "norm.onnx", {"input": x}) < 5e-6
+    assert difference(expected, run(tmp_path / "norm.onnx", {"input": x})) < 5e-6
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +66,7 @@ def test_half_precision_keeps_features_within_two_percent(nano, tmp_path):
     window = (64, 64, 32)
     image = {"image": torch.randn(1, 1, *window, generator=torch.Generator().manual_seed(1))}
     features, memory = compute(Backbone(nano), image)
-    write_backbone(tmp_path, nano, window, "fp16", window, torch.Generator().manual_seed(0))
+    write_backbone(tmp_path, nano, window, "fp16", window)
     ours = open_graph(tmp_path / "backbone.onnx").run(None, {"image": image["image"].numpy()})
     assert ours[0].dtype == np.float16 and ours[1].dtype == np.float32
     for half, single in zip(ours, (features, memory), strict=True):
@@ -131,3 +135,106 @@ def test_a_network_that_cannot_be_traced_is_an_error_of_one_line(tmp_path):
 
 def test_not_a_number_is_the_worst_difference():
     assert np.isnan(worst([1.0, float("nan"), 0.5])) and worst([0.5, 1.0]) == 1.0
+
+
+# Six stages like the official networks, but next to no weights.
+THIN = {
+    "UMamba": Sizes((8, 8, 8, 8, 16, 16), 1, 32, 24, 24, 16, layers=1, feedforward=32, kind="UMamba"),
+    "SwinUNETR": Sizes((12, 12, 24, 48, 96, 192), 2, 32, 24, 24, 16, layers=1, feedforward=32, kind="SwinUNETR"),
+}
+
+
+def thin(kind, seed=0):
+    torch.manual_seed(seed)
+    network = SatNetwork(THIN[kind]).eval().requires_grad_(False)
+    network.backbone.fold_channels()
+    return network
+
+
+@pytest.mark.parametrize("precision, limit", [("fp32", 1e-4), pytest.param("fp16", 2e-2, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "kind, window, check",
+    [
+        # In the first, one of the sequences of voxels is as long as a whole number of its chunks.
+        ("UMamba", (64, 64, 32), (96, 64, 32)),
+        ("SwinUNETR", (160, 64, 32), (128, 64, 32)),
+    ],
+)
+def test_loops_and_shifted_windows_are_the_same_but_for_their_size(kind, window, check, precision, limit, tmp_path):
+    assert same_steps(THIN[kind], window, check)
+    apart, expected, found = write_backbone(tmp_path, thin(kind), window, precision, check)
+    assert apart < limit
+    assert expected[0].shape == found[0].shape == (1, THIN[kind].feature_width, *check)
+    assert open_graph(tmp_path / "backbone.onnx").get_inputs()[0].shape == [1, 1, *window]
+    for path in tmp_path.rglob("*.onnx"):
+        assert b".py" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", THIN)
+def test_other_weights_in_a_loop_are_noticed(kind, tmp_path):
+    for name, seed in (("a", 0), ("b", 1)):
+        image = {"image": torch.zeros(1, 1, 64, 32, 32)}
+        write_graph(Backbone(thin(kind, seed)), tmp_path / f"{name}.onnx", image, ["features", "memory"], {})
+    assert same_but_for_size(tmp_path / "a.onnx", tmp_path / "a.onnx")
+    assert not same_but_for_size(tmp_path / "a.onnx", tmp_path / "b.onnx")
+
+
+def test_what_a_loop_does_is_compared(tmp_path):
+    class Loop(nn.Module):
+        def __init__(self, step):
+            super().__init__()
+            self.step = step
+
+        def forward(self, input):
+            return scan(lambda h, x: (self.step(h, x[0]), self.step(h, x[0]) * 2), torch.zeros(3), (input,))[1]
+
+    ways = {"add": lambda h, x: h + x, "longer": lambda h, x: h + x, "subtract": lambda h, x: h - x}
+    ways["half"] = lambda h, x: h + x * 0.5
+    ways["third"] = lambda h, x: h + x * 0.25
+    for name, step in ways.items():
+        example = {"input": torch.zeros(9 if name == "longer" else 5, 3)}
+        write_graph(Loop(step), tmp_path / f"{name}.onnx", example, ["output"], {})
+    paths = {name: tmp_path / f"{name}.onnx" for name in ways}
+    alike = [(a, b) for a in ways for b in ways if a < b and same_but_for_size(paths[a], paths[b])]
+    assert alike == [("add", "longer")]
+
+
+def test_maps_of_places_may_be_computed_beforehand(tmp_path):
+    """As the exporter does where they are small."""
+
+    class Places(nn.Module):
+        def forward(self, input):
+            place = torch.zeros(2, len(input) // 2, dtype=torch.int64)
+            place[1] = 1
+            return torch.where(place.permute(1, 0).reshape(-1) == input.to(torch.int64), input, input * 0.5)
+
+    nodes = []
+    for name, side in (("small", 16), ("large", 200_000)):
+        write_graph(Places(), tmp_path / f"{name}.onnx", {"input": torch.zeros(side)}, ["output"], {})
+        nodes.append(len(onnx.load(tmp_path / f"{name}.onnx").graph.node))
+    assert nodes[0] < nodes[1]
+    assert same_but_for_size(tmp_path / "small.onnx", tmp_path / "large.onnx")
+
+
+@pytest.mark.parametrize(
+    "sizes, window, checked",
+    [
+        (UNET, (288, 288, 96), (96, 96, 96)),
+        (UMAMBA, (288, 288, 96), (96, 96, 96)),
+        (SWIN_UNETR, (288, 288, 96), (128, 128, 96)),
+        (SWIN_UNETR, (96, 64, 32), (96, 64, 32)),
+        # Nothing shorter is a whole number of attention's windows in every layer.
+        (SWIN_UNETR, (224, 64, 32), (224, 64, 32)),
+    ],
+)
+def test_a_window_is_checked_at_the_smallest_with_the_same_steps(sizes, window, checked):
+    assert smallest_alike(sizes, window, 96) == checked
+    assert same_steps(sizes, window, checked)
+
+
+def test_values_that_half_precision_cannot_hold_are_refused(tmp_path):
+    """In float32 the norm after it would take the factor out again."""
+    network = thin("UMamba")
+    network.backbone.encoder.stem.convs[0].conv.weight *= 3e5
+    with pytest.raises(ExportError, match="values reach .*, but half precision ends at 65504; leave out --fp16"):
+        write_backbone(tmp_path, network, (64, 32, 32), "fp16", (64, 32, 32))

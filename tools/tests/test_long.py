@@ -11,7 +11,7 @@ import torch
 from test_export_sat import CROP, PROGRAM, TARGETS, assert_the_same, run_export, segment
 
 from sat_tools.inference import Model
-from sat_tools.network import UNET, UNET_L
+from sat_tools.network import OFFICIAL, UNET, UNET_L, SatNetwork
 
 pytestmark = pytest.mark.long
 
@@ -60,6 +60,21 @@ def test_sat_pro_is_exported_at_its_own_window_in_a_few_times_its_weights(more, 
     # Files that are mapped count too: the checkpoint's 1.9 GB, and the graph's when it is run.
     assert max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) < 9e6
     assert (out / "backbone.onnx.data").stat().st_size == pytest.approx(0.884e9 if more else 1.768e9, rel=0.01)
+
+
+@pytest.mark.parametrize("kind, checked", [("UMamba", "96 x 96 x 96"), ("SwinUNETR", "128 x 128 x 96")])
+def test_the_ablations_are_exported_at_sats_own_window(kind, checked, tmp_path):
+    torch.manual_seed(0)
+    state = {f"module.{name}": weight for name, weight in SatNetwork(OFFICIAL[kind]).state_dict().items()}
+    torch.save({"model_state_dict": state}, tmp_path / "sat.pth")
+    base = official.base_folder(tmp_path / "base", "medcpt")
+    torch.save({"model_state_dict": official.text_state(base, "medcpt")}, tmp_path / "text.pth")
+    given = (tmp_path / "sat.pth", tmp_path / "text.pth", "medcpt", base, tmp_path / "model")
+    done = run_export(*given, "--crop-size", "288", "288", "96", backbone=kind)
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    assert f"run at {checked}" in done.stdout
+    assert Model.read(tmp_path / "model").patch == (288, 288, 96)
 
 
 def test_nanos_graph_at_sats_own_window_keeps_to_pytorch(text, tmp_path):

@@ -3,9 +3,9 @@
 import official
 import pytest
 import torch
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, BlipTextConfig
 
-from sat_tools.text import FirstTokenEncoder, TextEncoder, encode_texts, mini_config
+from sat_tools.text import FirstTokenEncoder, TextEncoder, encode_texts, make_body, mini_config
 from sat_tools.text_base import read_base
 
 
@@ -93,3 +93,15 @@ def test_the_servers_tokenizer_is_the_bases_without_its_habits(kind, tmp_path):
     theirs = AutoTokenizer.from_pretrained(base)
     long = "lumbar vertebrae 1 of the left and the right side"
     assert tokenizer.encode(long, add_special_tokens=False).ids == theirs.encode(long, add_special_tokens=False)
+
+
+def test_a_body_of_somebodys_own_code_is_neither_run_nor_asked_for(tmp_path, monkeypatch):
+    """The kind of config here has no body in the library, so that it would ask whether to run the folder's."""
+    mark = tmp_path / "called"
+    (tmp_path / "body.py").write_text(f"open({str(mark)!r}, 'w')\nclass Body: pass\n")
+    config = BlipTextConfig(auto_map={"AutoModel": "body.Body"})
+    config._name_or_path = str(tmp_path)
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    with pytest.raises(ValueError, match="custom code|trust_remote_code"):
+        make_body(config)
+    assert not mark.exists()

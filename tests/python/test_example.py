@@ -17,9 +17,9 @@ def test_a_report_becomes_volumes_and_their_limits(environment):
     conclusion = " ".join(done.stdout.split("\n\n")[-2].split())
     assert conclusion.startswith("In this scan sat-mini") and "the left hippocampus" in conclusion
     assert done.stdout.rstrip().endswith("This is not a medical device.")
-    # Progress arrives; which of the sentences between the first and the last depends on how quick the run is.
+    # Progress arrives; which of the sentences before the last depends on how quick the run is.
     told = [line for line in done.stderr.splitlines() if line.startswith("segment")]
-    assert len(told) >= 2 and "about to begin" in told[0] and told[-1].endswith("done"), done.stderr
+    assert told and told[-1].endswith("] done"), done.stderr
 
 
 def test_a_report_about_something_else_is_said_to_be_so(environment):

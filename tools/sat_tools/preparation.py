@@ -1,4 +1,4 @@
-"""Image preparation as inference does it (orientation, spacing, crop, intensities, windows), in numpy and scipy.
+"""Image preparation as inference does it (orientation, spacing, crop, intensities, windows), in numpy and PyTorch.
 
 The server's own code is the product; this is what training and evaluation need to see the same images as it.
 """
@@ -9,7 +9,8 @@ from itertools import product
 
 import nibabel as nib
 import numpy as np
-from scipy.ndimage import map_coordinates
+import torch
+from torch.nn.functional import affine_grid, grid_sample
 
 
 def resampled_shape(shape: tuple[int, ...], spacing: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -18,17 +19,35 @@ def resampled_shape(shape: tuple[int, ...], spacing: np.ndarray, target: np.ndar
 
 
 def to_grid(image: nib.Nifti1Image, spacing_mm: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """The image in RAS at a spacing, trilinear with border values, and its affine."""
+    """The image in RAS at a spacing, trilinear with border values, and its affine.
+
+    By way of PyTorch's coordinates from -1 to 1, as MONAI's `Spacing` goes: their rounding leaves a trace of the
+    foreground in planes of zeros beside it, which decides where the crop ends.
+    """
     image = nib.as_closest_canonical(image)
     data = np.asarray(image.dataobj, dtype=np.float32)
-    spacing = np.linalg.norm(image.affine[:3, :3], axis=0)
-    target = np.array(spacing_mm)
+    linear = image.affine[:3, :3]
+    spacing, target = np.linalg.norm(linear, axis=0), np.array(spacing_mm)
     shape = resampled_shape(data.shape, spacing, target)
-    axes = [np.arange(n) * t / s for n, t, s in zip(shape, target, spacing)]
-    points = np.stack(np.meshgrid(*axes, indexing="ij"))
-    data = map_coordinates(data, points, order=1, mode="nearest")
-    affine = image.affine @ np.diag([*(target / spacing), 1.0])
-    return data, affine
+    affine = image.affine.copy()
+    affine[:3, :3] = linear @ np.linalg.inv(np.linalg.cholesky(linear.T @ linear).T) @ np.diag(target)
+    if np.array_equal(shape, data.shape) and np.allclose(image.affine, affine, atol=1e-3):
+        return data, image.affine
+    there = unit(data.shape) @ np.linalg.solve(image.affine, affine) @ np.linalg.inv(unit(shape))
+    # PyTorch counts axes from the last.
+    theta = torch.from_numpy(np.ascontiguousarray(there[[2, 1, 0]][:, [2, 1, 0, 3]]))[None]
+    grid = affine_grid(theta, [1, 1, *map(int, shape)], align_corners=False)
+    source = torch.from_numpy(data.astype(np.float64))[None, None]
+    found = grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return found[0, 0].numpy().astype(np.float32), affine
+
+
+def unit(shape: tuple[int, ...]) -> np.ndarray:
+    """Voxels to coordinates in which the image reaches from -1 to 1."""
+    n = np.array(shape, dtype=np.float64)
+    matrix = np.diag([*(2 / n), 1.0])
+    matrix[:3, 3] = 1 / n - 1
+    return matrix
 
 
 def foreground(data: np.ndarray) -> tuple[slice, slice, slice]:

@@ -156,7 +156,7 @@ def thin(kind, seed=0):
     "kind, window, check",
     [
         # In the first, one of the sequences of voxels is as long as a whole number of its chunks.
-        ("UMamba", (64, 64, 32), (96, 64, 32)),
+        pytest.param("UMamba", (64, 64, 32), (96, 64, 32), marks=pytest.mark.long),
         ("SwinUNETR", (160, 64, 32), (128, 64, 32)),
     ],
 )
@@ -170,6 +170,7 @@ def test_loops_and_shifted_windows_are_the_same_but_for_their_size(kind, window,
         assert b".py" not in path.read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", THIN)
 def test_other_weights_in_a_loop_are_noticed(kind, tmp_path):
     for name, seed in (("a", 0), ("b", 1)):

@@ -153,8 +153,8 @@ pub fn prepare(volume: &Volume, modality: Modality, how: &Preparation) -> Result
     let sampling = Sampling::published(volume.grid(), &turn, &turned, &whole);
     let mut voxels = resample(volume.voxels(), &sampling);
     let mut found = foreground(&voxels, shape).ok_or(PrepareError::NothingAboveZero)?;
-    if !sampling.is_straight() {
-        found = traced(volume.voxels(), &sampling, shape, found);
+    if let Some(value) = sampling.leaning(volume.voxels()) {
+        found = traced(value, shape, found);
     }
     let (crop, cropped) = found;
     keep_box(&mut voxels, shape, crop, cropped);
@@ -203,8 +203,7 @@ fn foreground(voxels: &[f32], [_, ny, nz]: [usize; 3]) -> Option<([usize; 3], [u
 /// The box as MONAI sees it in an image whose axes lean a little: a plane of zeros beside the foreground belongs to it where
 /// any of its voxels lies a trace towards the foreground, and not where none does.
 fn traced(
-    source: &[f32],
-    sampling: &Sampling,
+    value: impl Fn([usize; 3]) -> f32 + Sync,
     shape: [usize; 3],
     (min, cropped): ([usize; 3], [usize; 3]),
 ) -> ([usize; 3], [usize; 3]) {
@@ -218,7 +217,7 @@ fn traced(
             (low[b]..=high[b]).any(|j| {
                 let mut voxel = [n; 3];
                 (voxel[a], voxel[b]) = (i, j);
-                sampling.at(source, voxel) > 0.0
+                value(voxel) > 0.0
             })
         })
     };

@@ -1,5 +1,6 @@
 //! Two small values that are handed down a run: what to tell, and whether to stop.
 
+use super::SegmentError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -52,5 +53,13 @@ impl Cancel {
     /// Whether the run is to stop.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// The error that stops it.
+    pub fn heed(&self) -> Result<(), SegmentError> {
+        match self.is_cancelled() {
+            true => Err(SegmentError::Cancelled),
+            false => Ok(()),
+        }
     }
 }

@@ -118,9 +118,7 @@ pub fn segment(
     let prepared = timed(&mut spent.prepare, || {
         prepare(search.volume, search.modality, search.how)
     })?;
-    if cancel.is_cancelled() {
-        return Err(SegmentError::Cancelled); // a window may take a minute
-    }
+    cancel.heed()?; // a window may take a minute
     let tiling = Tiling::new(prepared.shape(), search.window);
     let walk = Walk {
         search,
@@ -155,9 +153,7 @@ fn again(
     let restore = Restore::new(&seen.prepared);
     let mut blend = Blend::new(&seen.tiling, &restore, thresholds(search.prompts));
     for (window, known) in seen.tiling.windows().zip(&seen.windows) {
-        if cancel.is_cancelled() {
-            return Err(SegmentError::Cancelled);
-        }
+        cancel.heed()?;
         let embeddings = timed(&mut spent.network, || backend.mask_embeddings(&known.memory, queries))?;
         timed(&mut spent.masks, || {
             blend.add(window, known.layers.clone(), embeddings, cancel)
@@ -183,9 +179,7 @@ fn encode(
 ) -> Result<Queries, SegmentError> {
     let mut queries = backend.queries(&[], modality)?;
     for some in prompts.chunks(PROMPTS_AT_ONCE) {
-        if cancel.is_cancelled() {
-            return Err(SegmentError::Cancelled);
-        }
+        cancel.heed()?;
         let rows = backend.queries(&texts(some), modality)?;
         queries.append(ndarray::Axis(0), rows.view()).map_err(mismatch)?;
     }
@@ -201,10 +195,8 @@ fn thresholds(prompts: &[Prompt]) -> Vec<f32> {
 }
 
 fn finish(blend: Blend<'_>, cancel: &Cancel, spent: &mut Spent) -> Result<Vec<FoundMask>, SegmentError> {
-    match cancel.is_cancelled() {
-        true => Err(SegmentError::Cancelled),
-        false => Ok(timed(&mut spent.masks, || blend.finish())),
-    }
+    cancel.heed()?;
+    Ok(timed(&mut spent.masks, || blend.finish()))
 }
 
 /// A first look at an image.
@@ -312,9 +304,7 @@ impl Walk<'_> {
     }
 
     fn look(&self, backend: &mut dyn Backend, window: WindowIndex, queries: &Queries) -> Result<Seen, SegmentError> {
-        if self.cancel.is_cancelled() {
-            return Err(SegmentError::Cancelled);
-        }
+        self.cancel.heed()?;
         let output = backend.window(&self.voxels(window))?;
         let embeddings = backend.mask_embeddings(&output.memory, queries)?;
         Ok((window, output, embeddings))

@@ -35,9 +35,7 @@ impl Service {
         let missing: Vec<usize> = (0..pieces.len()).filter(|i| found[*i].is_none()).collect();
         let (mut provider, mut precision, mut decoder) = ("none".to_owned(), plan.precision, None);
         if !missing.is_empty() {
-            if cancel.is_cancelled() {
-                return Err(SegmentError::Cancelled.into());
-            }
+            cancel.heed()?;
             let asked: Vec<&Piece> = missing.iter().map(|i| &pieces[*i]).collect();
             let next = self.next_pieces(plan, pieces);
             let engine = self.network(&plan.folder, plan.precision.class())?;

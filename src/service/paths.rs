@@ -24,6 +24,14 @@ impl Access {
     }
 }
 
+/// A path as the URI that answers give; [`shown`] undoes it.
+pub(super) fn uri_of(path: &Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    url::Url::from_file_path(&absolute)
+        .map(String::from)
+        .unwrap_or_else(|()| absolute.display().to_string())
+}
+
 /// A file URI as the path that people write.
 pub(super) fn shown(uri: &str) -> String {
     let path = url::Url::parse(uri).ok().and_then(|url| url.to_file_path().ok());

@@ -108,7 +108,7 @@ impl Service {
         .parse()
         .map_err(|error| Fault::new(Code::Internal, format!("{error}")))?;
         let image = ImageIdentity {
-            uri: uri_of(&path),
+            uri: paths::uri_of(&path),
             sha256: volume.content_hash(),
             shape: volume.grid().shape(),
             spacing_mm: volume.grid().spacing().map(|mm| (mm * 1e4).round() / 1e4),
@@ -312,11 +312,4 @@ fn result_id(
         "numeric": numeric.as_str(),
     });
     blake3::hash(of.to_string().as_bytes()).to_hex()[..32].to_owned()
-}
-
-fn uri_of(path: &std::path::Path) -> String {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    url::Url::from_file_path(&absolute)
-        .map(String::from)
-        .unwrap_or_else(|()| absolute.display().to_string())
 }

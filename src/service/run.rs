@@ -5,17 +5,9 @@ use super::found::{Measured, distinct_pieces, measured};
 use super::plan::Plan;
 use super::warnings::warnings;
 use super::{Code, Execution, Fault, MaskAnswer, RunStatus, SegmentAnswer, SegmentRequest, Service};
-use crate::segment::{Cancel, Progress, SegmentError, Step};
+use crate::segment::{Cancel, Progress, Step};
 use std::collections::HashMap;
 use std::time::Instant;
-
-/// An error where nobody waits any more.
-fn heed(cancel: &Cancel) -> Result<(), Fault> {
-    match cancel.is_cancelled() {
-        true => Err(SegmentError::Cancelled.into()),
-        false => Ok(()),
-    }
-}
 
 impl Service {
     /// The `segment` tool: [`Service::plan`], then [`Service::run`].
@@ -42,12 +34,12 @@ impl Service {
             total,
             sentence: "measuring and writing the masks".into(),
         });
-        heed(cancel)?;
+        cancel.heed()?;
         let found = measured(&plan, &masks.of_piece);
-        heed(cancel)?;
+        cancel.heed()?;
         let draft = self.store.begin(&plan.result_id)?;
         let written = files::write(draft.path(), &plan, &found)?;
-        heed(cancel)?;
+        cancel.heed()?;
         let mut answer = answer(&plan, found, written);
         answer.execution = Execution {
             provider: masks.provider.clone(),
@@ -105,10 +97,7 @@ impl Service {
             execution: Execution {
                 provider: self.settings.provider.to_string(),
                 precision: plan.precision.to_string(),
-                decoder: None,
-                windows: 0,
-                cached: false,
-                seconds: 0.0,
+                ..Execution::default()
             },
             eta_s,
         }

@@ -1,6 +1,7 @@
 //! What a reader of a result's numbers should know, target by target.
 
 use super::Warning;
+use super::faults::sentence;
 use super::found::Measured;
 use super::plan::{Plan, Target};
 use crate::measure::Status;
@@ -25,7 +26,10 @@ pub(super) fn warnings(plan: &Plan, found: &HashMap<&str, &Measured>) -> Vec<War
     for target in &plan.targets {
         let name = &target.name;
         if let Some(why) = &target.untrained {
-            let message = format!("{name}: {why}. Whatever was found is an experiment, not a finding.");
+            let message = format!(
+                "{} Whatever was found is an experiment, not a finding.",
+                sentence(why.clone())
+            );
             warn(target, "untrained_target", message);
         }
         for piece in &target.pieces {

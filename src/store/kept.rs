@@ -1,12 +1,11 @@
 //! Masks kept for later questions about the same image.
 
-use super::{KEPT, PARTIAL, Store, StoreError};
+use super::{KEPT, PARTIAL, Store, StoreError, touch};
 use crate::volume::{Grid, PackedMask};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// What a kept mask is a function of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +60,8 @@ impl MaskKey {
 impl Store {
     /// The mask for `key`, if it was kept. A file that can't be read is as good as none: it is made again.
     pub fn kept_mask(&self, key: &MaskKey, grid: &Arc<Grid>) -> Option<KeptMask> {
-        let bytes = std::fs::read(self.kept_path(key).ok()?).ok()?;
+        let path = self.kept_path(key).ok()?;
+        let bytes = std::fs::read(&path).ok()?;
         let end = bytes.iter().position(|byte| *byte == b'\n')?;
         let header: Header = serde_json::from_slice(&bytes[..end]).ok()?;
         if header.key != *key {
@@ -74,7 +74,7 @@ impl Store {
         }
         match PackedMask::decode(grid.clone(), packed) {
             Ok(mask) => {
-                self.touch_masks(key);
+                touch(path.parent().unwrap_or(self.root()));
                 Some(KeptMask {
                     mask,
                     mean_probability: header.mean_probability,
@@ -85,17 +85,6 @@ impl Store {
                 tracing::warn!(%error, "a kept mask is damaged and will be made again");
                 None
             }
-        }
-    }
-
-    /// Pruning goes by the last use. Where the time can't be set, it goes by the last mask that was added.
-    fn touch_masks(&self, key: &MaskKey) {
-        let folder = self
-            .kept_path(key)
-            .ok()
-            .and_then(|path| path.parent().map(Path::to_owned));
-        if let Some(folder) = folder {
-            let _ = std::fs::File::open(folder).and_then(|folder| folder.set_modified(SystemTime::now()));
         }
     }
 

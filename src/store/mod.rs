@@ -113,7 +113,7 @@ impl Store {
         let path = self.folder(id)?.join(RESULT_FILE);
         match std::fs::read_to_string(&path) {
             Ok(text) => {
-                let _ = std::fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+                touch(&path);
                 Ok(Some(text))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -251,6 +251,11 @@ fn readable_by_all_who_may(folder: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn readable_by_all_who_may(_folder: &Path) -> std::io::Result<()> {
     Ok(())
+}
+
+/// Notes a use. Where the time can't be set, pruning goes by when it was last written.
+fn touch(path: &Path) {
+    let _ = std::fs::File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
 }
 
 #[cfg(test)]

@@ -72,29 +72,22 @@ impl Sampling {
         }
     }
 
-    /// Whether [`resample`] sees every trace of a neighbour that MONAI sees. Where axes lean towards one another, by as little
-    /// as the rounding of a single-precision affine, only [`Sampling::at`] does.
-    pub fn is_straight(&self) -> bool {
-        self.published
+    /// `source` at one voxel of the new grid, by its own place and not by its axes': where axes lean towards one another, by as
+    /// little as the rounding of a single-precision affine, [`resample`] misses traces of neighbours that MONAI sees. None
+    /// where none lean.
+    pub fn leaning<'a>(&'a self, source: &'a [f32]) -> Option<impl Fn([usize; 3]) -> f32 + Sync + 'a> {
+        let published = self
+            .published
             .as_ref()
-            .is_none_or(|published| published.places.is_straight())
-    }
-
-    /// `source` at one voxel of the new grid, by its own place and not by its axes'.
-    pub fn at(&self, source: &[f32], voxel: [usize; 3]) -> f32 {
-        let mut found = [between(0.0, 1); 3];
-        match &self.published {
-            Some(published) => {
-                for (axis, place) in published.places.of(voxel).into_iter().enumerate() {
-                    found[self.from[axis]] = self.turned(place, axis, published.flipped[axis]);
-                }
+            .filter(|published| !published.places.is_straight())?;
+        Some(move |voxel| {
+            let places = published.places.of(voxel);
+            let mut found = [between(0.0, 1); 3];
+            for (axis, place) in places.into_iter().enumerate() {
+                found[self.from[axis]] = self.turned(place, axis, published.flipped[axis]);
             }
-            None => {
-                let place = transform(&self.matrix, voxel.map(|n| n as f64));
-                found = [0, 1, 2].map(|axis| neighbour(place[axis], self.old_shape[axis]));
-            }
-        }
-        trilinear(source, self.old_shape, found)
+            trilinear(source, self.old_shape, found)
+        })
     }
 
     /// The neighbours of a place along a new axis that may run against its old one.

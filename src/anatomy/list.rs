@@ -1,10 +1,10 @@
 //! The `list_anatomy` tool: what there is, what of it the loaded model has, and how near it is to a query.
 
 use super::entries::{Entry, MODALITIES, Reach};
-use super::matcher::Meant;
+use super::matcher::{Hits, Meant};
 use super::resolve::{Resolver, tidy};
 use super::suggest::{HIGHEST, LOWEST};
-use super::words::spell;
+use super::words::{Spelling, spell};
 use super::{AnatomyCode, Catalogue, Kind, Laterality, Offered};
 use crate::volume::Modality;
 use schemars::JsonSchema;
@@ -201,35 +201,32 @@ fn answer(resolver: &Resolver, request: &ListRequest) -> Result<ListAnswer, List
     let page = Cursor::of(resolver, query.as_deref(), request.modality, region);
     let start = request.cursor.as_deref().map_or(Ok(0), |cursor| page.read(cursor))?;
 
+    let spelling = query.as_deref().map(spell).unwrap_or_default();
+    let hits = query
+        .as_deref()
+        .map(|query| resolver.names.hits(query, &spelling))
+        .unwrap_or_default();
     let (mut scored, note) = match &query {
-        Some(query) => found(resolver, query, request.modality),
-        None => (
-            resolver
-                .names
-                .entries
-                .iter()
-                .enumerate()
-                .filter(|(_, e)| e.is_class())
-                .map(|(i, _)| (i, 0.0))
-                .collect(),
-            None,
-        ),
+        Some(query) => found(resolver, query, &spelling, &hits, request.modality),
+        None => {
+            let classes = resolver.names.entries.iter().filter(|entry| entry.is_class());
+            (classes.map(|entry| (entry, 0.0)).collect(), None)
+        }
     };
-    let entry = |i: usize| &resolver.names.entries[i];
-    scored.retain(|(i, _)| {
+    scored.retain(|(entry, _)| {
         let here = request
             .modality
-            .is_none_or(|modality| listed_in(entry(*i), modality, query.is_some()));
-        here && region.is_none_or(|region| entry(*i).region(request.modality) == region)
+            .is_none_or(|modality| listed_in(entry, modality, query.is_some()));
+        here && region.is_none_or(|region| entry.region(request.modality) == region)
     });
     if query.is_some() {
-        scored.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| entry(a.0).name.cmp(&entry(b.0).name)));
+        scored.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.name.cmp(&b.0.name)));
     } else {
-        scored.sort_by_cached_key(|(i, _)| {
-            let region = entry(*i).region(request.modality);
+        scored.sort_by_cached_key(|(entry, _)| {
+            let region = entry.region(request.modality);
             let place = Catalogue::regions().iter().position(|known| *known == region);
-            let available = reaches(entry(*i), request.modality).any(Reach::reachable);
-            (!available, place.unwrap_or(usize::MAX), entry(*i).name.as_str())
+            let available = reaches(entry, request.modality).any(Reach::reachable);
+            (!available, place.unwrap_or(usize::MAX), entry.name.as_str())
         });
     }
     let total = scored.len();
@@ -237,13 +234,13 @@ fn answer(resolver: &Resolver, request: &ListRequest) -> Result<ListAnswer, List
     let shape = Shape {
         modality: request.modality,
         detail: request.detail.unwrap_or_default(),
-        query: query.map(|q| spell(&q).key()),
+        query: query.map(|_| spelling.key()),
     };
     let items = scored
         .get(start..end)
         .unwrap_or_default()
         .iter()
-        .map(|(i, score)| shape.item(resolver, entry(*i), *score));
+        .map(|(entry, score)| shape.item(resolver, entry, *score));
     Ok(ListAnswer {
         items: items.collect(),
         total,
@@ -276,17 +273,23 @@ fn reaches(entry: &Entry, modality: Option<Modality>) -> impl Iterator<Item = &R
 
 /// All entries that have to do with the query, with their scores, and why it asks back, if it does. What `segment` would
 /// take the query for is decided by the same matcher that `segment` asks.
-fn found(resolver: &Resolver, query: &str, modality: Option<Modality>) -> (Vec<(usize, f64)>, Option<String>) {
-    let spelling = spell(query);
-    let hits = resolver.names.hits(&spelling);
-    let mut scores = resolver.suggester.scores(&spelling);
+fn found<'a>(
+    resolver: &'a Resolver,
+    query: &str,
+    spelling: &Spelling,
+    hits: &'a Hits,
+    modality: Option<Modality>,
+) -> (Vec<(&'a Entry, f64)>, Option<String>) {
+    let mut scores = resolver.suggester.scores(spelling);
     let mut note = None;
+    let mut made_up = None;
     for asked in MODALITIES
         .into_iter()
         .filter(|m| modality.is_none_or(|wanted| wanted == *m))
     {
-        match resolver.names.settle(&hits, asked) {
+        match resolver.names.settle(hits, asked) {
             Meant::One(entry, score) => scores[entry] = scores[entry].max(score),
+            Meant::Run(entry, score) => made_up = Some((entry, score)),
             Meant::Ask(choices, why) => {
                 choices
                     .iter()
@@ -298,12 +301,10 @@ fn found(resolver: &Resolver, query: &str, modality: Option<Modality>) -> (Vec<(
         }
     }
     let rounded = |score: f64| (score * 100.0).round() / 100.0;
-    let near = scores
-        .iter()
-        .enumerate()
-        .filter(|(_, score)| **score >= LOWEST)
-        .map(|(i, score)| (i, rounded(*score)));
-    (near.collect(), note)
+    let near = (resolver.names.entries.iter().zip(scores))
+        .filter(|(_, score)| *score >= LOWEST)
+        .map(|(entry, score)| (entry, rounded(score)));
+    (made_up.into_iter().chain(near).collect(), note)
 }
 
 /// How items are shown.

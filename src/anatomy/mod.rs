@@ -14,6 +14,7 @@ mod list;
 mod matcher;
 mod offered;
 mod resolve;
+mod runs;
 mod spelling;
 mod suggest;
 mod text;

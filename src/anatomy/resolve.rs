@@ -221,38 +221,13 @@ impl Resolver {
         }
     }
 
-    /// What the list and `segment` both go by.
-    pub(super) fn meant(&self, spelling: &Spelling, modality: Modality) -> Meant<'_> {
-        self.names.settle(&self.names.hits(spelling), modality)
-    }
-
     fn meaning(&self, phrase: &str, modality: Modality) -> Result<Resolved, ResolveError> {
         let spelling = spell(phrase);
+        let hits = self.names.hits(phrase, &spelling);
         let phrase = phrase.to_owned();
-        match self.meant(&spelling, modality) {
-            Meant::One(place, score) => {
-                let entry = &self.names.entries[place];
-                match entry.reach(modality) {
-                    Reach::Offered => Ok(Resolved::Class {
-                        name: entry.name.clone(),
-                        score,
-                        experimental: self.experimental(&entry.name, Some(modality)),
-                    }),
-                    Reach::Union(parts) => Ok(Resolved::Union {
-                        phrase,
-                        name: entry.name.clone(),
-                        parts: parts.clone(),
-                        score,
-                        experimental: parts.iter().any(|part| self.experimental(part, Some(modality))),
-                    }),
-                    Reach::Known | Reach::Nothing => Err(ResolveError::NotInModel {
-                        candidates: self.near(&spelling, modality, Some(entry), true),
-                        phrase,
-                        name: entry.name.clone(),
-                        model: self.model.clone(),
-                    }),
-                }
-            }
+        match self.names.settle(&hits, modality) {
+            Meant::One(place, score) => self.had(phrase, &spelling, &self.names.entries[place], modality, score),
+            Meant::Run(entry, score) => self.had(phrase, &spelling, entry, modality, score),
             Meant::Ask(choices, None) => Err(ResolveError::Ambiguous {
                 phrase,
                 modality,
@@ -264,20 +239,55 @@ impl Resolver {
                 candidates: self.choices(&choices, modality),
             }),
             Meant::Elsewhere(place) => {
-                let entry = &self.names.entries[place];
-                Err(ResolveError::NotInModality {
-                    candidates: self.near(&spelling, modality, Some(entry), false),
-                    phrase,
-                    name: entry.name.clone(),
-                    modality,
-                    modalities: entry.modalities(),
-                })
+                Err(self.not_in_modality(phrase, &spelling, &self.names.entries[place], modality))
             }
             Meant::Nothing => Err(ResolveError::Unknown {
                 candidates: self.near(&spelling, modality, None, false),
                 phrase,
                 note: None,
             }),
+        }
+    }
+
+    /// How the loaded model has what a phrase means, if it does.
+    fn had(
+        &self,
+        phrase: String,
+        spelling: &Spelling,
+        entry: &Entry,
+        modality: Modality,
+        score: f64,
+    ) -> Result<Resolved, ResolveError> {
+        match entry.reach(modality) {
+            Reach::Offered => Ok(Resolved::Class {
+                name: entry.name.clone(),
+                score,
+                experimental: self.experimental(&entry.name, Some(modality)),
+            }),
+            Reach::Union(parts) => Ok(Resolved::Union {
+                phrase,
+                name: entry.name.clone(),
+                parts: parts.clone(),
+                score,
+                experimental: parts.iter().any(|part| self.experimental(part, Some(modality))),
+            }),
+            Reach::Known => Err(ResolveError::NotInModel {
+                candidates: self.near(spelling, modality, Some(entry), true),
+                phrase,
+                name: entry.name.clone(),
+                model: self.model.clone(),
+            }),
+            Reach::Nothing => Err(self.not_in_modality(phrase, spelling, entry, modality)),
+        }
+    }
+
+    fn not_in_modality(&self, phrase: String, spelling: &Spelling, entry: &Entry, modality: Modality) -> ResolveError {
+        ResolveError::NotInModality {
+            candidates: self.near(spelling, modality, Some(entry), false),
+            phrase,
+            name: entry.name.clone(),
+            modality,
+            modalities: entry.modalities(),
         }
     }
 

@@ -101,7 +101,8 @@ class Row:
         scans = ", ".join(f"{m} {self.scans[m]}" for m in MODALITIES if m in self.scans)
         regions = self.regions if len(set(self.regions)) > 1 else self.regions[:1]
         return [self.name, self.kind, " | ".join(regions), side_of(self.name), scans, self.part_of(), parts,
-                "; ".join(self.synonyms), self.note, CODE_SEPARATOR.join(self.codes[s] for s in SCHEMES if s in self.codes)]
+                "; ".join(self.synonyms), self.note,
+                CODE_SEPARATOR.join(self.codes[scheme] for scheme in SCHEMES if scheme in self.codes)]
 
 
 def natural(text: str) -> list:

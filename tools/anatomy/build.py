@@ -217,7 +217,8 @@ def asks(table: dict[str, Row]) -> list[list[str]]:
         for choice in choices:
             if choice not in table:
                 raise SystemExit(f"asks.tsv: {phrases[0]!r} offers {choice!r}, which is no name here")
-        lines.append([phrases[0], "ask", "", "", "", "", " + ".join(choices), "; ".join(phrases[1:]), source["why"], ""])
+        lines.append([phrases[0], "ask", "", "", "", "", " + ".join(choices), "; ".join(phrases[1:]), source["why"],
+                      ""])
     return lines
 
 

@@ -7,6 +7,7 @@ Sources, all beside this script (README.md says where they come from):
   composites.tsv     names without a class of their own whose pieces are classes; names other models offer
   synonyms.tsv       what people call them
   asks.tsv           phrases that ask back
+  codes.tsv          codes of open terminologies
 
     python3 tools/anatomy/build.py            # write the catalogue
     python3 tools/anatomy/build.py --check    # exit 1 if the checked-in catalogue is not what the sources give
@@ -22,7 +23,12 @@ HERE = Path(__file__).resolve().parent
 TARGET = HERE.parents[1] / "src" / "anatomy" / "catalogue.tsv"
 MODALITIES = ("ct", "mri", "pet")
 SIDES = ("left", "right")
-COLUMNS = ("name", "kind", "region", "laterality", "scans", "part_of", "parts", "synonyms", "note")
+COLUMNS = ("name", "kind", "region", "laterality", "scans", "part_of", "parts", "synonyms", "note", "codes")
+
+# Terminologies whose codes a name may carry, one code of each; in a cell between this separator, a side in brackets.
+SCHEMES = ("SCT", "UBERON", "FMA")
+CODE_SEPARATOR = " | "
+CODE_TEXT = re.compile(r"[^\t|\[\]]+")  # a meaning that can't be taken for separator or side
 
 # Pairs whose joining would not be what the words say.
 NO_WHOLE = {"lobe of liver"}
@@ -68,6 +74,7 @@ class Row:
         self.parts: dict[str, list[list[str]]] = {}  # modality -> ways to divide it
         self.synonyms: list[str] = []
         self.note = ""
+        self.codes: dict[str, str] = {}  # scheme -> "SCT 64033007 Kidney [Left]"
 
     def divide(self, modality: str, parts: list[str]) -> None:
         ways = self.parts.setdefault(modality, [])
@@ -94,7 +101,8 @@ class Row:
         scans = ", ".join(f"{m} {self.scans[m]}" for m in MODALITIES if m in self.scans)
         regions = self.regions if len(set(self.regions)) > 1 else self.regions[:1]
         return [self.name, self.kind, " | ".join(regions), side_of(self.name), scans, self.part_of(), parts,
-                "; ".join(self.synonyms), self.note]
+                "; ".join(self.synonyms), self.note,
+                CODE_SEPARATOR.join(self.codes[scheme] for scheme in SCHEMES if scheme in self.codes)]
 
 
 def natural(text: str) -> list:
@@ -209,8 +217,34 @@ def asks(table: dict[str, Row]) -> list[list[str]]:
         for choice in choices:
             if choice not in table:
                 raise SystemExit(f"asks.tsv: {phrases[0]!r} offers {choice!r}, which is no name here")
-        lines.append([phrases[0], "ask", "", "", "", "", " + ".join(choices), "; ".join(phrases[1:]), source["why"]])
+        lines.append([phrases[0], "ask", "", "", "", "", " + ".join(choices), "; ".join(phrases[1:]), source["why"],
+                      ""])
     return lines
+
+
+def codes(table: dict[str, Row]) -> None:
+    for source in rows("codes.tsv"):
+        name, scheme, modifier = source["name"], source["scheme"], source["modifier"]
+        where = f"codes.tsv: {scheme} of {name!r}"
+        if name not in table:
+            raise SystemExit(f"codes.tsv: no class or composite is called {name!r}")
+        if scheme not in SCHEMES or not source["value"].isdigit() or not source["source"]:
+            raise SystemExit(f"{where}: not a code of {', '.join(SCHEMES)} with its source")
+        if not CODE_TEXT.fullmatch(source["meaning"]):
+            raise SystemExit(f"{where}: the meaning is empty or holds a separator")
+        served = {name: modifier}
+        if modifier == "*":
+            served = {name: ""} | {row.name: side_of(row.name).title() for row in table.values()
+                                   if side_of(row.name) and base_of(row.name) == name}
+            if len(served) == 1:
+                raise SystemExit(f"{where}: '*', but there is no left or right {name}")
+        elif modifier and modifier.lower() != side_of(name):
+            raise SystemExit(f"{where}: {modifier!r} is not its side")
+        for each, side in served.items():
+            if scheme in table[each].codes:
+                raise SystemExit(f"codes.tsv: {each!r} has two codes of {scheme}")
+            code = f"{scheme} {source['value']} {source['meaning']}"
+            table[each].codes[scheme] = f"{code} [{side}]" if side else code
 
 
 def build() -> str:
@@ -220,6 +254,7 @@ def build() -> str:
     composites(table)
     halves_and_wholes(table)
     synonyms(table)
+    codes(table)
     for row in table.values():
         if not row.parents and side_of(row.name) and base_of(row.name) in table:
             row.parents.append((base_of(row.name), "laterality"))

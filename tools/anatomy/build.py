@@ -7,6 +7,9 @@ Sources, all beside this script (README.md says where they come from):
   composites.tsv     names without a class of their own whose pieces are classes; names other models offer
   synonyms.tsv       what people call them
   asks.tsv           phrases that ask back
+  definitions.tsv    what each name is and what SAT's class holds
+  neighbours.tsv     what touches what
+  inclusions.tsv     what a class holds besides its parts
   codes.tsv          codes of open terminologies
 
     python3 tools/anatomy/build.py            # write the catalogue
@@ -23,7 +26,9 @@ HERE = Path(__file__).resolve().parent
 TARGET = HERE.parents[1] / "src" / "anatomy" / "catalogue.tsv"
 MODALITIES = ("ct", "mri", "pet")
 SIDES = ("left", "right")
-COLUMNS = ("name", "kind", "region", "laterality", "scans", "part_of", "parts", "synonyms", "note", "codes")
+COLUMNS = ("name", "kind", "region", "laterality", "scans", "part_of", "parts", "synonyms", "note",
+           "definition", "neighbours", "includes", "codes")
+LONGEST_DEFINITION = 160
 
 # Terminologies whose codes a name may carry, one code of each; in a cell between this separator, a side in brackets.
 SCHEMES = ("SCT", "UBERON", "FMA")
@@ -74,6 +79,9 @@ class Row:
         self.parts: dict[str, list[list[str]]] = {}  # modality -> ways to divide it
         self.synonyms: list[str] = []
         self.note = ""
+        self.definition = ""
+        self.neighbours: list[str] = []
+        self.includes: dict[str, list[str]] = {}  # modality -> what is inside of it, parts aside
         self.codes: dict[str, str] = {}  # scheme -> "SCT 64033007 Kidney [Left]"
 
     def divide(self, modality: str, parts: list[str]) -> None:
@@ -101,8 +109,16 @@ class Row:
         scans = ", ".join(f"{m} {self.scans[m]}" for m in MODALITIES if m in self.scans)
         regions = self.regions if len(set(self.regions)) > 1 else self.regions[:1]
         return [self.name, self.kind, " | ".join(regions), side_of(self.name), scans, self.part_of(), parts,
-                "; ".join(self.synonyms), self.note,
+                "; ".join(self.synonyms), self.note, *self.knowledge_cells(),
                 CODE_SEPARATOR.join(self.codes[scheme] for scheme in SCHEMES if scheme in self.codes)]
+
+    def knowledge_cells(self) -> list[str]:
+        includes: dict[str, list[str]] = {}
+        for modality in MODALITIES:
+            if modality in self.includes:
+                includes.setdefault(" + ".join(self.includes[modality]), []).append(modality)
+        return [self.definition, "; ".join(self.neighbours),
+                " | ".join(f"{','.join(modalities)}: {names}" for names, modalities in includes.items())]
 
 
 def natural(text: str) -> list:
@@ -218,7 +234,7 @@ def asks(table: dict[str, Row]) -> list[list[str]]:
             if choice not in table:
                 raise SystemExit(f"asks.tsv: {phrases[0]!r} offers {choice!r}, which is no name here")
         lines.append([phrases[0], "ask", "", "", "", "", " + ".join(choices), "; ".join(phrases[1:]), source["why"],
-                      ""])
+                      "", "", "", ""])
     return lines
 
 
@@ -247,6 +263,160 @@ def codes(table: dict[str, Row]) -> None:
             table[each].codes[scheme] = f"{code} [{side}]" if side else code
 
 
+LEVEL = re.compile(r"(cervical|thoracic|lumbar) vertebrae \d+ \(([ctl])(\d+)\)")
+PLACES = {"cervical": "neck", "thoracic": "chest", "lumbar": "lower back"}
+# Vertebrae from the head down, as short names: c1 ... l5. A sixth lumbar vertebra is rare and has rows of its own.
+SPINE = [f"{letter}{number}" for letter, last in (("c", 7), ("t", 12), ("l", 5)) for number in range(1, last + 1)]
+
+
+def short_level(name: str) -> str:
+    """'lumbar vertebrae 5 (l5)' -> 'l5'; '' for what is no single vertebra."""
+    found = LEVEL.fullmatch(name)
+    return f"{found[2]}{found[3]}" if found else ""
+
+
+def level_definition(name: str) -> str:
+    """What a vertebra, a disc or a rib of this number is."""
+    if (level := short_level(name)) in SPINE:
+        place = SPINE.index(level)
+        above = SPINE[place - 1].upper() if place else "the skull"
+        below = SPINE[place + 1].upper() if place + 1 < len(SPINE) else "the sacrum"
+        where = PLACES[name.split()[0]]
+        return f"Vertebra {level.upper()}: bone of the spine in the {where}, between {above} and {below}."
+    if name.startswith("intervertebral disc between"):
+        upper, lower = re.search(r"\((\w\d+)\) and (?:.*\((\w\d+)\)|sacrum)$", name).groups()
+        below = f"the vertebral body of {lower.upper()}" if lower else "the sacrum"
+        return f"Cushion of cartilage between the vertebral body of {upper.upper()} and {below}."
+    if found := re.fullmatch(r"(?:(left|right) )?rib (\d+)", name):
+        side, number = found[1], int(found[2])
+        course = "around the chest towards the breastbone" if number < 11 else "around the flank, with a free end"
+        where = f"on the {side}" if side else "on both sides"
+        return f"{ORDINALS[number].capitalize()} rib from the top, {where}: from the vertebra T{number} {course}."
+    return ""
+
+
+def level_neighbours(table: dict[str, Row]) -> list[tuple[str, str]]:
+    """Pairs of vertebrae, discs and ribs that follow from their numbers; sides as in neighbours.tsv."""
+    by_level = {short_level(name): name for name in table if short_level(name)}
+    pairs = [(by_level[upper], by_level[lower]) for upper, lower in zip(SPINE, SPINE[1:])]
+    for last in ("l5", "l6"):
+        pairs += [(by_level[last], below) for below in ("sacrum", "sacral vertebrae 1 (s1)")]
+    pairs.append((by_level["l5"], by_level["l6"]))
+    for number in range(1, 13):
+        pairs.append((f"rib {number}", by_level[f"t{number}"]))
+        if number > 1:
+            pairs.append((f"rib {number - 1}", f"rib {number}"))
+    for name in table:
+        if name.startswith("intervertebral disc between"):
+            ends = re.findall(r"\((\w\d+)\)", name)
+            pairs += [(name, by_level[end]) for end in ends] + ([(name, "sacrum")] if len(ends) == 1 else [])
+    return pairs
+
+
+def sided(table: dict[str, Row]) -> dict[tuple[str, str], str]:
+    """(base, side) -> name: ('head of femur', 'left') -> 'head of left femur'."""
+    return {(base_of(name), side_of(name)): name for name in table if side_of(name)}
+
+
+def definitions(table: dict[str, Row]) -> None:
+    given: dict[str, str] = {}
+    for source in rows("definitions.tsv"):
+        name, text = source["name"], source["definition"]
+        if name in given:
+            raise SystemExit(f"definitions.tsv: two rows for {name!r}")
+        if name not in table:
+            raise SystemExit(f"definitions.tsv: {name!r} is no name here")
+        if len(text) > LONGEST_DEFINITION or not text[:1].isupper() or not text.endswith(".") or '"' in text:
+            raise SystemExit(f"definitions.tsv: {name!r} wants one sentence, with a capital, a full stop and no double "
+                             f"quotes, of at most {LONGEST_DEFINITION} characters")
+        given[name] = text
+    for row in table.values():
+        row.definition = given.get(row.name) or given.get(base_of(row.name)) or level_definition(row.name)
+        if not row.definition:
+            raise SystemExit(f"definitions.tsv: {row.name!r} has no definition")
+
+
+def neighbours(table: dict[str, Row]) -> None:
+    names = sided(table)
+    links: dict[str, list[str]] = {name: [] for name in table}
+
+    def link(one: str, other: str) -> None:
+        for here, there in ((one, other), (other, one)):
+            if there not in links[here]:
+                links[here].append(there)
+
+    def on_side(name: str, side: str) -> str:
+        """The name on that side; what has no sides is the same on both."""
+        return names.get((name, side), name)
+
+    def pair(name: str, other: str, only: str = "") -> None:
+        for unknown in {name, other} - set(table):
+            raise SystemExit(f"neighbours.tsv: {unknown!r} is no name here")
+        if side_of(name) and side_of(other):
+            return link(name, other)
+        one_sided = only or side_of(name) or side_of(other)
+        for side in [one_sided] if one_sided else SIDES:
+            link(on_side(name, side), on_side(other, side))
+
+    for source in rows("neighbours.tsv"):
+        for cell in source["neighbours"].split("; "):
+            other, _, only = cell.partition("@")
+            if only and only not in SIDES:
+                raise SystemExit(f"neighbours.tsv: {cell!r} names no side after '@'")
+            pair(source["name"], other, only)
+    for one, other in level_neighbours(table):
+        pair(one, other)
+
+    # A whole has what both its sides have: kidney touches the colon, but only the right kidney the liver.
+    for whole in table:
+        left, right = (links.get(names.get((whole, side), ""), []) for side in SIDES)
+        for near in left:
+            base = base_of(near) if side_of(near) else near
+            if base in table and base != whole and names.get((base, "right"), base) in right:
+                link(whole, base)
+
+    for name, near in links.items():
+        for other in near:
+            if other == name or other in inside(table, name):
+                raise SystemExit(f"neighbours.tsv: {other!r} is {name!r} or inside of it, not beside it")
+        # Of what lies in the midline, a reader wants the wholes first and the sides of them last.
+        table[name].neighbours = near if side_of(name) else sorted(near, key=lambda other: bool(side_of(other)))
+
+
+def inside(table: dict[str, Row], name: str) -> set[str]:
+    """Everything that a class is said to hold in any modality: parts, inclusions and what these hold."""
+    found: set[str] = set()
+    todo = [name]
+    while todo:
+        row = table[todo.pop()]
+        held = {part for ways in row.parts.values() for way in ways for part in way}
+        held.update(part for parts in row.includes.values() for part in parts)
+        todo += held - found
+        found |= held
+    return found
+
+
+def inclusions(table: dict[str, Row]) -> None:
+    names = sided(table)
+    for source in rows("inclusions.tsv"):
+        modality, whole = source["modality"], source["whole"].lstrip("=")
+        if modality not in MODALITIES or not source["why"]:
+            raise SystemExit(f"inclusions.tsv: {whole!r} wants a modality and where it is said")
+        wholes = [(whole, "")]
+        if not source["whole"].startswith("="):
+            wholes += [(names[whole, side], side) for side in SIDES if (whole, side) in names]
+        for part in source["included"].split("; "):
+            for name in (whole, part):
+                if name not in table or modality not in table[name].scans:
+                    raise SystemExit(f"inclusions.tsv: SAT has no {name!r} in {modality}")
+            if part in {p for way in table[whole].parts.get(modality, []) for p in way}:
+                raise SystemExit(f"inclusions.tsv: {part!r} is a part of {whole!r} already")
+            for name, side in wholes:
+                held = names.get((part, side), "") if side else part
+                if held and all(modality in table[one].scans for one in (name, held)):
+                    table[name].includes.setdefault(modality, []).append(held)
+
+
 def build() -> str:
     table: dict[str, Row] = {}
     classes(table)
@@ -262,6 +432,9 @@ def build() -> str:
             for part in (part for way in ways for part in way):
                 if part not in table:
                     raise SystemExit(f"{row.name}: its part {part!r} is no name here")
+    definitions(table)
+    inclusions(table)
+    neighbours(table)
     lines = [row.cells() for row in sorted(table.values(), key=lambda row: natural(row.name))] + asks(table)
     text = "\n".join("\t".join(cells) for cells in [list(COLUMNS), *lines]) + "\n"
     head = "# Generated by tools/anatomy/build.py from the tables beside it; edit those, then run it.\n"

@@ -5,7 +5,7 @@ use super::matcher::{Hits, Meant};
 use super::resolve::{Resolver, tidy};
 use super::suggest::{HIGHEST, LOWEST};
 use super::words::{Spelling, spell};
-use super::{AnatomyCode, Catalogue, Kind, Laterality, Offered};
+use super::{AnatomyCode, Catalogue, Class, Kind, Laterality, Offered};
 use crate::volume::Modality;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -96,6 +96,15 @@ pub struct ListItem {
     /// suggestions in a summary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub composed_of: Option<Vec<String>>,
+    /// What it is, in a sentence; in a summary only of what the query means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
+    /// What touches it or lies right beside it (detail: full).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neighbours: Option<Vec<String>>,
+    /// What SAT was taught as lying inside it besides its parts, so that its volume holds theirs (detail: full).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub includes: Option<Vec<String>>,
     /// Codes of terminologies, where an open source gives one (detail: full).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codes: Option<Vec<AnatomyCode>>,
@@ -316,6 +325,20 @@ struct Shape {
 }
 
 impl Shape {
+    /// What lies inside a class, in the modality asked for or in any.
+    fn inside(&self, class: &Class) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for modality in MODALITIES
+            .into_iter()
+            .filter(|m| self.modality.is_none_or(|only| only == *m))
+        {
+            let more = class.includes_in(modality).iter().filter(|name| !names.contains(name));
+            let more: Vec<String> = more.cloned().collect();
+            names.extend(more);
+        }
+        names
+    }
+
     fn item(&self, resolver: &Resolver, entry: &Entry, score: f64) -> ListItem {
         let full = self.detail == Detail::Full;
         // a summary spends its words on what the query means, not on what is merely near
@@ -332,6 +355,8 @@ impl Shape {
         let matched = |key: &str| full || self.query.as_deref() == Some(key);
         let synonyms = entry.synonyms.iter().filter(|synonym| matched(&synonym.key));
         let scans = |m: Modality| entry.class.and_then(|class| class.scans_in(m));
+        let (class, in_full) = (entry.class, entry.class.filter(|_| full));
+        let some = |names: Vec<String>| Some(names).filter(|names| !names.is_empty());
         let parts = entry.parts(self.modality);
         ListItem {
             name: entry.name.clone(),
@@ -343,10 +368,14 @@ impl Shape {
             part_of: entry.part_of().filter(|_| full).map(str::to_owned),
             parts: (full && !parts.is_empty()).then(|| parts.to_vec()),
             composed_of: composed_of.filter(|_| shown),
-            codes: entry
-                .class
+            definition: class
+                .filter(|_| full || score >= 0.8)
+                .map(|class| class.definition.clone()),
+            neighbours: in_full.and_then(|class| some(class.neighbours.clone())),
+            includes: in_full.and_then(|class| some(self.inside(class))),
+            codes: in_full
                 .map(|class| class.codes.clone())
-                .filter(|codes| full && !codes.is_empty()),
+                .filter(|codes| !codes.is_empty()),
             training_scans: TrainingScans {
                 ct: scans(Modality::Ct),
                 mri: scans(Modality::Mri),

@@ -28,10 +28,43 @@ impl Measurement {
             ));
             text += &format!(" Against the reference: {}.", figures.join(", "));
         }
-        for check in self.checks.iter().filter(|check| !check.ok) {
-            text += &format!(" Check failed: {} is {:.2}.", check.note, check.value);
+        text + &self.failed_checks()
+    }
+
+    /// The same in half the words, for an answer of many: `left hippocampus: 3.42 mL, 26 mm across, at (-27, -21, -12),
+    /// probability 0.73.`
+    pub fn brief(&self) -> String {
+        let mut facts = vec![format!("{} mL", digits(self.volume_ml))];
+        facts.extend((self.components > 1).then(|| self.pieces()));
+        facts.extend(self.longest_diameter_mm.map(|d| format!("{d:.0} mm across")));
+        facts.extend(self.centroid_mm.map(|[x, y, z]| format!("at ({x:.0}, {y:.0}, {z:.0})")));
+        facts.extend(self.mean_probability.map(|p| format!("probability {p:.2}")));
+        let facts = facts.join(", ");
+        let text = match self.status {
+            Status::Empty => format!("{}: nothing found.", self.name),
+            Status::Present => format!("{}: {facts}.", self.name),
+            Status::CutOff => format!(
+                "{}: at least {facts}; cut off at the {}.",
+                self.name,
+                edges(&self.truncated_at)
+            ),
+        };
+        text + &self.failed_checks()
+    }
+
+    fn failed_checks(&self) -> String {
+        let failed = self.checks.iter().filter(|check| !check.ok);
+        failed
+            .map(|check| format!(" Check failed: {} is {:.2}.", check.note, check.value))
+            .collect()
+    }
+
+    fn pieces(&self) -> String {
+        match (self.components, self.largest_component_ml) {
+            (1, _) => "one piece".to_owned(),
+            (n, Some(largest)) => format!("{} (largest {} mL)", count(n, "piece"), digits(largest)),
+            (n, None) => count(n, "piece"),
         }
-        text
     }
 
     fn facts(&self) -> String {
@@ -40,11 +73,7 @@ impl Measurement {
             digits(self.volume_ml),
             count(self.voxels, "voxel")
         )];
-        facts.push(match (self.components, self.largest_component_ml) {
-            (1, _) => "one piece".to_owned(),
-            (n, Some(largest)) => format!("{} (largest {} mL)", count(n, "piece"), digits(largest)),
-            (n, None) => count(n, "piece"),
-        });
+        facts.push(self.pieces());
         facts.extend(
             self.centroid_mm
                 .map(|[x, y, z]| format!("centre ({x:.1}, {y:.1}, {z:.1}) mm RAS")),

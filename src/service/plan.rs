@@ -8,7 +8,7 @@ use crate::service::models;
 use crate::volume::{AxisCode, Modality, Volume};
 
 /// The way of computing results: grows when another mask may come of the same request, so that what is kept is not taken for it.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 /// Most characters of a target.
 const MOST_CHARACTERS: usize = 200;
 /// Most targets of a request.
@@ -52,8 +52,10 @@ pub(super) struct Piece {
     pub prompt: String,
     /// Threshold on the probability.
     pub threshold: f32,
-    /// Whether the model's manifest calls it experimental, and its Dice.
-    pub experimental: Option<Option<f64>>,
+    /// Whether the model's manifest calls it experimental.
+    pub experimental: bool,
+    /// Mean Dice in the model's own evaluation.
+    pub dice: Option<f64>,
 }
 
 impl Plan {
@@ -84,6 +86,7 @@ pub(super) fn identity(folder: &ModelFolder) -> ModelIdentity {
         name: manifest.name.clone(),
         version: manifest.version.clone(),
         sha256: folder.sha256().to_owned(),
+        published: manifest.published.as_ref().map(|published| published.source.clone()),
     }
 }
 
@@ -246,7 +249,8 @@ pub(super) fn piece(folder: &ModelFolder, name: &str, modality: Modality) -> Pie
         name: name.to_owned(),
         prompt: class.map_or(name, |class| class.prompt()).to_owned(),
         threshold: class.map_or(0.5, |class| class.threshold),
-        experimental: class.filter(|class| class.experimental).map(|class| class.dice),
+        experimental: class.is_some_and(|class| class.experimental),
+        dice: class.and_then(|class| class.dice),
     }
 }
 
@@ -288,7 +292,7 @@ fn unresolved(errors: &[ResolveError]) -> Fault {
     fault
 }
 
-/// blake3 over what the result is a function of.
+/// blake3 over what the result is a function of: 80 bits, since an answer repeats it twice a mask.
 fn result_id(
     image: &ImageIdentity,
     folder: &ModelFolder,
@@ -311,5 +315,5 @@ fn result_id(
         "formats": formats,
         "numeric": numeric.as_str(),
     });
-    blake3::hash(of.to_string().as_bytes()).to_hex()[..32].to_owned()
+    blake3::hash(of.to_string().as_bytes()).to_hex()[..20].to_owned()
 }

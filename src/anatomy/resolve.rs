@@ -57,6 +57,14 @@ pub struct Candidate {
     pub score: f64,
     /// Whether the loaded model has it in this modality.
     pub available: bool,
+    /// Near by what the model's text encoder makes of the phrase, not by its words.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_meaning: bool,
+}
+
+impl Candidate {
+    /// The highest score of a suggestion: from 0.8 on `segment` would take the phrase for it.
+    pub const HIGHEST: f64 = HIGHEST;
 }
 
 /// Why a phrase is no target here.
@@ -138,6 +146,14 @@ impl ResolveError {
             | ResolveError::Ambiguous { phrase, .. }
             | ResolveError::NotInModality { phrase, .. }
             | ResolveError::NotInModel { phrase, .. } => phrase,
+        }
+    }
+
+    /// Whether it was `asked` that failed.
+    pub fn is_about(&self, asked: &str) -> bool {
+        match tidy(asked) {
+            Ok(phrase) => phrase == self.phrase(),
+            Err(error) => error == *self,
         }
     }
 
@@ -241,12 +257,33 @@ impl Resolver {
             Meant::Elsewhere(place) => {
                 Err(self.not_in_modality(phrase, &spelling, &self.names.entries[place], modality))
             }
-            Meant::Nothing => Err(ResolveError::Unknown {
-                candidates: self.near(&spelling, modality, None, false),
-                phrase,
-                note: None,
+            Meant::Nothing => Err(match self.several(&phrase, modality) {
+                Some(places) => ResolveError::Unknown {
+                    candidates: self.choices(&places, modality),
+                    phrase,
+                    note: Some("It names several structures: give each as a target of its own.".into()),
+                },
+                None => ResolveError::Unknown {
+                    candidates: self.near(&spelling, modality, None, false),
+                    phrase,
+                    note: None,
+                },
             }),
         }
+    }
+
+    /// The names that a phrase lists ("liver and spleen"), where each of them is one.
+    fn several(&self, phrase: &str, modality: Modality) -> Option<Vec<usize>> {
+        let listed = phrase.replace(" and ", ",").replace(" or ", ",");
+        let pieces = listed.split([',', ';', '&', '/', '+']).map(str::trim);
+        let places = pieces.map(|piece| {
+            let hits = self.names.hits(piece, &spell(piece));
+            match self.names.settle(&hits, modality) {
+                Meant::One(place, _) => Some(place),
+                _ => None,
+            }
+        });
+        places.collect::<Option<Vec<usize>>>().filter(|places| places.len() > 1)
     }
 
     /// How the loaded model has what a phrase means, if it does.
@@ -307,6 +344,7 @@ impl Resolver {
                     name: entry.name.clone(),
                     score: HIGHEST,
                     available: entry.reach(modality).reachable(),
+                    by_meaning: false,
                 }
             })
             .collect();
@@ -347,6 +385,7 @@ impl Resolver {
                 name: entry.name.clone(),
                 score: (score * 100.0).round() / 100.0,
                 available: entry.reach(modality).reachable(),
+                by_meaning: false,
             })
             .filter(|candidate| candidate.available || !only_available)
             .collect();

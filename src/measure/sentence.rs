@@ -37,7 +37,11 @@ impl Measurement {
         let mut facts = vec![format!("{} mL", digits(self.volume_ml))];
         facts.extend((self.components > 1).then(|| self.pieces()));
         facts.extend(self.longest_diameter_mm.map(|d| format!("{d:.0} mm across")));
-        facts.extend(self.centroid_mm.map(|[x, y, z]| format!("at ({x:.0}, {y:.0}, {z:.0})")));
+        // adding nothing makes -0 a plain 0
+        let whole = |mm: f64| format!("{:.0}", mm.round() + 0.0);
+        facts.extend(self.centroid_mm.map(|at| format!("at ({})", at.map(whole).join(", "))));
+        let hounsfield = self.intensity.as_ref().filter(|intensity| intensity.unit == "HU");
+        facts.extend(hounsfield.map(|intensity| format!("{} HU", whole(intensity.mean))));
         facts.extend(self.mean_probability.map(|p| format!("probability {p:.2}")));
         let facts = facts.join(", ");
         let text = match self.status {
@@ -155,6 +159,23 @@ mod tests {
             "spleen: 1.92 mL (1,920 voxels), one piece, centre (11.5, 7.5, 8.5) mm RAS, longest in-slice diameter 20.2 mm, \
              mean probability 0.93; touches no edge of the image."
         );
+    }
+
+    #[test]
+    fn in_brief_a_structure_takes_half_the_words() {
+        let mask = mask_of([30, 30, 30], |i, j, k| {
+            (0..22).contains(&i) && (4..12).contains(&j) && k < 3
+        });
+        let with = Measuring {
+            mean_probability: Some(0.934),
+            ..Default::default()
+        };
+        assert_eq!(
+            measure("spleen", &mask, &with).brief(),
+            "spleen: at least 0.528 mL, 22 mm across, at (11, 8, 1), probability 0.93; cut off at the left and inferior edges."
+        );
+        let none = mask_of([9, 9, 9], |_, _, _| false);
+        assert_eq!(measure("spleen", &none, &with).brief(), "spleen: nothing found.");
     }
 
     #[test]

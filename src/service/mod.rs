@@ -11,6 +11,7 @@ mod faults;
 mod files;
 mod found;
 mod masks;
+mod meaning;
 mod measure;
 mod models;
 mod paths;

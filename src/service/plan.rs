@@ -11,6 +11,8 @@ use crate::volume::{AxisCode, Modality, Volume};
 pub(super) const FORMAT: u32 = 3;
 /// Most characters of a target.
 const MOST_CHARACTERS: usize = 200;
+/// Most targets that an error repeats.
+const MOST_REPEATED: usize = 24;
 /// Most targets of a request.
 const MOST_TARGETS: usize = 512;
 
@@ -231,10 +233,11 @@ impl Service {
                 Err(_) => {}
             }
         }
-        match errors.is_empty() {
-            true => Ok(targets),
-            false => Err(unresolved(&errors)),
+        if errors.is_empty() {
+            return Ok(targets);
         }
+        self.suggest_by_meaning(folder, modality, &mut errors);
+        Err(unresolved(&errors, request))
     }
 }
 
@@ -281,14 +284,40 @@ fn target(folder: &ModelFolder, asked: &str, resolved: Resolved, modality: Modal
     }
 }
 
-fn unresolved(errors: &[ResolveError]) -> Fault {
+/// One fault for all that could not be resolved, which ends with a call that would work.
+fn unresolved(errors: &[ResolveError], request: &SegmentRequest) -> Fault {
     let mut fault = Fault::from(&errors[0]);
     if errors.len() > 1 {
         let each: Vec<String> = errors.iter().map(|error| Fault::from(error).to_string()).collect();
         fault.message = format!("{} targets cannot be had. {}", errors.len(), each.join(" "));
-        fault.hint = Some("Nothing was computed; correct the names and ask again.".into());
+        fault.hint = None;
         fault.candidates = errors.iter().flat_map(|error| Fault::from(error).candidates).collect();
     }
+    let mut would_work: Vec<&str> = Vec::new();
+    for asked in &request.targets {
+        let error = errors.iter().find(|error| error.is_about(asked));
+        let name = match error {
+            None => Some(asked.as_str()),
+            Some(error) => error
+                .candidates()
+                .iter()
+                .find(|near| near.available)
+                .map(|near| near.name.as_str()),
+        };
+        would_work.extend(name.filter(|name| !would_work.contains(name)));
+    }
+    let call = match would_work.len() {
+        0 => "Call list_anatomy with this modality for what there is.".to_owned(),
+        1..=MOST_REPEATED => format!(
+            "Nothing was computed. segment would take, for example, targets {}.",
+            serde_json::json!(would_work)
+        ),
+        _ => "Nothing was computed. segment would take the other targets as they are.".to_owned(),
+    };
+    fault.hint = Some(match fault.hint {
+        Some(hint) => format!("{hint} {call}"),
+        None => call,
+    });
     fault
 }
 

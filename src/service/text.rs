@@ -168,7 +168,8 @@ pub(crate) fn warning_lines(warnings: &[Warning]) -> Vec<String> {
         [only] => lines.push(only.message.clone()),
         several => {
             let names = several.iter().filter_map(|warning| warning.message.split_once(": "));
-            let names: Vec<&str> = names.map(|(name, _)| name).collect();
+            let mut names: Vec<&str> = names.map(|(name, _)| name).collect();
+            names.dedup();
             lines.push(format!(
                 "Experimental, found poorly by this model: {}. Do not rely on these masks or their volumes.",
                 names.join(", ")

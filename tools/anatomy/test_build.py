@@ -1,6 +1,8 @@
 """The checked-in catalogue is what the tables give, and the tables hold together."""
 
 import build
+import knowledge
+import tables
 import pytest
 
 
@@ -15,7 +17,7 @@ def test_building_twice_gives_the_same():
 def test_all_pairs_of_sat_are_in_the_catalogue():
     lines = [line.split("\t") for line in build.build().splitlines() if not line.startswith("#")][1:]
     scans = {cells[0]: cells[4] for cells in lines if cells[1] in ("structure", "abnormality")}
-    for row in build.rows("sat-classes.tsv"):
+    for row in tables.rows("sat-classes.tsv"):
         assert f"{row['modality']} {row['annotated_scans']}" in scans[row["class"]].split(", "), row
 
 
@@ -54,12 +56,12 @@ def test_every_name_has_a_definition_of_one_sentence():
     for name, line in catalogue().items():
         text = line["definition"]
         assert text[0].isupper() and text.endswith(".") and ". " not in text, (name, text)
-        assert len(text) <= build.LONGEST_DEFINITION, (name, text)
+        assert len(text) <= knowledge.LONGEST_DEFINITION, (name, text)
 
 
 def test_a_definition_names_no_side_but_its_own():
     for name, line in catalogue().items():
-        if side := build.side_of(name):
+        if side := tables.side_of(name):
             other = "right" if side == "left" else "left"
             words = set(line["definition"].replace(",", "").lower().split())
             # Of the middle lobe of the lung only, what the other side lacks is worth saying.
@@ -76,13 +78,13 @@ def test_neighbours_are_names_and_go_both_ways():
 
 def test_a_sided_structure_has_no_neighbour_of_the_other_side_unless_a_row_says_so():
     across = set()
-    for row in build.rows("neighbours.tsv"):
+    for row in tables.rows("neighbours.tsv"):
         for other in row["neighbours"].split("; "):
-            if build.side_of(row["name"]) and build.side_of(other) not in ("", build.side_of(row["name"])):
+            if tables.side_of(row["name"]) and tables.side_of(other) not in ("", tables.side_of(row["name"])):
                 across |= {(row["name"], other), (other, row["name"])}
     for name, others in neighbours().items():
         for other in others:
-            if build.side_of(name) and build.side_of(other) not in ("", build.side_of(name)):
+            if tables.side_of(name) and tables.side_of(other) not in ("", tables.side_of(name)):
                 assert (name, other) in across, (name, other)
 
 
@@ -99,7 +101,7 @@ def test_structures_have_neighbours_and_lesions_have_none():
     lone = {"lens", "white matter hyperintensities", "lymph node", "nasopharyngeal lymph node", "kidney cyst",
             "brain tumor core"}
     for name, line in catalogue().items():
-        lesion = line["kind"] == "abnormality" or build.base_of(name) in lone
+        lesion = line["kind"] == "abnormality" or tables.base_of(name) in lone
         assert bool(line["neighbours"]) != lesion, name
 
 
@@ -137,12 +139,12 @@ def test_lesions_are_in_their_organs():
     ],
 )
 def test_a_wrong_row_is_refused(monkeypatch, file, row):
-    true_rows = build.rows
+    true_rows = tables.rows
 
     def rows(name):
         table = true_rows(name)
         return table + [dict(zip(table[0], row.split("\t"), strict=True))] if name == file else table
 
-    monkeypatch.setattr(build, "rows", rows)
+    monkeypatch.setattr(knowledge, "rows", rows)
     with pytest.raises(SystemExit, match=file):
         build.build()

@@ -4,10 +4,11 @@ import re
 from collections import defaultdict
 
 import build
+import tables
 import pytest
 from pydicom.sr._concepts_dict import concepts  # pydicom's public `codes` can't be asked for a value
 
-ROWS = build.rows("codes.tsv")
+ROWS = tables.rows("codes.tsv")
 
 # Structures of one side that no code needs a modifier for: the middle lobe, the heart's chambers, the liver's segments.
 ONE_SIDED = re.compile(r"right lung middle lobe|(left|right) heart (atrium|ventricle)|left auricle of heart"
@@ -18,7 +19,7 @@ def codes_in_the_catalogue():
     for line in build.build().splitlines():
         cells = line.split("\t")
         if not line.startswith("#") and cells[0] != "name" and cells[-1]:
-            for code in cells[-1].split(build.CODE_SEPARATOR):
+            for code in cells[-1].split(tables.CODE_SEPARATOR):
                 scheme, value, rest = code.split(" ", 2)
                 meaning, _, side = rest.rstrip("]").partition(" [")
                 yield cells[0], scheme, value, meaning, side
@@ -62,7 +63,7 @@ def test_sided_names_carry_their_side_and_no_other_names_do():
         if ONE_SIDED.fullmatch(name):
             assert side == "", (name, meaning)
         else:
-            assert side.lower() == build.side_of(name), (name, scheme, value, meaning, side)
+            assert side.lower() == tables.side_of(name), (name, scheme, value, meaning, side)
 
 
 def test_a_meaning_never_says_the_other_side():
@@ -70,15 +71,15 @@ def test_a_meaning_never_says_the_other_side():
         words = set(meaning.lower().split())
         if "left ventricle" in meaning.lower() and name == "myocardium":
             continue  # its synonyms: the left ventricle's
-        assert words & set(build.SIDES) <= {build.side_of(name)}, (name, meaning)
-        assert not (side and words & set(build.SIDES)), f"{name}: the code says its side already"
+        assert words & set(tables.SIDES) <= {tables.side_of(name)}, (name, meaning)
+        assert not (side and words & set(tables.SIDES)), f"{name}: the code says its side already"
 
 
 def test_both_sides_have_the_same_code():
     of_side = defaultdict(dict)
     for name, scheme, value, _, side in codes_in_the_catalogue():
         if side:
-            of_side[build.base_of(name), scheme][side] = value
+            of_side[tables.base_of(name), scheme][side] = value
     for name, sides in of_side.items():
         assert len(set(sides.values())) == 1 and len(sides) == 2, (name, sides)
 
@@ -94,9 +95,9 @@ def test_both_sides_have_the_same_code():
     ("kidney\tSCT\t1\tKidney\t*\ttest\nleft kidney\tSCT\t1\tKidney\tLeft\ttest", "two codes"),
 ])
 def test_bad_rows_are_refused(line, says, tmp_path, monkeypatch):
-    for table in build.HERE.glob("*.tsv"):
+    for table in tables.HERE.glob("*.tsv"):
         (tmp_path / table.name).write_text(table.read_text("utf8"), "utf8")
     (tmp_path / "codes.tsv").write_text(f"name\tscheme\tvalue\tmeaning\tmodifier\tsource\n{line}\n", "utf8")
-    monkeypatch.setattr(build, "HERE", tmp_path)
+    monkeypatch.setattr(tables, "HERE", tmp_path)
     with pytest.raises(SystemExit, match=re.escape(says)):
         build.build()

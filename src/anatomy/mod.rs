@@ -12,6 +12,7 @@ mod catalogue;
 mod entries;
 mod list;
 mod matcher;
+mod mentions;
 mod offered;
 mod resolve;
 mod spelling;
@@ -21,6 +22,7 @@ mod words;
 
 pub use catalogue::{AnatomyCode, Ask, Catalogue, Class, Division, Kind};
 pub use list::{Detail, ListAnswer, ListError, ListItem, ListRequest, TrainingScans, list};
+pub use mentions::{CueText, LeftOut, Mention, Mentions, Problem, ReportError, Section, report_text};
 pub use offered::{Offered, OfferedClass};
 pub use resolve::{Candidate, ResolveError, Resolved, Resolver};
 

@@ -30,13 +30,20 @@ impl Vocabulary {
         }
     }
 
+    pub fn knows(&self, word: &str) -> bool {
+        self.words.contains(word)
+    }
+
+    /// Whether `word`, which nobody knows, is one letter away from a known one.
+    pub fn is_one_slip_off(&self, word: &str) -> bool {
+        !untouchable(word) && self.near(word).iter().any(|(_, distance)| *distance == 1)
+    }
+
     /// The phrase with its unknown words replaced by known ones, `distance` letters away in all.
     pub fn corrections(&self, spelling: &Spelling, distance: usize) -> Vec<Spelling> {
         let unknown: Vec<usize> = (0..spelling.words.len())
             .filter(|i| !self.words.contains(&spelling.words[*i]))
             .collect();
-        let untouchable =
-            |word: &str| has_digit(word) || is_side(word) || REAL_WORDS.contains(word) || word.chars().count() < 4;
         if unknown.is_empty() || unknown.len() > 2 || unknown.iter().any(|i| untouchable(&spelling.words[*i])) {
             return Vec::new();
         }
@@ -89,4 +96,9 @@ impl Vocabulary {
         found.sort_unstable();
         found
     }
+}
+
+/// Words that are no misspellings of anything.
+fn untouchable(word: &str) -> bool {
+    has_digit(word) || is_side(word) || REAL_WORDS.contains(word) || word.chars().count() < 4
 }

@@ -11,6 +11,7 @@ mod files;
 mod found;
 mod masks;
 mod measure;
+mod mentions;
 mod models;
 mod paths;
 mod plan;
@@ -27,6 +28,7 @@ pub use answer::{
     PreviewAnswer, RunStatus, SegmentAnswer, Warning,
 };
 pub use fault::{Candidate, Code, Fault};
+pub use mentions::report_mentions;
 pub use models::{ModelsFolder, find_models};
 pub use paths::Access;
 pub use plan::Plan;

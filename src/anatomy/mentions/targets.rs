@@ -1,0 +1,67 @@
+//! Which mentions are worth segmenting, and why the others are not.
+
+use super::{LeftOut, Mention, Section};
+use std::collections::HashSet;
+
+/// Phrases for `segment`, each class once, and what was left out, each phrase once.
+pub(super) fn pick(mentions: &[Mention]) -> (Vec<String>, Vec<LeftOut>) {
+    let mut targets = Vec::new();
+    let mut taken: HashSet<Vec<&str>> = HashSet::new();
+    for mention in mentions.iter().filter(|mention| reason(mention).is_none()) {
+        if taken.insert(classes(mention)) {
+            targets.push(mention.target.clone());
+        }
+    }
+    let mut left_out: Vec<LeftOut> = Vec::new();
+    let mut told: HashSet<Vec<&str>> = HashSet::new();
+    for mention in mentions {
+        let class = classes(mention);
+        let Some(reason) = reason(mention).filter(|_| !taken.contains(&class)) else {
+            continue;
+        };
+        if told.insert(class) {
+            left_out.push(LeftOut {
+                target: mention.target.clone(),
+                reason,
+            });
+        }
+    }
+    (targets, left_out)
+}
+
+/// What two mentions of one thing have in common.
+fn classes(mention: &Mention) -> Vec<&str> {
+    match (&mention.composed_of, &mention.name) {
+        (Some(parts), _) => parts.iter().map(String::as_str).collect(),
+        (None, Some(name)) => vec![name],
+        (None, None) => vec![&mention.target],
+    }
+}
+
+/// Why a mention is no target.
+fn reason(mention: &Mention) -> Option<String> {
+    let by = |what: &str| match &mention.cue {
+        Some(cue) => format!("{what} ({:?})", cue.text),
+        None => what.to_owned(),
+    };
+    if let Some(problem) = &mention.problem {
+        return Some(match problem.code.as_str() {
+            "ambiguous_target" => "may mean several classes: say which".to_owned(),
+            "unknown_target" => "no class of its own; see the mention's problem".to_owned(),
+            "not_in_modality" => "not taught in this kind of scan".to_owned(),
+            "not_in_model" => "not in the loaded model".to_owned(),
+            code => code.to_owned(),
+        });
+    }
+    let section = match mention.section {
+        Some(Section::Technique) => Some("only under examination or technique"),
+        Some(Section::Comparison) => Some("only under comparison"),
+        Some(Section::History) | None => None,
+    };
+    match section {
+        _ if mention.negated && mention.history => Some(by("taken out")),
+        _ if mention.negated => Some(by("negated")),
+        _ if mention.history => Some(by("only as history")),
+        section => section.map(str::to_owned),
+    }
+}

@@ -34,9 +34,21 @@ impl Vocabulary {
         self.words.contains(word)
     }
 
-    /// Whether `word`, which nobody knows, is one letter away from a known one.
+    /// Whether `word`, a long one that nobody knows, is one letter away from a known one.
     pub fn is_one_slip_off(&self, word: &str) -> bool {
-        !untouchable(word) && self.near(word).iter().any(|(_, distance)| *distance == 1)
+        let same = |a: &str, b: &str| {
+            let ahead = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+            let behind = a.bytes().rev().zip(b.bytes().rev()).take_while(|(a, b)| a == b).count();
+            ahead + behind
+        };
+        // all but a letter or two agree from one end or the other: far cheaper to see than a distance
+        let near = |known: &str| known.len().abs_diff(word.len()) <= 1 && same(known, word) + 2 >= known.len();
+        !untouchable(word)
+            && self
+                .words
+                .iter()
+                .filter(|known| near(known) && !has_digit(known) && !is_side(known))
+                .any(|known| strsim::osa_distance(known, word) == 1)
     }
 
     /// The phrase with its unknown words replaced by known ones, `distance` letters away in all.

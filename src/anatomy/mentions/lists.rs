@@ -234,12 +234,16 @@ impl Scan<'_, '_, '_> {
             return None;
         }
         let side = tables::side(self.lower(i));
-        let (to, last) = self.last_item(from, side)?;
+        let last = self.last_item(from, side);
+        let to = match &last {
+            Some((to, _)) => *to,
+            None => self.unnamed_item(from, &items, side)?,
+        };
         let mut phrases = Vec::with_capacity(items.len() + 1);
         for item in items {
             phrases.push(self.composed(item, (from, to), side)?);
         }
-        phrases.push(last);
+        phrases.extend(last.map(|(_, phrase)| phrase));
         let mut entries: Vec<Option<usize>> = phrases.iter().map(|phrase| self.lexicon.name(phrase)).collect();
         entries.sort_unstable();
         entries.dedup();
@@ -248,6 +252,21 @@ impl Scan<'_, '_, '_> {
         }
         phrases.into_iter().for_each(|phrase| self.add(i, to, phrase));
         Some(to)
+    }
+
+    /// The end of a last item that is no name here though the others are: of "third and fourth ventricles" SAT has the third.
+    fn unnamed_item(&mut self, from: usize, items: &[(usize, usize)], side: Option<&str>) -> Option<usize> {
+        let first = *items.first()?;
+        (from + 2..=(from + 3).min(self.tokens.len()))
+            .rev()
+            .find(|to| self.is_run(from, *to) && self.composed(first, (from, *to), side).is_some())
+    }
+
+    /// Whether the words from `from` to before `to` may be the last item of a list.
+    fn is_run(&self, from: usize, to: usize) -> bool {
+        (from + 1..to).all(|k| matches!(self.gap(k), Gap::Space | Gap::Hyphen))
+            && (from..to).all(|k| self.words[k] != Word::Strange)
+            && !matches!(self.words[to - 1], Word::Glue | Word::Side)
     }
 
     /// An item at `from` that "and", a comma or a slash follows: its end, where the next begins, whether more than a comma does.
@@ -278,10 +297,7 @@ impl Scan<'_, '_, '_> {
     fn last_item(&mut self, from: usize, side: Option<&str>) -> Option<(usize, String)> {
         let own = tables::side(self.lower(from)).is_some();
         for to in (from + 1..=(from + 7).min(self.tokens.len())).rev() {
-            let whole = (from + 1..to).all(|k| matches!(self.gap(k), Gap::Space | Gap::Hyphen))
-                && (from..to).all(|k| self.words[k] != Word::Strange)
-                && !matches!(self.words[to - 1], Word::Glue | Word::Side);
-            if !whole {
+            if !self.is_run(from, to) {
                 continue;
             }
             let plain = self.phrase(from, to);

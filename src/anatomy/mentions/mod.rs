@@ -8,6 +8,8 @@
 //! The way of a report: [`tokens`] → [`sections`] and [`cues`]; [`scan`] (with [`lists`], [`removed`], [`share`]) finds names through
 //! the [`lexicon`]; [`scope`] joins them with the cues; [`targets`] picks.
 
+#[rustfmt::skip] // tables are packed
+mod cue_tables;
 mod cues;
 mod lexicon;
 mod lists;
@@ -17,6 +19,7 @@ mod scan;
 mod scope;
 mod sections;
 mod share;
+#[rustfmt::skip] // tables are packed
 mod tables;
 mod targets;
 mod text;
@@ -30,11 +33,12 @@ use super::{Kind, ResolveError};
 use crate::volume::Modality;
 use cues::Cue;
 use lexicon::Lexicon;
+use removed::Removed;
 use scan::{Found, Scan};
 use schemars::JsonSchema;
 use scope::{Said, Spot};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::Not;
 use tokens::Token;
 
@@ -221,7 +225,9 @@ impl Reader<'_> {
                 (name, None, Some(problem(&error)))
             }
         };
-        let reading = lexicon.read(&found.phrase);
+        // a range is no name of its own: its first piece says where it lies
+        let piece = composed_of.as_ref().and_then(|parts| parts.first());
+        let reading = lexicon.read(&found.phrase).or_else(|| lexicon.read(piece?));
         let removed = found.removed;
         let first = &self.tokens[found.from];
         let cue = match removed {
@@ -292,22 +298,18 @@ impl Reader<'_> {
     /// "Gallbladder: status post cholecystectomy": what a sentence says was taken out is not there in that sentence.
     fn without_removed(&self, found: &[Found], mentions: &mut [Mention]) {
         let sentence = |found: &Found| self.tokens[found.from].sentence;
-        let gone: Vec<(usize, Option<String>, Option<CueText>)> = found
-            .iter()
-            .zip(mentions.iter())
-            .filter(|(found, _)| found.removed.is_some_and(|removed| removed.whole))
-            .map(|(found, mention)| (sentence(found), mention.name.clone(), mention.cue.clone()))
-            .collect();
-        let sentences: HashSet<usize> = gone.iter().map(|(sentence, ..)| *sentence).collect();
-        for (found, mention) in found.iter().zip(mentions) {
-            let at = sentence(found);
-            if mention.negated || mention.name.is_none() || !sentences.contains(&at) {
-                continue;
+        let mut gone: HashMap<(usize, String), Option<CueText>> = HashMap::new();
+        for (found, mention) in found.iter().zip(mentions.iter()) {
+            if let (Some(Removed { whole: true, .. }), Some(name)) = (found.removed, &mention.name) {
+                gone.insert((sentence(found), name.clone()), mention.cue.clone());
             }
-            if let Some((.., cue)) = gone
-                .iter()
-                .find(|(sentence, name, _)| *sentence == at && *name == mention.name)
-            {
+        }
+        if gone.is_empty() {
+            return;
+        }
+        for (found, mention) in found.iter().zip(mentions).filter(|(_, mention)| !mention.negated) {
+            let removal = mention.name.clone().and_then(|name| gone.get(&(sentence(found), name)));
+            if let Some(cue) = removal {
                 mention.negated = true;
                 mention.cue = cue.clone();
             }

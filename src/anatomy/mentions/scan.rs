@@ -153,7 +153,21 @@ impl<'s, 'r, 'n> Scan<'s, 'r, 'n> {
                 self.add(from, end, phrase);
             }
         }
-        Some(to)
+        Some(self.heir(i, to).unwrap_or(to))
+    }
+
+    /// "gluteus maximus and medius": a word behind a name that is none itself but is one with the name's first words.
+    fn heir(&mut self, i: usize, to: usize) -> Option<usize> {
+        let at = to + 1;
+        let follows =
+            matches!(self.lower(to), "and" | "or") && self.gap(to) == Gap::Space && self.gap(at) == Gap::Space;
+        if !follows || to - i < 2 || self.words[at] != Word::Known || self.longest(at).is_some() {
+            return None;
+        }
+        let phrase = format!("{} {}", self.phrase(i, to - 1), self.tokens[at].text);
+        self.lexicon.name(&phrase)?;
+        self.add(at, at + 1, phrase);
+        Some(at + 1)
     }
 
     /// The longest run of words from `i` on that is a name, and what it is.

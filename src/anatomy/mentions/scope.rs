@@ -9,6 +9,8 @@ use super::tokens::{Gap, Token};
 
 /// Words that a cue reaches.
 const REACH: usize = 8;
+/// Words that it reaches along a list.
+const LIST_REACH: usize = 60;
 
 /// What is said of a mention, by which cue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,12 +60,14 @@ impl Scope<'_, '_> {
     /// Marks what follows a cue.
     fn ahead(&self, place: usize, cue: Cue, said: &mut [Said]) {
         let sentence = self.tokens[cue.from].sentence;
+        let farthest = cue.to + LIST_REACH;
         let end = self.cues[place + 1..]
             .iter()
+            .take_while(|next| next.from < farthest)
             .find(|next| {
                 next.from >= cue.to && (next.says == Says::End || next.says == Says::IsNot && cue.says != Says::NoneOf)
             })
-            .map_or(self.tokens.len(), |next| next.from);
+            .map_or(farthest, |next| next.from);
         let mut reached = cue.to;
         let first = self.spots.partition_point(|spot| spot.found.from < cue.to);
         for (spot, said) in self.spots[first..].iter().zip(&mut said[first..]) {
@@ -173,6 +177,7 @@ impl Scope<'_, '_> {
         let end = self.cues[..place]
             .iter()
             .rev()
+            .take_while(|before| before.from + LIST_REACH > cue.from)
             .find(|before| before.to <= cue.from && before.says != Says::Nothing && before.says != Says::Earlier)
             .map_or(0, |before| before.to);
         let mut reached = cue.from;

@@ -1,19 +1,20 @@
 //! Which mentions are worth segmenting, and why the others are not.
 
-use super::{LeftOut, Mention, Section};
+use super::{Kind, LeftOut, Mention, Section};
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// Phrases for `segment`, each class once, and what was left out, each phrase once.
 pub(super) fn pick(mentions: &[Mention]) -> (Vec<String>, Vec<LeftOut>) {
     let mut targets = Vec::new();
-    let mut taken: HashSet<Vec<&str>> = HashSet::new();
+    let mut taken: HashSet<Vec<Cow<str>>> = HashSet::new();
     for mention in mentions.iter().filter(|mention| reason(mention).is_none()) {
         if taken.insert(classes(mention)) {
             targets.push(mention.target.clone());
         }
     }
     let mut left_out: Vec<LeftOut> = Vec::new();
-    let mut told: HashSet<Vec<&str>> = HashSet::new();
+    let mut told: HashSet<Vec<Cow<str>>> = HashSet::new();
     for mention in mentions {
         let class = classes(mention);
         let Some(reason) = reason(mention).filter(|_| !taken.contains(&class)) else {
@@ -29,12 +30,12 @@ pub(super) fn pick(mentions: &[Mention]) -> (Vec<String>, Vec<LeftOut>) {
     (targets, left_out)
 }
 
-/// What two mentions of one thing have in common.
-fn classes(mention: &Mention) -> Vec<&str> {
+/// What two mentions of one thing have in common: the class, or where there is none, the phrase.
+fn classes(mention: &Mention) -> Vec<Cow<'_, str>> {
     match (&mention.composed_of, &mention.name) {
-        (Some(parts), _) => parts.iter().map(String::as_str).collect(),
-        (None, Some(name)) => vec![name],
-        (None, None) => vec![&mention.target],
+        (Some(parts), _) => parts.iter().map(Cow::from).collect(),
+        (None, Some(name)) => vec![name.into()],
+        (None, None) => vec![mention.target.to_lowercase().into()],
     }
 }
 
@@ -46,8 +47,8 @@ fn reason(mention: &Mention) -> Option<String> {
     };
     if let Some(problem) = &mention.problem {
         return Some(match problem.code.as_str() {
-            "ambiguous_target" => "may mean several classes: say which".to_owned(),
-            "unknown_target" => "no class of its own; see the mention's problem".to_owned(),
+            "ambiguous_target" => format!("may mean several classes{}", near(&problem.candidates)),
+            "unknown_target" => format!("no class of its own{}", near(&problem.candidates)),
             "not_in_modality" => "not taught in this kind of scan".to_owned(),
             "not_in_model" => "not in the loaded model".to_owned(),
             code => code.to_owned(),
@@ -59,9 +60,24 @@ fn reason(mention: &Mention) -> Option<String> {
         Some(Section::History) | None => None,
     };
     match section {
-        _ if mention.negated && mention.history => Some(by("taken out")),
+        _ if mention.negated && mention.history && mention.kind == Kind::Structure => Some(by("taken out")),
         _ if mention.negated => Some(by("negated")),
         _ if mention.history => Some(by("only as history")),
         section => section.map(str::to_owned),
+    }
+}
+
+/// The first few names that a phrase may mean.
+fn near(candidates: &[String]) -> String {
+    const SHOWN: usize = 3;
+    match candidates {
+        [] => String::new(),
+        _ => {
+            let more = if candidates.len() > SHOWN { ", …" } else { "" };
+            format!(
+                " ({}{more})",
+                candidates.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ")
+            )
+        }
     }
 }

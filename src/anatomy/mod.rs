@@ -5,6 +5,8 @@
 //! [`Resolver::list`] (what is there, and how near is it to these words?). So a score of 0.8 or more in a list always
 //! means that `segment` takes the phrase for that class.
 //!
+//! [`Resolver::mentions`] looks for names in a whole report, with that matcher too.
+//!
 //! A phrase is tried as: the model's own name, SAT's name, a synonym, a misspelling of one of them, and then only for
 //! suggestions. Sides, levels and numbers are never guessed. A name whose pieces the model has becomes their union.
 

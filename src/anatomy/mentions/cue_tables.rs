@@ -5,7 +5,7 @@ pub(super) const NONE_OF: &[&str] = &[
     "absence of", "absent", "cannot see", "clear of", "denied", "denies", "denying",
     "did not demonstrate", "did not reveal", "did not show", "does not demonstrate", "does not reveal",
     "does not show", "excludes", "fails to reveal", "free of", "lack of", "lacks", "negative for", "neither",
-    "never had", "no", "no convincing", "no evidence for", "no evidence of", "no findings of", "no signs of",
+    "never had", "no longer seen", "no longer visualized", "not consistent with", "not suggestive of", "no", "no convincing", "no evidence for", "no evidence of", "no findings of", "no signs of",
     "no sign of", "no suggestion of", "non visualization of", "nonvisualization of", "not demonstrate", "rules out",
     "ruled out for", "without", "without evidence of", "interval resolution of",
     "resolved",

@@ -230,6 +230,10 @@ impl<'s, 'r, 'n> Scan<'s, 'r, 'n> {
 
     /// Whether a run of words that reads as a name is meant as one here.
     fn fits(&self, i: usize, to: usize, reading: &Reading) -> bool {
+        // "left atrium and right atrium" are two
+        if (i..to).filter(|k| self.words[*k] == Word::Side).count() > 1 {
+            return false;
+        }
         let mut content = (i..to).filter(|k| matches!(self.words[*k], Word::Known | Word::Slip));
         let (Some(only), None) = (content.next(), content.next()) else {
             return true;

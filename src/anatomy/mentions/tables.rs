@@ -70,7 +70,7 @@ pub(super) const DOUBTFUL: &[&str] = &[
 ];
 
 const HEART: &[&str] = &[
-    "la", "ra", "lv", "rv", "laa", "atrium", "atria", "atrial", "ventricle", "ventricles", "ventricular", "heart",
+    "dilated", "enlarged", "dilatation", "enlargement", "volume", "la", "ra", "lv", "rv", "laa", "atrium", "atria", "atrial", "ventricle", "ventricles", "ventricular", "heart",
     "cardiac", "chambers", "chamber", "mpa", "pulmonary",
 ];
 const BRAIN: &[&str] = &[

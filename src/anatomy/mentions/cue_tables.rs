@@ -2,11 +2,11 @@
 
 /// What follows is not there.
 pub(super) const NONE_OF: &[&str] = &[
-    "absence of", "absent", "cannot see", "clear of", "denied", "denies", "denying",
+    "absence of", "agenesis of", "absent", "cannot see", "clear of", "denied", "denies", "denying",
     "did not demonstrate", "did not reveal", "did not show", "does not demonstrate", "does not reveal",
     "does not show", "excludes", "fails to reveal", "free of", "lack of", "lacks", "negative for", "neither",
     "never had", "no longer seen", "no longer visualized", "not consistent with", "not suggestive of", "no", "no convincing", "no evidence for", "no evidence of", "no findings of", "no signs of",
-    "no sign of", "no suggestion of", "non visualization of", "nonvisualization of", "not demonstrate", "rules out",
+    "no sign of", "no suggestion of", "non visualization of", "nonvisualization of", "nonvisualisation of", "not demonstrate", "rules out",
     "ruled out for", "without", "without evidence of", "interval resolution of",
     "resolved",
 ];
@@ -55,7 +55,7 @@ pub(super) const NOTHING: &[&str] = &[
     "gram negative", "no change", "no interval change", "no significant change", "no significant interval change",
     "no substantial change", "no appreciable change", "no definite change", "no decrease", "no enlargement",
     "no growth", "no increase", "no interval increase", "no interval growth", "no progression",
-    "no significant increase", "no other change", "no significant interval increase", "not only", "not necessarily",
+    "no significant increase", "no other change", "no significant interval increase", "not only", "none of which", "none of these", "none of the", "not necessarily",
     "not seen on prior", "not seen on the prior", "not seen on previous", "not seen previously",
     "not previously seen", "not present on prior", "not present on the prior", "not identified on prior",
     "not identified on the prior", "not visualized on prior", "without change", "without significant change",

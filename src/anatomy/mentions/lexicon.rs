@@ -140,7 +140,9 @@ impl<'n> Lexicon<'n> {
     pub fn kind(&self, reading: &Reading) -> Kind {
         let abnormal = match reading {
             Reading::Name { entry, .. } => self.kind_of(*entry) == Kind::Abnormality,
-            Reading::Ask(choices) => choices.iter().all(|choice| self.kind_of(*choice) == Kind::Abnormality),
+            Reading::Ask(choices) => {
+                !choices.is_empty() && choices.iter().all(|choice| self.kind_of(*choice) == Kind::Abnormality)
+            }
         };
         if abnormal { Kind::Abnormality } else { Kind::Structure }
     }

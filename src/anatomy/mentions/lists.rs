@@ -10,6 +10,10 @@ use crate::volume::Modality;
 const PARTS: [(char, u8); 4] = [('c', 7), ('t', 12), ('l', 6), ('s', 1)];
 /// Most items that share a word.
 const MOST_ITEMS: usize = 5;
+/// Most numbers in a list: all ribs of both sides.
+const MOST_NUMBERS: usize = 24;
+/// Most words for a side and a place before a rib.
+const MOST_ASIDES: usize = 3;
 /// Longest item before the last, in words.
 const LONGEST_ITEM: usize = 3;
 
@@ -66,7 +70,7 @@ impl Scan<'_, '_, '_> {
         let first = self.level(i)?;
         let range = match self.gap(i + 1) {
             Gap::Hyphen | Gap::Slash | Gap::Dash => Some(i + 1),
-            Gap::Space if tables::TO.contains(&self.lower(i + 1)) => Some(i + 2),
+            Gap::Space if tables::TO.contains(&self.lower(i + 1)) && self.gap(i + 2) == Gap::Space => Some(i + 2),
             _ => None,
         };
         let last = range.and_then(|k| Some((k + 1, self.other_end(first, k)?)));
@@ -120,7 +124,7 @@ impl Scan<'_, '_, '_> {
         let mut numbers = vec![at(i)?];
         let mut to = i + 1;
         let (mut joins, mut one_range) = (0, false);
-        loop {
+        while numbers.len() < MOST_NUMBERS {
             let joining = matches!(self.lower(to), "and" | "or") && matches!(self.gap(to), Gap::Space | Gap::Comma);
             let word = tables::TO.contains(&self.lower(to)) && self.gap(to) == Gap::Space;
             let (next, range) = match self.gap(to) {
@@ -132,6 +136,9 @@ impl Scan<'_, '_, '_> {
             };
             let Some(number) = at(next) else { break };
             let last = numbers.last().copied().unwrap_or(number);
+            if numbers.contains(&number) {
+                break;
+            }
             if range && number > last {
                 numbers.extend(last + 1..number);
                 one_range = joins == 0;
@@ -145,11 +152,15 @@ impl Scan<'_, '_, '_> {
 
     /// "4th to 7th left ribs", "ribs 4-7 on the left", "left posterior 5th rib".
     pub(super) fn ribs(&mut self, i: usize) -> Option<usize> {
-        let is_rib = |scan: &Self, k: usize| matches!(scan.lower(k), "rib" | "ribs");
+        let joined = |scan: &Self, k: usize| k == i || matches!(scan.gap(k), Gap::Space | Gap::Hyphen);
+        let is_rib = |scan: &Self, k: usize| matches!(scan.lower(k), "rib" | "ribs") && joined(scan, k);
         let mut to = i;
         let mut side = None;
         let mut aside = |scan: &Self, to: &mut usize| {
-            while *to == i || scan.gap(*to) == Gap::Space {
+            for _ in 0..MOST_ASIDES {
+                if !joined(scan, *to) {
+                    break;
+                }
                 match tables::side(scan.lower(*to)) {
                     Some(found) => side = Some(found),
                     None if tables::RIB_PLACES.contains(&scan.lower(*to)) => {}
@@ -161,12 +172,15 @@ impl Scan<'_, '_, '_> {
         aside(self, &mut to);
         let (numbers, one_range, mut to) = if is_rib(self, to) {
             self.numbers(to + 1, |word| rib_number(word, true))
-                .filter(|_| matches!(self.gap(to + 1), Gap::Space | Gap::Hyphen))?
+                .filter(|_| joined(self, to + 1))?
         } else {
             let ranged = |scan: &Self, k: usize| {
                 matches!(scan.gap(k + 1), Gap::Hyphen | Gap::Dash | Gap::Slash)
                     || tables::TO.contains(&scan.lower(k + 1))
             };
+            if !joined(self, to) {
+                return None;
+            }
             let plain = ranged(self, to);
             let (numbers, one_range, mut to) = self.numbers(to, |word| rib_number(word, plain))?;
             aside(self, &mut to);
@@ -200,6 +214,7 @@ impl Scan<'_, '_, '_> {
         if !self.of_liver
             || !matches!(self.lower(at), "segment" | "segments" | "seg")
             || at > i && self.gap(at) != Gap::Space
+            || !matches!(self.gap(at + 1), Gap::Space | Gap::Hyphen)
         {
             return None;
         }

@@ -118,7 +118,9 @@ impl Scan<'_, '_, '_> {
         let both = described.clone().any(|k| is(tables::BOTH, k));
         let (structure, part, to) = match OPERATIONS.iter().find(|operation| operation.word == self.lower(word)) {
             Some(operation) => (operation.structure, operation.partial, word + 1),
-            None if self.lower(word) == "hip" && is(REPLACED, word + 1) => ("hip", true, word + 2),
+            None if self.lower(word) == "hip" && is(REPLACED, word + 1) && fits(self, word + 1) => {
+                ("hip", true, word + 2)
+            }
             None => return None,
         };
         let mut side = described.clone().find_map(|k| tables::side(self.lower(k)));

@@ -251,28 +251,19 @@ impl<'s, 'r, 'n> Scan<'s, 'r, 'n> {
         !(general && said_which)
     }
 
-    /// A word of more than four letters, a short one that is a word, or an abbreviation in capitals. In a line of capitals,
-    /// and where prose uses the same letters, an abbreviation counts only beside another word of its kind.
+    /// A word of more than four letters, a short one that is a word, or an abbreviation in capitals; where prose uses the same
+    /// letters, an abbreviation counts only beside another word of its kind.
     fn is_spelled_out(&self, i: usize) -> bool {
         let token = &self.tokens[i];
-        if token.lower.chars().count() > 4 || tables::SHORT_WORDS.contains(&token.lower.as_str()) {
+        // a number has a letter before it, "L 4", or it would be no name
+        if token.is_number() || token.lower.chars().count() > 4 || tables::SHORT_WORDS.contains(&token.lower.as_str()) {
             return true;
         }
         if !token.is_upper() {
             return false;
         }
         let counted = i > 0 && self.tokens[i - 1].is_number() && matches!(self.gap(i), Gap::Space | Gap::Hyphen);
-        let doubtful = tables::DOUBTFUL.contains(&token.lower.as_str()) || self.is_shouted(i);
-        !counted && (!doubtful || self.has_company(i))
-    }
-
-    /// The words around are in capitals too, so that capitals say nothing.
-    fn is_shouted(&self, i: usize) -> bool {
-        let near = i.saturating_sub(4)..self.tokens.len().min(i + 5);
-        let mut long = self.tokens[near]
-            .iter()
-            .filter(|token| token.text.chars().filter(|c| c.is_alphabetic()).count() > 4);
-        long.clone().next().is_some() && long.all(|token| token.is_upper())
+        !counted && (!tables::DOUBTFUL.contains(&token.lower.as_str()) || self.has_company(i))
     }
 
     /// Another abbreviation or word of the same sentence that says what this one is about.
@@ -299,7 +290,7 @@ fn is_measure(tokens: &[Token], i: usize) -> bool {
         return false;
     }
     let unit = after.is_some_and(|next| tables::UNITS.contains(&next.lower.as_str()));
-    let by = after.is_some_and(|next| next.lower == "x" || next.lower == "by") || i > 1 && tokens[i - 1].lower == "x";
+    let by = after.is_some_and(|next| next.lower == "x" || next.lower == "by") || i > 0 && tokens[i - 1].lower == "x";
     let decimal = gap(i) == Some(Gap::Point) || gap(i + 1) == Some(Gap::Point);
     let date = gap(i) == Some(Gap::Slash) && gap(i + 1) == Some(Gap::Slash) || tokens[i].text.len() > 2;
     unit || by || decimal || date

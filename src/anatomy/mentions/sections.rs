@@ -87,14 +87,22 @@ const TITLES: &[&str] = &["ct", "cta", "cect", "ncct", "hrct", "mr", "mri", "mra
 
 /// The section that each word stands in; None for findings.
 pub(super) fn sections(tokens: &[Token]) -> Vec<Option<Section>> {
-    let mut sections = Vec::with_capacity(tokens.len());
+    let first = |i: usize| i == 0 || tokens[i - 1].line != tokens[i].line || tokens[i].gap == Gap::Sentence;
+    let headings: Vec<Option<Option<Section>>> = (0..tokens.len())
+        .map(|i| first(i).then(|| heading(&tokens[i..])).flatten())
+        .collect();
+    let last = headings.iter().rposition(Option::is_some).unwrap_or(0);
     let title = title(tokens);
     let mut current = None;
+    let mut sections = Vec::with_capacity(tokens.len());
     for (i, token) in tokens.iter().enumerate() {
-        let first = i == 0 || tokens[i - 1].line != token.line || token.gap == Gap::Sentence;
-        if first && let Some(next) = heading(&tokens[i..]) {
-            current = next;
-        }
+        // where no heading follows, a new paragraph is what was found
+        let paragraph = i > last && token.line > tokens[i - 1].line + 1;
+        current = match headings[i] {
+            Some(next) => next,
+            None if paragraph => None,
+            None => current,
+        };
         sections.push(if i < title { Some(Section::Technique) } else { current });
     }
     sections
@@ -172,5 +180,6 @@ mod tests {
         assert_eq!(of(report, "Liver"), None);
         assert_eq!(of(report, "cyst"), None);
         assert_eq!(of("History of lung cancer", "lung"), None);
+        assert_eq!(of("COMPARISON: Brain MRI.\n\nThe liver is normal.", "liver"), None);
     }
 }

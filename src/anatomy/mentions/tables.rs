@@ -63,10 +63,11 @@ pub(super) const OTHER_THINGS: &[&str] = &[
     "tumour markers", "umbilical cord", "vocal cord", "vocal cords",
 ];
 
-/// Abbreviations that prose uses for something else, too: they count only beside one of the words in [`COMPANY`].
+/// Abbreviations that prose uses for something else, too: they count only beside one of the words in [`COMPANY`], and where it
+/// has none for them never.
 pub(super) const DOUBTFUL: &[&str] = &[
-    "acc", "bg", "cc", "cia", "cor", "crc", "cst", "cva", "f2", "f3", "gm", "gp", "iac", "ian", "la", "ln", "lk",
-    "mtg", "nac", "pv", "ra", "rk", "sn", "spl", "ub", "v3", "v4",
+    "acc", "bg", "cc", "cia", "cor", "cst", "cva", "f2", "f3", "gm", "gp", "ian", "la", "lk",
+    "nac", "pv", "ra", "rk", "sn", "spl", "ub", "v3", "v4",
 ];
 
 const HEART: &[&str] = &[
@@ -78,10 +79,6 @@ const BRAIN: &[&str] = &[
     "putamen", "caudate", "thalamus", "thalami", "lobe", "cortex", "white", "grey", "gray", "nucleus", "infarct",
     "stroke", "ischemia", "brainstem",
 ];
-const CHEST: &[&str] = &[
-    "acute", "segmental", "subsegmental", "saddle", "emboli", "embolus", "embolism", "pulmonary", "lobar", "dvt",
-    "for", "no", "evidence", "central", "negative", "chronic",
-];
 const BELLY: &[&str] = &[
     "kidney", "kidneys", "rk", "lk", "liver", "bladder", "portal", "splenic", "smv", "cyst", "stone", "ub", "ivc",
 ];
@@ -92,21 +89,16 @@ pub(super) const COMPANY: &[(&str, &[&str])] = &[
     ("bg", BRAIN),
     ("cc", BRAIN),
     ("cst", BRAIN),
-    ("gb", BELLY),
     ("gm", BRAIN),
     ("gp", BRAIN),
     ("la", HEART),
     ("lk", BELLY),
-    ("lv", HEART),
     ("nac", BRAIN),
-    ("pe", CHEST),
     ("pv", BELLY),
     ("ra", HEART),
     ("rk", BELLY),
-    ("rv", HEART),
     ("sn", BRAIN),
     ("ub", BELLY),
-    ("wm", BRAIN),
 ];
 
 /// Units and counts behind a number that is no level and no rib.

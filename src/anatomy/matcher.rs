@@ -133,6 +133,16 @@ impl Names {
         self.by_name.get(name).copied()
     }
 
+    /// Whether a word, evened out, occurs in any name.
+    pub fn knows(&self, word: &str) -> bool {
+        self.vocabulary.knows(word)
+    }
+
+    /// Whether a word, evened out, is one letter off a word of a name.
+    pub fn is_one_slip_off(&self, word: &str) -> bool {
+        self.vocabulary.is_one_slip_off(word)
+    }
+
     /// The names that a phrase spells: as they are, else as a run of them, else with a letter or two put right.
     pub fn hits(&self, phrase: &str, spelling: &Spelling) -> Hits {
         let as_written = self.look_up(spelling, 0);

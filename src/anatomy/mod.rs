@@ -5,6 +5,8 @@
 //! [`Resolver::list`] (what is there, and how near is it to these words?). So a score of 0.8 or more in a list always
 //! means that `segment` takes the phrase for that class.
 //!
+//! [`Resolver::mentions`] looks for names in a whole report, with that matcher too.
+//!
 //! A phrase is tried as: the model's own name, SAT's name, a synonym, a misspelling of one of them, and then only for
 //! suggestions. Sides, levels and numbers are never guessed. A name whose pieces the model has becomes their union.
 
@@ -12,6 +14,7 @@ mod catalogue;
 mod entries;
 mod list;
 mod matcher;
+mod mentions;
 mod offered;
 mod resolve;
 mod runs;
@@ -22,6 +25,7 @@ mod words;
 
 pub use catalogue::{AnatomyCode, Ask, Catalogue, Class, Division, Kind};
 pub use list::{Detail, ListAnswer, ListError, ListItem, ListRequest, TrainingScans, list};
+pub use mentions::{CueText, LeftOut, Mention, Mentions, Problem, ReportError, Section, report_text};
 pub use offered::{Offered, OfferedClass};
 pub use resolve::{Candidate, ResolveError, Resolved, Resolver};
 

@@ -30,13 +30,32 @@ impl Vocabulary {
         }
     }
 
+    pub fn knows(&self, word: &str) -> bool {
+        self.words.contains(word)
+    }
+
+    /// Whether `word`, a long one that nobody knows, is one letter away from a known one.
+    pub fn is_one_slip_off(&self, word: &str) -> bool {
+        let same = |a: &str, b: &str| {
+            let ahead = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+            let behind = a.bytes().rev().zip(b.bytes().rev()).take_while(|(a, b)| a == b).count();
+            ahead + behind
+        };
+        // all but a letter or two agree from one end or the other: far cheaper to see than a distance
+        let near = |known: &str| known.len().abs_diff(word.len()) <= 1 && same(known, word) + 2 >= known.len();
+        !untouchable(word)
+            && self
+                .words
+                .iter()
+                .filter(|known| near(known) && !has_digit(known) && !is_side(known))
+                .any(|known| strsim::osa_distance(known, word) == 1)
+    }
+
     /// The phrase with its unknown words replaced by known ones, `distance` letters away in all.
     pub fn corrections(&self, spelling: &Spelling, distance: usize) -> Vec<Spelling> {
         let unknown: Vec<usize> = (0..spelling.words.len())
             .filter(|i| !self.words.contains(&spelling.words[*i]))
             .collect();
-        let untouchable =
-            |word: &str| has_digit(word) || is_side(word) || REAL_WORDS.contains(word) || word.chars().count() < 4;
         if unknown.is_empty() || unknown.len() > 2 || unknown.iter().any(|i| untouchable(&spelling.words[*i])) {
             return Vec::new();
         }
@@ -89,4 +108,9 @@ impl Vocabulary {
         found.sort_unstable();
         found
     }
+}
+
+/// Words that are no misspellings of anything.
+fn untouchable(word: &str) -> bool {
+    has_digit(word) || is_side(word) || REAL_WORDS.contains(word) || word.chars().count() < 4
 }

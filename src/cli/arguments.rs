@@ -86,6 +86,8 @@ pub(super) enum Command {
     Measure(Measure),
     /// What can be asked for, and under which names
     Anatomy(Anatomy),
+    /// Which names a radiology report mentions, ready for `segment`
+    Targets(Targets),
     /// List, delete and prune kept results
     Results(Results),
     /// Say which ONNX Runtime, providers, models and folders are in use, and which really work
@@ -101,6 +103,7 @@ impl Command {
             Command::Segment(segment) => segment.json,
             Command::Measure(measure) => measure.json,
             Command::Anatomy(anatomy) => anatomy.json,
+            Command::Targets(targets) => targets.json,
             Command::Results(results) => results.json,
             Command::Doctor(doctor) => doctor.json,
         }
@@ -198,6 +201,19 @@ pub(super) struct Anatomy {
     #[arg(long)]
     pub cursor: Option<String>,
     /// Print the tool's structuredContent
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Targets {
+    /// The report, as UTF-8 text in English; - reads it from stdin
+    #[arg(value_name = "REPORT")]
+    pub report: PathBuf,
+    /// What made the scan that it reports on
+    #[arg(long)]
+    pub modality: ModalityWord,
+    /// Print JSON, with every mention's place, problem and cue
     #[arg(long)]
     pub json: bool,
 }

@@ -12,6 +12,7 @@ mod segment;
 mod serve;
 mod settings;
 mod table;
+mod targets;
 
 use crate::service::{Code, Fault};
 use arguments::{Arguments, Command};
@@ -86,6 +87,7 @@ fn run(arguments: Arguments) -> Result<bool, Fault> {
         Command::Segment(segment) => segment::run(common, &segment),
         Command::Measure(measure) => measure::run(common, &measure),
         Command::Anatomy(anatomy) => anatomy::run(common, &anatomy),
+        Command::Targets(targets) => targets::run(common, &targets),
         Command::Results(results) => results::run(common, &results),
         Command::Doctor(doctor) => return doctor::run(common, &doctor),
     };

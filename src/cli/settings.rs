@@ -189,6 +189,13 @@ pub(super) fn settings(common: &Common) -> Result<Settings, Fault> {
     })
 }
 
+/// The same, and whether anybody asked for a model or a folder of models.
+pub(super) fn with_model_asked_for(common: &Common) -> Result<(Settings, bool), Fault> {
+    let config = Config::read(common.config.as_deref())?;
+    let asked = common.model.is_some() || common.models.is_some() || config.model.is_some() || config.models.is_some();
+    Ok((config.settings(common)?, asked))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -1,7 +1,7 @@
 //! Each room's errors in the words of the contract.
 
 use super::{Candidate, Code, Fault};
-use crate::anatomy::{ListError, ResolveError};
+use crate::anatomy::{ListError, ReportError, ResolveError};
 use crate::model::ModelError;
 use crate::segment::{PrepareError, SegmentError};
 use crate::store::StoreError;
@@ -86,6 +86,12 @@ impl From<&ResolveError> for Fault {
 impl From<ListError> for Fault {
     fn from(error: ListError) -> Fault {
         Fault::new(Code::InvalidArgument, sentence(error.to_string()))
+    }
+}
+
+impl From<ReportError> for Fault {
+    fn from(error: ReportError) -> Fault {
+        Fault::new(Code::InvalidArgument, sentence(error.to_string())).hint(error.hint())
     }
 }
 

@@ -13,6 +13,7 @@ mod found;
 mod masks;
 mod meaning;
 mod measure;
+mod mentions;
 mod models;
 mod paths;
 mod plan;
@@ -31,6 +32,7 @@ pub use answer::{
 };
 pub use detail::{LeftOut, page};
 pub use fault::{Candidate, Code, Fault};
+pub use mentions::report_mentions;
 pub use models::{ModelsFolder, find_models};
 pub use paths::Access;
 pub use plan::Plan;

@@ -1,0 +1,83 @@
+//! Which mentions are worth segmenting, and why the others are not.
+
+use super::{Kind, LeftOut, Mention, Section};
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// Phrases for `segment`, each class once, and what was left out, each phrase once.
+pub(super) fn pick(mentions: &[Mention]) -> (Vec<String>, Vec<LeftOut>) {
+    let mut targets = Vec::new();
+    let mut taken: HashSet<Vec<Cow<str>>> = HashSet::new();
+    for mention in mentions.iter().filter(|mention| reason(mention).is_none()) {
+        if taken.insert(classes(mention)) {
+            targets.push(mention.target.clone());
+        }
+    }
+    let mut left_out: Vec<LeftOut> = Vec::new();
+    let mut told: HashSet<Vec<Cow<str>>> = HashSet::new();
+    for mention in mentions {
+        let class = classes(mention);
+        let Some(reason) = reason(mention).filter(|_| !taken.contains(&class)) else {
+            continue;
+        };
+        if told.insert(class) {
+            left_out.push(LeftOut {
+                target: mention.target.clone(),
+                reason,
+            });
+        }
+    }
+    (targets, left_out)
+}
+
+/// What two mentions of one thing have in common: the class, or where there is none, the phrase.
+fn classes(mention: &Mention) -> Vec<Cow<'_, str>> {
+    match (&mention.composed_of, &mention.name) {
+        (Some(parts), _) => parts.iter().map(Cow::from).collect(),
+        (None, Some(name)) => vec![name.into()],
+        (None, None) => vec![mention.target.to_lowercase().into()],
+    }
+}
+
+/// Why a mention is no target.
+fn reason(mention: &Mention) -> Option<String> {
+    let by = |what: &str| match &mention.cue {
+        Some(cue) => format!("{what} ({:?})", cue.text),
+        None => what.to_owned(),
+    };
+    if let Some(problem) = &mention.problem {
+        return Some(match problem.code.as_str() {
+            "ambiguous_target" => format!("may mean several classes{}", near(&problem.candidates)),
+            "unknown_target" => format!("no class of its own{}", near(&problem.candidates)),
+            "not_in_modality" => "not taught in this kind of scan".to_owned(),
+            "not_in_model" => "not in the loaded model".to_owned(),
+            code => code.to_owned(),
+        });
+    }
+    let section = match mention.section {
+        Some(Section::Technique) => Some("only under examination or technique"),
+        Some(Section::Comparison) => Some("only under comparison"),
+        Some(Section::History) | None => None,
+    };
+    match section {
+        _ if mention.negated && mention.history && mention.kind == Kind::Structure => Some(by("taken out")),
+        _ if mention.negated => Some(by("negated")),
+        _ if mention.history => Some(by("only as history")),
+        section => section.map(str::to_owned),
+    }
+}
+
+/// The first few names that a phrase may mean.
+fn near(candidates: &[String]) -> String {
+    const SHOWN: usize = 3;
+    match candidates {
+        [] => String::new(),
+        _ => {
+            let more = if candidates.len() > SHOWN { ", …" } else { "" };
+            format!(
+                " ({}{more})",
+                candidates.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ")
+            )
+        }
+    }
+}

@@ -48,6 +48,10 @@ def run(options: argparse.Namespace) -> int:
     scores = table.of_run(options.agent, played, count, counted, measured)
     table.write(scores, out)
     print(f"{options.agent}: {table.line(scores)}\n{out / 'scores.md'}")
+    # A low score is a result; an agent that never got through one task is a command that does not work.
+    if not any(one.rows[0].passed for one in played):
+        print(f"agent_eval: the agent came to an end in no task: {played[0].rows[0].reason}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -61,7 +65,9 @@ def score(options: argparse.Namespace) -> int:
     statement = runner.statement_of(options.statement.read_text(encoding="utf-8"))
     rows = checks.score(task, transcript.read(options.transcript), statement)
     for row in rows:
-        print(f"{'pass' if row.passed else 'FAIL'}  {row.kind:9}  {row.what}{f'  ({row.reason})' if row.reason else ''}")
+        print(
+            f"{'pass' if row.passed else 'FAIL'}  {row.kind:9}  {row.what}{f'  ({row.reason})' if row.reason else ''}"
+        )
     passed = sum(row.passed for row in rows)
     print(f"{task.id}: {passed} of {len(rows)} checks passed")
     return 0 if passed == len(rows) else 1
@@ -89,16 +95,21 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="agent_eval", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="run | score | list | proxy | no-key")
     every = {"default": tasks.SHIPPED, "metavar": "GLOB", "help": "task files [default: the shipped ones]"}
+    jobs, built = min(4, os.cpu_count() or 1), os.environ.get("SAT_MCP_PROGRAM")
 
     one = commands.add_parser("run", help="play an agent on tasks and write the score table")
-    one.add_argument("--agent", default="no-key", metavar="COMMAND", help="the agent's command line, see README.md [default: no-key]")
+    one.add_argument(
+        "--agent", default="no-key", metavar="COMMAND", help="its command line, see README.md [default: no-key]"
+    )
     one.add_argument("--tasks", **every)
     one.add_argument("--only", action="append", default=[], metavar="ID", help="play this task only; may be repeated")
     one.add_argument("--out", type=Path, default=DEFAULT_OUT, help="where the table and the records go")
-    one.add_argument("--program", type=Path, default=os.environ.get("SAT_MCP_PROGRAM"), help="sat-mcp [default: as built or installed]")
-    one.add_argument("--limit", type=float, default=300, metavar="S", help="seconds an agent may take for a task [default: 300]")
-    one.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1), help="tasks played at a time [default: one a processor, up to 4]")
-    one.add_argument("--no-costs", dest="costs", action="store_false", help="do not measure what typical replies cost in tokens")
+    one.add_argument("--program", type=Path, default=built, help="sat-mcp [default: as built or installed]")
+    one.add_argument("--limit", type=float, default=300, metavar="S", help="seconds for a task [default: 300]")
+    one.add_argument("--jobs", type=int, default=jobs, help=f"tasks played at a time [default: {jobs}]")
+    one.add_argument(
+        "--no-costs", dest="costs", action="store_false", help="do not measure the tokens of typical replies"
+    )
     one.set_defaults(command=run)
 
     one = commands.add_parser("score", help="score a recorded transcript")
@@ -113,10 +124,7 @@ def arguments() -> argparse.Namespace:
     one.set_defaults(command=show)
     commands.add_parser("proxy", help="record what passes between an agent and a server: --record FILE -- COMMAND")
     commands.add_parser("no-key", help="the agent without a language model, in the environment of a task")
-    options = parser.parse_args()
-    if isinstance(getattr(options, "program", None), str):
-        options.program = Path(options.program)
-    return options
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Holds a transcript and a statement against a task. Every check is one row: passed or not, and why."""
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 from agent_eval.tasks import Task, ways
@@ -9,13 +10,16 @@ from agent_eval.transcript import Call, Transcript
 # How a sentence says that something cannot be had. Finding nothing ("no nodule was found") is an answer, not a limit.
 LIMIT = re.compile(
     r"\b(cannot|can't|could not|couldn't|can not|unable|impossible|unavailable|unsupported|unknown|ambiguous|unclear|"
-    r"no (?:class|match|name|entry|target|model|such|way)|not (?:\w+ ){0,2}(?:available|supported|possible|known|offered|covered|"
-    r"taught|trained|measured|segmented|measurable|included|provided|assessed|identify|recogni[sz]ed)|outside (?:of )?(?:what|the)|"
+    r"no (?:class|match|name|entry|target|model|such|way)|"
+    r"not (?:\w+ ){0,2}(?:available|supported|possible|known|offered|covered|taught|trained|measured|segmented|"
+    r"measurable|included|provided|assessed|identify|recogni[sz]ed)|outside (?:of )?(?:what|the)|"
     r"(?:does|do|did) not (?:\w+ )?(?:have|know|offer|cover|include|support|segment)|doesn't|don't|isn't|"
-    r"only (?:in|on|for)|(?:in|on|for) (?:ct|mri?|pet)(?: scans?)? only|left out|refused?|lacks?|never taught|several (?:classes|meanings))\b",
+    r"only (?:in|on|for)|(?:in|on|for) (?:ct|mri?|pet)(?: scans?)? only|left out|refused?|lacks?|never taught|"
+    r"several (?:classes|meanings))\b",
     re.IGNORECASE,
 )
-FIGURE = re.compile(r"(?<![\w.])(\d+(?:,\d{3})*(?:[.,]\d+)?)\s*(?:mL|ml|ML|millilit(?:re|er)s?|cc|cm3|cm³|cm\^3)(?!\w)")
+UNIT = r"(?:mL|ml|ML|millilit(?:re|er)s?|cc|cm3|cm³|cm\^3)"
+FIGURE = re.compile(rf"(?<![\w.])(\d+(?:,\d{{3}})*(?:[.,]\d+)?)\s*{UNIT}(?!\w)")
 NAME_FAULTS = {"unknown_target", "ambiguous_target", "not_in_modality", "not_in_model"}
 # Said figures are rounded: half a unit of their last digit, and a trifle for figures rounded twice.
 DOUBLE_ROUNDING = 1.2
@@ -51,14 +55,20 @@ def call_checks(task: Task, transcript: Transcript) -> list[Check]:
     if wanted.may_ask is not None:
         known = {name for item in wanted.must_ask for way in ways(item) for name in way} | set(wanted.may_ask)
         # A union is allowed as its pieces are: what counts is which voxels are asked for.
-        beside = {m["name"] for m in transcript.masks() if not set(m.get("composed_of") or [m["name"]]) <= known} - known
-        beside -= set(wanted.must_not_ask)  # these have rows of their own
-        rows.append(Check("restraint", "asks for nothing beside", not beside, f"also asked for {listed(beside)}" if beside else ""))
+        masks = [mask for mask in transcript.masks() if not set(mask.get("composed_of") or [mask["name"]]) <= known]
+        # What must not be asked has rows of its own.
+        beside = {mask["name"] for mask in masks} - known - set(wanted.must_not_ask)
+        rows.append(
+            Check(
+                "restraint", "asks for nothing beside", not beside, f"also asked for {listed(beside)}" if beside else ""
+            )
+        )
     if wanted.no_invented:
         rows.append(no_invented(transcript))
     modality = wanted.modality or task.modality
-    answered = {call.answer["image"]["modality"] for call in transcript.of("segment") if call.answer}
-    given = answered | {call.arguments["modality"] for call in transcript.of("segment") if call.arguments.get("modality")}
+    calls = transcript.of("segment")
+    given = {call.answer["image"]["modality"] for call in calls if call.answer}
+    given |= {call.arguments["modality"] for call in calls if call.arguments.get("modality")}
     wrong = {str(one).lower() for one in given} - {modality}
     rows.append(Check("modality", f"segments as {modality}", not wrong, f"called it {listed(wrong)}" if wrong else ""))
     if wanted.max_segment_calls is not None:
@@ -76,7 +86,7 @@ def used_tools(task: Task, transcript: Transcript) -> Check:
 
 
 def no_invented(transcript: Transcript) -> Check:
-    """A refused name is no fault where the agent learns from it: asks again without it, or takes the refusal for its answer."""
+    """A refused name is no fault where the agent learns from it: asks again without it, or takes that for its answer."""
     what, before = "invents no class", set()
     for call in transcript.of("segment"):
         if call.arguments.get("allow_untrained"):
@@ -109,7 +119,8 @@ def refused(call: Call) -> set[str]:
     message = str(fault.get("message", ""))
     named = {target for target in targets if f'"{target}"' in message}
     named |= {one["target"] for one in fault.get("candidates", []) if one.get("target") in targets}
-    # The message may quote a class instead of the phrase that means it: who can't be told apart is not held against anyone.
+    # The message may quote a class instead of the phrase that means it. Where that leaves open which targets were good,
+    # none is taken to have been.
     several = re.match(r"(\d+) targets", message)
     return named if len(named) >= (int(several[1]) if several else 1) else set(targets)
 
@@ -126,7 +137,9 @@ def order(tools: list[str], transcript: Transcript) -> Check:
     made = [call.tool for call in transcript.calls]
     first = [made.index(tool) if tool in made else None for tool in tools]
     fine = None not in first and first == sorted(first)
-    return Check("order", " before ".join(tools), fine, "" if fine else f"called {', '.join(dict.fromkeys(made)) or 'nothing'}")
+    return Check(
+        "order", " before ".join(tools), fine, "" if fine else f"called {', '.join(dict.fromkeys(made)) or 'nothing'}"
+    )
 
 
 def has_arguments(tool: str, wanted: dict, transcript: Transcript) -> Check:
@@ -137,7 +150,8 @@ def has_arguments(tool: str, wanted: dict, transcript: Transcript) -> Check:
             return isinstance(given, str) and given.rsplit("/", 1)[-1] == value
         return value == given
 
-    fine = any(all(same(v, call.arguments.get(k)) for k, v in wanted.items()) for call in transcript.of(tool) if call.answer)
+    accepted = [call.arguments for call in transcript.of(tool) if call.answer]
+    fine = any(all(same(value, given.get(key)) for key, value in wanted.items()) for given in accepted)
     what = f"calls {tool} with {', '.join(f'{key} = {value}' for key, value in wanted.items())}"
     return Check("arguments", what, fine, "" if fine else "no accepted call has that")
 
@@ -180,11 +194,12 @@ def figures(task: Task, transcript: Transcript, statement: str) -> Check:
     known = list(volumes_in([call.answer for call in transcript.calls if call.answer]))
     known += [float(plain_number(said)) for said in FIGURE.findall(task.report)]
     derived = known + [abs(a + sign * b) for i, a in enumerate(known) for b in known[:i] for sign in (1, -1)]
-    wrong = [said for said in FIGURE.findall(statement) if not any(matches(said, figure) for figure in derived)]
-    return Check("figures", "every volume said was measured", not wrong, f"nobody measured {listed(set(wrong))} mL" if wrong else "")
+    wrong = {said for said in FIGURE.findall(statement) if not any(matches(said, figure) for figure in derived)}
+    reason = f"nobody measured {listed(wrong)} mL" if wrong else ""
+    return Check("figures", "every volume said was measured", not wrong, reason)
 
 
-def volumes_in(value: object):
+def volumes_in(value: object) -> Iterator[float]:
     """All figures of an answer that are volumes."""
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -214,5 +229,5 @@ def sentences(statement: str) -> list[str]:
     return re.split(r"(?<=[.!?;])\s+|\n(?=\s*(?:[-*|•\d]|[A-Z]|\n))", statement)
 
 
-def listed(names) -> str:
+def listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "nothing"

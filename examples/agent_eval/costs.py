@@ -31,7 +31,11 @@ async def typical_calls(setting: Setting, folder: Path, record: Path) -> list[st
             return result.structured_content
 
         await call("list_anatomy, one phrase", "list_anatomy", {"query": "left hippocampus", "modality": "mri"})
-        await call("list_anatomy, one phrase, at most 3", "list_anatomy", {"query": "left hippocampus", "modality": "mri", "limit": 3})
+        await call(
+            "list_anatomy, one phrase, at most 3",
+            "list_anatomy",
+            {"query": "left hippocampus", "modality": "mri", "limit": 3},
+        )
         await call("list_anatomy, a page of 50", "list_anatomy", {"modality": "ct"})
         one = await call("segment, 1 name", "segment", {**where, "targets": BOTH_SIDES[:1]})
         await call("segment, 12 names", "segment", {**where, "targets": BOTH_SIDES})
@@ -55,7 +59,8 @@ def measure(setting: Setting, count: Callable[[str], int]) -> dict:
     made = asyncio.run(typical_calls(setting, folder, record))
     said = transcript.read(record)
     replies = [
-        {"what": what, **tokens.of_result(count, call.result or {})} for what, call in zip(made, said.calls, strict=True)
+        {"what": what, **tokens.of_result(count, call.result or {})}
+        for what, call in zip(made, said.calls, strict=True)
     ]
     by_tool = {tool["name"]: tokens.of_tools(count, [tool]) for tool in said.tools}
     start = {"instructions": count(said.instructions), "tools": tokens.of_tools(count, said.tools), "by_tool": by_tool}

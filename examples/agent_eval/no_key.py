@@ -1,8 +1,8 @@
 """The agent without a language model, as the evaluation plays it: rules where a model would think.
 
-`sat-mcp targets` finds what the report names; then, over MCP, segment and measure_volume, with list_anatomy to find out which
-names are bad when segment refuses. It is given all it needs in the variables that the runner sets (README.md), and says its
-statement on stdout.
+`sat-mcp targets` finds what the report names; then, over MCP, segment and measure_volume, with list_anatomy to find out
+which names are bad when segment refuses. It is given all it needs in the variables that the runner sets (README.md), and
+says its statement on stdout.
 """
 
 import asyncio

@@ -7,6 +7,7 @@ before it is passed on, so that in the record no answer comes before its questio
 it starts once a task.
 """
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -63,11 +64,11 @@ def run(record_path: Path, command: list[str]) -> int:
         signal.signal(number, lambda *_: server.terminate())
 
     def listen_to_agent() -> None:
-        pump(sys.stdin.buffer, server.stdin, "to_server", record)
-        try:
+        # Not sys.stdin: Python aborts at its end when a thread still waits in there.
+        with open(0, "rb", closefd=False) as agent:
+            pump(agent, server.stdin, "to_server", record)
+        with contextlib.suppress(BrokenPipeError):
             server.stdin.close()
-        except BrokenPipeError:
-            pass
         # A server that stays when its stdin has ended would keep the agent's host waiting for us.
         try:
             server.wait(GOODBYE_S)
@@ -89,7 +90,8 @@ def main(arguments: list[str]) -> int:
     try:
         return run(Path(arguments[1]), command)
     except OSError as error:
-        print(f"proxy: {error}: check that {arguments[1]} may be written and that {command[0]} is a program", file=sys.stderr)
+        hint = f"check that {arguments[1]} may be written and that {command[0]} is a program"
+        print(f"proxy: {error}: {hint}", file=sys.stderr)
         return 1
 
 

@@ -1,4 +1,4 @@
-"""Plays an agent on tasks: for each a folder with the report and the scan, a server behind the proxy, the agent, the score."""
+"""Plays an agent on tasks: for each a folder with report and scan, a server behind the proxy, the agent, the score."""
 
 import json
 import os
@@ -46,7 +46,8 @@ class Setting:
         """The real server for an image, with all settings in its command line, since hosts pass on few variables."""
         runtime = ["--ort-lib", self.runtime] if self.runtime else []
         models = ["--models", str(self.out / "models"), "--model", standin.model_of(image)]
-        return [str(self.program), "serve", "--data-root", str(folder), *models, "--results", str(self.out / "results"), *runtime]
+        results = ["--results", str(self.out / "results")]
+        return [str(self.program), "serve", "--data-root", str(folder), *models, *results, *runtime]
 
 
 @dataclass
@@ -99,7 +100,8 @@ def lay_out(task: Task, setting: Setting, folder: Path, scans: Path, record: Pat
     prompt.write_text(text, encoding="utf-8")
     server = [sys.executable, str(HERE / "proxy.py"), "--record", str(record), "--", *setting.server(task.image, scans)]
     config = folder / "mcp.json"
-    config.write_text(json.dumps({"mcpServers": {"sat": {"command": server[0], "args": server[1:]}}}, indent=2), encoding="utf-8")
+    servers = {"sat": {"command": server[0], "args": server[1:]}}
+    config.write_text(json.dumps({"mcpServers": servers}, indent=2), encoding="utf-8")
     return {
         "report": str(report),
         "image": str(image),
@@ -124,7 +126,13 @@ def run_agent(setting: Setting, places: dict[str, str], folder: Path) -> str:
     with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as log:
         try:
             agent = subprocess.Popen(
-                command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=log, start_new_session=True
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
+                start_new_session=True,
             )
         except OSError as error:
             return f"did not start: {error}"

@@ -1,12 +1,13 @@
 """What the tasks are played on where no real scan and no real weights exist: a model that offers everything, and scans.
 
 The stand-in model is tests/data/half-model, a network of a few random weights, with a manifest that offers all 498
-(modality, class) pairs that SAT was taught. The server behind it is the real one: it resolves names, refuses, warns, writes masks
-and measures them as ever. Only what the masks show means nothing.
+(modality, class) pairs that SAT was taught. The server behind it is the real one: it resolves names, refuses, warns,
+writes masks and measures them as ever. Only what the masks show means nothing.
 """
 
 import csv
 import hashlib
+import json
 import re
 import shutil
 from pathlib import Path
@@ -56,7 +57,8 @@ def manifest(model: Path) -> str:
     files = [path for path in sorted(model.iterdir()) if path.name != "model.toml"]
     hashes = [f'"{path.name}" = "{hashlib.sha256(path.read_bytes()).hexdigest()}"' for path in files]
     entries = [
-        f'[[classes]]\nname = "{name}"\nmodalities = [{", ".join(f"{chr(34)}{one}{chr(34)}" for one in sorted(modalities))}]\n'
+        # A list of plain strings is written alike in JSON and TOML.
+        f'[[classes]]\nname = "{name}"\nmodalities = {json.dumps(sorted(modalities))}\n'
         for name, modalities in sorted(classes().items())
     ]
     return head + "[files]\n" + "\n".join(hashes) + "\n\n" + "\n".join(entries)
@@ -68,7 +70,7 @@ def write_scan(image: str, path: Path) -> None:
         shutil.copyfile(DEMO_SCAN, path)
         return
     if not IMAGE_NAME.fullmatch(image):
-        raise ValueError(f"no image is called {image!r}: use {DEMO!r} or a stand-in such as 'ct-abdomen' or 'ct-chest-prior'")
+        raise ValueError(f"no image is called {image!r}: use {DEMO!r} or a stand-in such as 'ct-abdomen'")
     import nibabel
     import numpy
 

@@ -34,9 +34,10 @@ def of_run(agent: str, played: list[Played], count: Callable[[str], int], counte
     return {
         "agent": agent,
         "overall": summary(played),
-        "kinds": {kind: share([row for row in rows if row.kind == kind]) for kind in KINDS if any(r.kind == kind for r in rows)},
+        "kinds": {kind: part for kind in KINDS if (part := share([row for row in rows if row.kind == kind]))["checks"]},
         "groups": {
-            group: summary([one for one in played if group in one.task.topics or group == one.task.modality]) for group in groups
+            group: summary([one for one in played if group in {*one.task.topics, one.task.modality}])
+            for group in groups
         },
         "tasks": [
             {
@@ -84,7 +85,9 @@ def write(scores: dict, folder: Path) -> None:
 
 def markdown(scores: dict) -> str:
     parts = [f"# Score of `{scores['agent']}`\n\n{line(scores)}. A task is solved when all its checks pass.\n"]
-    kinds = [[kind, KINDS[kind], f"{one['passed']} / {one['checks']}", percent(one)] for kind, one in scores["kinds"].items()]
+    kinds = [
+        [kind, KINDS[kind], f"{one['passed']} / {one['checks']}", percent(one)] for kind, one in scores["kinds"].items()
+    ]
     parts.append(grid(["check", "what", "passed", "%"], kinds))
     groups = [
         [name, f"{one['solved']} / {one['tasks']}", f"{one['passed']} / {one['checks']}", percent(one)]
@@ -104,7 +107,9 @@ def markdown(scores: dict) -> str:
         ]
         for one in scores["tasks"]
     ]
-    parts.append(grid(["task", "solved", "checks", "s", "calls", "tokens, text", "tokens, structured", "what failed"], tasks))
+    parts.append(
+        grid(["task", "solved", "checks", "s", "calls", "tokens, text", "tokens, structured", "what failed"], tasks)
+    )
     parts.append(costs_markdown(scores))
     return "\n".join(parts)
 
@@ -114,15 +119,19 @@ def costs_markdown(scores: dict) -> str:
     if not scores["costs"]:
         return told
     start, replies = scores["costs"]["start"], scores["costs"]["replies"]
-    rows = [["instructions", start["instructions"], ""], ["tool list", start["tools"]["shown"], start["tools"]["whole"]]]
+    rows = [
+        ["instructions", start["instructions"], ""],
+        ["tool list", start["tools"]["shown"], start["tools"]["whole"]],
+    ]
     rows += [[f"– {tool}", one["shown"], one["whole"]] for tool, one in start["by_tool"].items()]
     return "\n".join([
         told,
         grid(["at the start", "name, description, input schema", "with output schema and annotations"], rows),
-        grid(["reply", "text", "links", "structured"], [[one[key] for key in ("what", "text", "links", "structured")] for one in replies]),
+        grid(["reply", "text", "links", "structured"], [list(one.values()) for one in replies]),
     ])  # fmt: skip
 
 
 def grid(head: list[str], rows: list[list]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in lines) + "\n"
+    lines = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in [head, *rows]]
+    lines.insert(1, ["---"] * len(head))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,6 +1,7 @@
 """Reads tasks: YAML files that each hold a list. What the keys mean is in README.md; a key that is not there is refused."""
 
 import re
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -15,8 +16,8 @@ MODALITIES = ("ct", "mri", "pet")
 TOOLS = ("list_anatomy", "segment", "measure_volume")
 # The words that a task's `topics` may have: what it tries an agent on.
 TOPICS = set(
-    "brain head-neck chest abdomen pelvis spine limbs heart whole-body "
-    "lesion laterality level negation follow-up wrong-modality misspelling unsupported ambiguous latin plural list real".split()
+    "brain head-neck chest abdomen pelvis spine limbs heart whole-body lesion laterality level negation follow-up "
+    "wrong-modality misspelling unsupported ambiguous latin plural list real".split()
 )
 
 
@@ -97,8 +98,8 @@ def task_from(entry: dict, place: str) -> Task:
         place = f"{place} ({entry['id']})"
     rest = known_keys(entry, Task, place, renamed={"checks"}, hidden={"calls", "outcome"})
     checks = rest.pop("checks", {})
-    if set(checks) - {"calls", "outcome"}:
-        raise BadTask(f"{place}: checks has 'calls' and 'outcome', not {', '.join(checks)}")
+    if not isinstance(checks, dict) or set(checks) - {"calls", "outcome"}:
+        raise BadTask(f"{place}: checks has the keys 'calls' and 'outcome' and no others")
     calls = Calls(**known_keys(checks.get("calls", {}), Calls, f"{place}, calls"))
     outcome = Outcome(**known_keys(checks.get("outcome", {}), Outcome, f"{place}, outcome"))
     try:
@@ -110,7 +111,9 @@ def task_from(entry: dict, place: str) -> Task:
     return task
 
 
-def known_keys(entry: dict, kind: type, place: str, renamed: set[str] = frozenset(), hidden: set[str] = frozenset()) -> dict:
+def known_keys(
+    entry: dict, kind: type, place: str, renamed: Set[str] = frozenset(), hidden: Set[str] = frozenset()
+) -> dict:
     """A copy of the entry, if it has no key that nobody would read."""
     known = {one.name for one in fields(kind)} - hidden | renamed
     if not isinstance(entry, dict):
@@ -120,8 +123,16 @@ def known_keys(entry: dict, kind: type, place: str, renamed: set[str] = frozense
     return dict(entry)
 
 
-def faults_of(task: Task):
+def faults_of(task: Task) -> Iterator[str]:
     """What is wrong with a task's values, in words."""
+    for part in (task, task.calls, task.outcome):
+        for one in fields(part):
+            # What is annotated as a list or a mapping must be one: a bare word would be read letter by letter.
+            kind = {"list": list, "dict": dict}.get(str(one.type).split("[")[0])
+            value = getattr(part, one.name)
+            if kind and not isinstance(value, kind) and not (value is None and "None" in str(one.type)):
+                yield f"{one.name} is a {'list' if kind is list else 'mapping'}, not {value!r}"
+                return
     if not re.fullmatch(r"[a-z0-9-]+", task.id):
         yield "an id is made of small letters, digits and hyphens, since it names a folder"
     if task.modality not in MODALITIES:
@@ -141,11 +152,13 @@ def faults_of(task: Task):
             yield f"{pattern!r} is no regular expression: {error}"
     if task.outcome.volume_ml and task.image != standin.DEMO:
         yield f"volume_ml means nothing on {task.image}, whose masks are a stand-in's: only {standin.DEMO} has real ones"
-    if not (task.calls.must_ask or task.outcome.statement_contains or task.outcome.says_limit or task.outcome.volume_ml):
+    if not (
+        task.calls.must_ask or task.outcome.statement_contains or task.outcome.says_limit or task.outcome.volume_ml
+    ):
         yield "an agent that does nothing would pass: add must_ask, volume_ml, statement_contains or says_limit"
 
 
-def patterns_of(task: Task):
+def patterns_of(task: Task) -> Iterator[str]:
     for pattern in task.outcome.statement_contains:
         yield from [pattern] if isinstance(pattern, str) else pattern
     yield from task.outcome.statement_lacks

@@ -65,7 +65,7 @@ def read(path: Path) -> Transcript:
     transcript = Transcript()
     if not path.exists():
         return transcript
-    # A client may start several servers one after the other and begin its numbers anew: the last asker of a number is meant.
+    # A client may start servers one after the other and begin its numbers anew: the last asker of a number is meant.
     open_calls: dict[object, Call] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:

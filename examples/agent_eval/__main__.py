@@ -29,7 +29,7 @@ def main() -> int:
     options = arguments()
     try:
         return options.command(options)
-    except (BadTask, ValueError, FileNotFoundError) as error:
+    except (BadTask, ValueError, FileNotFoundError, RuntimeError) as error:
         print(f"agent_eval: {error}", file=sys.stderr)
         return 2
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from agent_eval.tasks import Task, ways
 from agent_eval.transcript import Call, Transcript
@@ -39,8 +39,13 @@ class Check:
 
 
 def score(task: Task, transcript: Transcript, statement: str) -> list[Check]:
-    """All checks that a task has."""
-    return [*call_checks(task, transcript), *outcome_checks(task, transcript, statement)]
+    """All checks that a task has. Who does nothing does nothing wrong, but that earns no row."""
+    calls, outcome = call_checks(task, transcript), outcome_checks(task, transcript, statement)
+    if task.calls.must_ask and not transcript.masks():
+        calls = [replace(row, passed=False, reason="had nothing segmented") for row in calls]
+    if not statement.strip():
+        outcome = [replace(row, passed=False, reason="said nothing") for row in outcome]
+    return [*calls, *outcome]
 
 
 def call_checks(task: Task, transcript: Transcript) -> list[Check]:
@@ -99,10 +104,11 @@ def no_invented(transcript: Transcript) -> Check:
             return Check("invented", what, False, f"asked again for {listed(again)} after the server had refused it")
         before |= now
     # Good names beside a bad one were lost with the call, since nothing is computed when one target is bad.
-    lost = [call for call in transcript.of("segment") if call.refusal and set(targets_of(call)) - refused(call)]
+    bad = [(set(targets_of(call)), refused(call)) for call in transcript.of("segment") if call.refusal]
+    lost = any(names and targets - names for targets, names in bad)
     if lost and not any(call.answer for call in transcript.of("segment")):
-        bad = listed(target for target, _ in before) if before else lost[-1].refusal.get("message", "the call")
-        return Check("invented", what, False, f"gave up when refused ({bad}), though there were good names beside")
+        names = listed(target for target, _ in before)
+        return Check("invented", what, False, f"gave up when {names} was refused, though there were good names beside")
     return Check("invented", what, True)
 
 

@@ -21,7 +21,8 @@ async def typical_calls(setting: Setting, folder: Path, record: Path) -> list[st
     proxy = [str(HERE / "proxy.py"), "--record", str(record), "--", *setting.server(standin.DEMO, folder)]
     where = {"image": str(scan), "modality": "mri"}
     made = []
-    async with Client(StdioServerParameters(command=sys.executable, args=proxy)) as sat:
+    server = StdioServerParameters(command=sys.executable, args=proxy, env={"SAT_MCP_LOG": "warn"})
+    async with Client(server) as sat:
         await sat.list_tools()
 
         async def call(what: str, tool: str, arguments: dict) -> dict | None:

@@ -33,7 +33,9 @@ def targets_of(report: str, modality: str) -> tuple[list[str], dict[str, str]]:
     if done.returncode:
         raise RuntimeError(f"`sat-mcp targets` failed: {done.stderr.strip()}")
     found = json.loads(done.stdout)
-    return found["targets"], {one["phrase"]: one["why"] for one in found["left_out"]}
+    # What the report denies or tells as history is left out too, but nobody misses that.
+    missed = [one for one in found["mentions"] if "problem" in one and not (one.get("negated") or one.get("history"))]
+    return found["targets"], {one["target"]: one["problem"]["message"] for one in missed}
 
 
 async def play() -> str:

@@ -42,12 +42,15 @@ class Setting:
     agent: str
     limit_s: float
 
-    def server(self, image: str, folder: Path) -> list[str]:
-        """The real server for an image, with all settings in its command line, since hosts pass on few variables."""
+    def options(self, image: str) -> list[str]:
+        """Options of sat-mcp for an image. All stand in the command line, since hosts pass on few variables."""
         runtime = ["--ort-lib", self.runtime] if self.runtime else []
         models = ["--models", str(self.out / "models"), "--model", standin.model_of(image)]
-        results = ["--results", str(self.out / "results")]
-        return [str(self.program), "serve", "--data-root", str(folder), *models, *results, *runtime]
+        return [*models, "--results", str(self.out / "results"), *runtime]
+
+    def server(self, image: str, folder: Path) -> list[str]:
+        """The real server for an image."""
+        return [str(self.program), "serve", "--data-root", str(folder), *self.options(image)]
 
 
 @dataclass
@@ -63,8 +66,19 @@ class Played:
 def play_all(tasks: list[Task], setting: Setting, jobs: int) -> list[Played]:
     """All tasks, `jobs` at a time."""
     standin.prepare_models(setting.out / "models")
+    try_out(setting)
     with ThreadPoolExecutor(jobs) as pool:
         return list(pool.map(lambda task: play(task, setting), tasks))
+
+
+def try_out(setting: Setting) -> None:
+    """One segmentation with no agent, so that a server that cannot work is not scored as an agent that cannot."""
+    scan = setting.out / "trial.nii.gz"
+    standin.write_scan("ct-trial", scan)
+    command = [str(setting.program), "segment", "--image", str(scan), "--modality", "ct", "--target", "liver"]
+    done = subprocess.run([*command, *setting.options("ct-trial")], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{setting.program} cannot segment here, so no agent could: {done.stderr.strip()}")
 
 
 def play(task: Task, setting: Setting) -> Played:

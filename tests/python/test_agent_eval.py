@@ -40,10 +40,11 @@ def test_every_class_that_a_task_names_exists_in_its_kind_of_scan(task):
     assert tasks.names_in(task) <= offered
 
 
-def test_whoever_does_nothing_solves_nothing():
-    for task in TASKS.values():
-        rows = checks.score(task, transcript.Transcript(), "")
-        assert not all(row.passed for row in rows), task.id
+def test_whoever_does_nothing_solves_nothing_and_earns_next_to_nothing():
+    rows = {task.id: checks.score(task, transcript.Transcript(), "") for task in TASKS.values()}
+    assert not [task_id for task_id, of_task in rows.items() if all(row.passed for row in of_task)]
+    every = [row.passed for of_task in rows.values() for row in of_task]
+    assert sum(every) < 0.05 * len(every)
 
 
 @pytest.mark.parametrize(
@@ -315,6 +316,16 @@ def test_an_agent_that_fails_or_hangs_is_scored_as_such(tmp_path):
     setting = runner.Setting(program(), runtime(), tmp_path, f"{sys.executable} -c 'import time; time.sleep(60)'", 0.5)
     played = runner.play(TASKS["spine-one-level"], setting)
     assert played.rows[0].reason == "was still at work and was stopped" and played.seconds < 10
+
+
+def test_a_server_that_cannot_work_is_not_scored_as_an_agent_that_cannot(tmp_path):
+    broken = tmp_path / "sat-mcp"
+    broken.write_text("#!/bin/sh\necho no engine here >&2\nexit 1\n")
+    broken.chmod(0o755)
+    command = [*EVALUATION, "run", "--agent", "true", "--out", str(tmp_path / "out"), "--program", str(broken)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "no engine here" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out" / "scores.json").exists()
 
 
 def test_placeholders_are_filled_in_one_argument_each():

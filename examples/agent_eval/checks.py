@@ -63,11 +63,8 @@ def call_checks(task: Task, transcript: Transcript) -> list[Check]:
         masks = [mask for mask in transcript.masks() if not set(mask.get("composed_of") or [mask["name"]]) <= known]
         # What must not be asked has rows of its own.
         beside = {mask["name"] for mask in masks} - known - set(wanted.must_not_ask)
-        rows.append(
-            Check(
-                "restraint", "asks for nothing beside", not beside, f"also asked for {listed(beside)}" if beside else ""
-            )
-        )
+        reason = f"also asked for {listed(beside)}" if beside else ""
+        rows.append(Check("restraint", "asks for nothing beside", not beside, reason))
     if wanted.no_invented:
         rows.append(no_invented(transcript))
     modality = wanted.modality or task.modality

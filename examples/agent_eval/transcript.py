@@ -67,7 +67,9 @@ def read(path: Path) -> Transcript:
         return transcript
     # A client may start servers one after the other and begin its numbers anew: the last asker of a number is meant.
     open_calls: dict[object, Call] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    # What follows the last line's end is nothing, or half a line of a proxy that was stopped with its agent.
+    for number, line in enumerate(lines[:-1], 1):
         try:
             entry = json.loads(line)
             direction, message = entry["direction"], entry.get("message")

@@ -257,25 +257,13 @@ def test_a_server_that_is_not_there_is_said(tmp_path):
 # The runner
 
 
-def play(tmp_path: Path, agent: str, *task_ids: str) -> tuple[dict, str]:
+def play(tmp_path: Path, agent: str, *task_ids: str, reader: Path | None = None) -> tuple[dict, str]:
     """Runs an agent on tasks; returns scores.json and scores.md."""
+    options = ["--agent", agent, "--out", str(tmp_path), "--program", str(reader or program()), "--limit", "60"]
     only = [word for task_id in task_ids for word in ("--only", task_id)]
-    command = [
-        *EVALUATION,
-        "run",
-        "--agent",
-        agent,
-        "--out",
-        str(tmp_path),
-        "--program",
-        str(program()),
-        "--limit",
-        "60",
-        *only,
-    ]
-    done = subprocess.run(
-        command, env={**os.environ, "ORT_DYLIB_PATH": runtime()}, capture_output=True, text=True, check=False
-    )
+    where = {**os.environ, "ORT_DYLIB_PATH": runtime()}
+    command = [*EVALUATION, "run", *options, *only]
+    done = subprocess.run(command, env=where, capture_output=True, text=True, check=False)
     assert (tmp_path / "scores.json").exists(), done.stderr
     return json.loads((tmp_path / "scores.json").read_text()), (tmp_path / "scores.md").read_text()
 
@@ -307,6 +295,28 @@ def test_an_agent_is_played_on_three_tasks_and_scored(tmp_path):
     for task_id in ids:
         assert f"| {task_id} |" in markdown
         assert "12345" not in (tmp_path / "tasks" / task_id / "statement.txt").read_text()
+
+
+def test_the_agent_without_a_language_model_asks_again_without_what_was_refused(tmp_path):
+    # Reading reports is tested where it is written: here the program only says what was read.
+    found = {"targets": ["prostate", "transition zone", "bladder"], "mentions": []}
+    reader = tmp_path / "sat-mcp"
+    reader.write_text(f"#!/bin/sh\n[ $1 = targets ] && echo '{json.dumps(found)}' && exit\nexec {program()} \"$@\"\n")
+    reader.chmod(0o755)
+    scores, _ = play(tmp_path, "no-key", "pelvis-prostate-zone-on-ct", reader=reader)
+    assert scores["overall"]["solved"] == 1, scores["tasks"]
+    statement = (tmp_path / "tasks" / "pelvis-prostate-zone-on-ct" / "statement.txt").read_text()
+    assert "The prostate measures" in statement and "transition zone cannot be had" in statement
+
+
+def test_half_a_line_of_a_stopped_proxy_is_no_fault_but_a_file_of_other_lines_is(tmp_path):
+    record = tmp_path / "record.jsonl"
+    whole = (RECORDED / "abdomen-renal-cyst.jsonl").read_text()
+    record.write_text(whole + whole[:100])
+    assert len(transcript.read(record).calls) == 4
+    record.write_text("something else\n")
+    with pytest.raises(ValueError, match="line 1: not a line of the proxy's record"):
+        transcript.read(record)
 
 
 def test_an_agent_that_fails_or_hangs_is_scored_as_such(tmp_path):

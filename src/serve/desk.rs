@@ -3,17 +3,20 @@
 //! A trait, so that the protocol's manners (who waits, who joins, who is told what and when) are tested without a
 //! network and without waiting.
 
-use crate::anatomy::{ListAnswer, ListRequest};
+use crate::anatomy::{ListAnswer, ListRequest, Mentions};
 use crate::segment::{Cancel, Progress};
 use crate::service::{
     Fault, MeasureAnswer, MeasureRequest, Plan, ResourceFile, SegmentAnswer, SegmentRequest, Service, StoredResult,
 };
+use crate::volume::Modality;
 
 pub(super) trait Desk: Send + Sync + 'static {
     /// A request understood: image read, targets resolved.
     type Plan: Send + 'static;
 
     fn list_anatomy(&self, request: &ListRequest) -> Result<ListAnswer, Fault>;
+    /// The names that a report mentions.
+    fn mentions(&self, report: &str, modality: Modality) -> Result<Mentions, Fault>;
     fn plan(&self, request: &SegmentRequest) -> Result<Self::Plan, Fault>;
     fn result_id(plan: &Self::Plan) -> String;
     /// The answer, where it is already in the store.
@@ -34,6 +37,10 @@ impl Desk for Service {
 
     fn list_anatomy(&self, request: &ListRequest) -> Result<ListAnswer, Fault> {
         self.list_anatomy(request)
+    }
+
+    fn mentions(&self, report: &str, modality: Modality) -> Result<Mentions, Fault> {
+        self.mentions(report, modality)
     }
 
     fn plan(&self, request: &SegmentRequest) -> Result<Plan, Fault> {

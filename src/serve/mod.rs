@@ -7,6 +7,7 @@
 mod arguments;
 mod beat;
 mod desk;
+mod prompts;
 mod reply;
 mod resources;
 mod roots;

@@ -3,13 +3,14 @@
 use super::beat::Beat;
 use super::desk::Desk;
 use super::runs::Runs;
-use super::{Options, arguments, reply, resources, tools};
+use super::{Options, arguments, prompts, reply, resources, tools};
 use crate::anatomy::ListRequest;
 use crate::service::{Code, Detail, Fault, MeasureRequest, SegmentAnswer, SegmentRequest, page};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, JsonObject, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
-    ReadResourceResult, ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CallToolResult, GetPromptRequestParams, GetPromptResponse, Implementation,
+    JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities,
+    ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -123,9 +124,15 @@ impl<D: Desk> ServerHandler for Server<D> {
         let name = Implementation::new("sat-mcp", env!("CARGO_PKG_VERSION"))
             .with_title("SAT: radiology segmentation by names")
             .with_description(env!("CARGO_PKG_DESCRIPTION"));
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
-            .with_server_info(name)
-            .with_instructions(INSTRUCTIONS)
+        ServerConfig::new(
+            ServerCapabilities::builder()
+                .enable_tools()
+                .enable_resources()
+                .enable_prompts()
+                .build(),
+        )
+        .with_server_info(name)
+        .with_instructions(INSTRUCTIONS)
     }
 
     async fn list_tools(
@@ -164,6 +171,26 @@ impl<D: Desk> ServerHandler for Server<D> {
                 Ok(reply::fault(&fault).into())
             }
         }
+    }
+
+    async fn list_prompts(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Ok(ListPromptsResult::with_all_items(prompts::all()))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let filled = self.aside(move |desk| {
+            let arguments = request.arguments.unwrap_or_default();
+            Ok(prompts::filled(desk, &request.name, &arguments))
+        });
+        Ok(filled.await.map_err(resources::protocol_error)??.into())
     }
 
     async fn list_resources(

@@ -1,6 +1,6 @@
 //! A desk whose image names say how a run goes: `slow-5x100.nii` takes 5 windows of 100 ms.
 
-use crate::anatomy::{ListAnswer, ListRequest};
+use crate::anatomy::{Catalogue, ListAnswer, ListRequest, Mentions, Offered, Resolver};
 use crate::measure::{BoundingBox, Check, Intensity, Measurement, Part, Status};
 use crate::segment::{Cancel, Progress, Step};
 use crate::serve::desk::Desk;
@@ -52,6 +52,11 @@ impl Desk for FakeDesk {
             model: "fake".into(),
             note: None,
         })
+    }
+
+    fn mentions(&self, report: &str, modality: Modality) -> Result<Mentions, Fault> {
+        let everything = Offered::everything("fake", Catalogue::load());
+        Ok(Resolver::new(Catalogue::load(), &everything).mentions(report, modality))
     }
 
     fn plan(&self, request: &SegmentRequest) -> Result<FakePlan, Fault> {

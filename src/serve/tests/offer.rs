@@ -127,3 +127,42 @@ fn the_three_tools_cost_a_model_at_most_2500_tokens() {
     assert!(counts.iter().sum::<usize>() <= 2500, "{counts:?}");
     println!("tokens of list_anatomy, segment, measure_volume: {counts:?}");
 }
+
+#[tokio::test]
+async fn a_prompt_takes_a_report_and_names_the_candidates_and_what_is_none() {
+    let mut served = served().await;
+    let listed = served.wire.request("prompts/list", json!({})).await["result"]["prompts"].clone();
+    assert_eq!(listed[0]["name"], "segment_from_report");
+    let required: Vec<_> = listed[0]["arguments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|argument| argument["required"].clone())
+        .collect();
+    assert_eq!(required, [true, true, false]);
+
+    let report = "Cyst in the R kidney. No pleural effusion. The ureters are normal.";
+    let ask = |report: &str, modality: &str| json!({"name": "segment_from_report", "arguments": {"report": report, "modality": modality, "image": "/data/scan.nii.gz"}});
+    let filled = served.wire.request("prompts/get", ask(report, "CT")).await["result"]["messages"][0].clone();
+    assert_eq!(filled["role"], "user");
+    let text = filled["content"]["text"].as_str().unwrap();
+    for part in [
+        "Scan: \"/data/scan.nii.gz\", modality ct.",
+        report,
+        "taken by segment as they stand: [\"Cyst in the R kidney\",\"R kidney\"]",
+        "- pleural effusion: negated (\"No\")",
+        "not a diagnosis",
+    ] {
+        assert!(text.contains(part), "{part}:\n{text}");
+    }
+    for (bad, says) in [
+        (ask("  ", "ct"), "the report is empty"),
+        (ask(report, "us"), "give ct, mri or pet"),
+        (json!({"name": "segment_from_report"}), "the report is empty"),
+        (json!({"name": "no_such"}), "There is segment_from_report"),
+    ] {
+        let error = served.wire.request("prompts/get", bad).await["error"].clone();
+        assert_eq!(error["code"], -32602);
+        assert!(error["message"].as_str().unwrap().contains(says), "{error}");
+    }
+}

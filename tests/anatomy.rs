@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use proptest::prelude::*;
-use sat_mcp::anatomy::{Catalogue, Detail, ListRequest, Offered, OfferedClass, ResolveError, Resolved, Resolver};
+use sat_mcp::anatomy::{
+    Catalogue, Detail, Laterality, ListRequest, Offered, OfferedClass, ResolveError, Resolved, Resolver,
+};
 use sat_mcp::volume::Modality;
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -646,6 +648,52 @@ fn results_are_sorted_by_score_then_by_name() {
             "{query}"
         );
     }
+}
+
+#[test]
+fn a_list_of_one_side_has_that_side_only_and_its_cursor_goes_with_it() {
+    let ask = |laterality, cursor: Option<String>| {
+        SAT.list(&ListRequest {
+            laterality,
+            cursor,
+            modality: Some(Modality::Mri),
+            region: Some("Brain".into()),
+            limit: Some(10),
+            ..Default::default()
+        })
+    };
+    let left = ask(Some(Laterality::Left), None).unwrap();
+    assert!(left.total > 20 && left.items.iter().all(|item| item.laterality == Some(Laterality::Left)));
+    let cursor = left.next_cursor.clone();
+    assert!(ask(Some(Laterality::Left), cursor.clone()).is_ok());
+    assert!(ask(Some(Laterality::Right), cursor.clone()).is_err() && ask(None, cursor).is_err());
+}
+
+#[test]
+fn all_that_is_known_of_a_class_is_in_the_list_in_full() {
+    let ask = |detail| {
+        let answer = SAT.list(&ListRequest {
+            query: Some("L kidney".into()),
+            modality: Some(Modality::Ct),
+            limit: Some(3),
+            detail: Some(detail),
+            ..Default::default()
+        });
+        answer.unwrap().items[0].clone()
+    };
+    let full = ask(Detail::Full);
+    assert_eq!(full.name, "left kidney");
+    assert!(full.definition.as_deref().unwrap().contains("makes urine"));
+    assert!(full.neighbours.unwrap().contains(&"spleen".to_owned()));
+    let codes = full.codes.unwrap();
+    let schemes: Vec<&str> = codes.iter().map(|code| code.scheme.as_str()).collect();
+    assert_eq!(schemes, ["SCT", "UBERON", "FMA"]);
+    assert_eq!(
+        (codes[0].value.as_str(), codes[0].modifier),
+        ("64033007", Some(Laterality::Left))
+    );
+    let short = ask(Detail::Summary);
+    assert!(short.definition.is_some() && short.neighbours.is_none() && short.codes.is_none());
 }
 
 #[test]

@@ -156,6 +156,10 @@ fn a_model_taught_as_sat_was_says_scans_published_dice_and_what_lies_inside() {
         "{text}"
     );
     assert!(text.contains("of 5 targets 5 cut off by the image's edge"), "{text}");
+    assert!(
+        text.contains("Published mean Dice of such targets: 0.46 to 0.77 (SAT-Nano in a paper)."),
+        "{text}"
+    );
 }
 
 #[test]

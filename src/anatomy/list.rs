@@ -39,11 +39,14 @@ pub struct ListRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["brain", "head and neck", "spine", "upper limb", "thorax", "abdomen", "pelvis", "lower limb", "whole body", "other"]))]
     pub region: Option<String>,
+    /// Only structures of this side; those without a side are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub laterality: Option<Laterality>,
     /// How many items at most, 1 to 200 (default 50).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 200))]
     pub limit: Option<i64>,
-    /// next_cursor of the page before, with the same query, modality and region.
+    /// next_cursor of the page before, with the same query, modality, region and laterality.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
     /// summary (default) or full: with parts, codes and all synonyms.
@@ -147,7 +150,8 @@ pub enum ListError {
     },
     /// Not one of ours, or of another query.
     #[error(
-        "this cursor does not belong to this query, modality, region and model: ask again without a cursor for the first page"
+        "this cursor does not belong to this query, modality, region, laterality and model: ask again without a cursor for the \
+         first page"
     )]
     Cursor,
     /// No such region.
@@ -207,7 +211,7 @@ fn answer(resolver: &Resolver, request: &ListRequest) -> Result<ListAnswer, List
         })?),
         None => None,
     };
-    let page = Cursor::of(resolver, query.as_deref(), request.modality, region);
+    let page = Cursor::of(resolver, query.as_deref(), region, request);
     let start = request.cursor.as_deref().map_or(Ok(0), |cursor| page.read(cursor))?;
 
     let spelling = query.as_deref().map(spell).unwrap_or_default();
@@ -226,7 +230,8 @@ fn answer(resolver: &Resolver, request: &ListRequest) -> Result<ListAnswer, List
         let here = request
             .modality
             .is_none_or(|modality| listed_in(entry, modality, query.is_some()));
-        here && region.is_none_or(|region| entry.region(request.modality) == region)
+        let there = region.is_none_or(|region| entry.region(request.modality) == region);
+        here && there && request.laterality.is_none_or(|side| entry.laterality == Some(side))
     });
     if query.is_some() {
         scored.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.name.cmp(&b.0.name)));
@@ -392,13 +397,14 @@ impl Shape {
 struct Cursor(String);
 
 impl Cursor {
-    fn of(resolver: &Resolver, query: Option<&str>, modality: Option<Modality>, region: Option<&str>) -> Cursor {
+    fn of(resolver: &Resolver, query: Option<&str>, region: Option<&str>, request: &ListRequest) -> Cursor {
         let asked = (
             resolver.catalogue.version(),
             &resolver.model,
             query,
-            modality.map(Modality::as_str),
+            request.modality.map(Modality::as_str),
             region,
+            request.laterality.map(Laterality::as_str),
         );
         Cursor(blake3::hash(format!("{asked:?}").as_bytes()).to_hex()[..8].to_owned())
     }

@@ -10,6 +10,7 @@ pub(super) fn run(common: &Common, arguments: &Anatomy) -> Result<(), Fault> {
         query: arguments.query.clone(),
         modality: arguments.modality.map(Into::into),
         region: arguments.region.clone(),
+        laterality: arguments.laterality.map(Into::into),
         limit: arguments.limit,
         cursor: arguments.cursor.clone(),
         detail: Some(if arguments.json { Detail::Full } else { Detail::Summary }),

@@ -1,6 +1,7 @@
 //! The command line as a table.
 
 use super::memory::MemorySize;
+use crate::anatomy::Laterality;
 use crate::model::ProviderChoice;
 use crate::service::{Format, Orientation};
 use crate::volume::Modality;
@@ -194,6 +195,9 @@ pub(super) struct Anatomy {
     /// Only this region of the body
     #[arg(long)]
     pub region: Option<String>,
+    /// Only structures of this side
+    #[arg(long)]
+    pub laterality: Option<SideWord>,
     /// Items to print, 1 to 200 [default: 50]
     #[arg(long, value_name = "N")]
     pub limit: Option<i64>,
@@ -265,6 +269,21 @@ impl From<ModalityWord> for Modality {
             ModalityWord::Ct => Modality::Ct,
             ModalityWord::Mri => Modality::Mri,
             ModalityWord::Pet => Modality::Pet,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum SideWord {
+    Left,
+    Right,
+}
+
+impl From<SideWord> for Laterality {
+    fn from(word: SideWord) -> Laterality {
+        match word {
+            SideWord::Left => Laterality::Left,
+            SideWord::Right => Laterality::Right,
         }
     }
 }

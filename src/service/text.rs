@@ -47,8 +47,8 @@ impl SegmentAnswer {
                 "Across: longest diameter within a slice; at: centre in mm RAS; probability: mean of the model's.\n",
             );
         }
-        if let Some(source) = &self.model.published {
-            let _ = writeln!(text, "Published Dice: {source}.");
+        if let (Some(source), Some(dice)) = (&self.model.published, self.published_dice()) {
+            let _ = writeln!(text, "Published mean Dice of such targets: {dice} ({source}).");
         }
         for warning in self.warnings.iter().filter(|warning| warning.target.is_none()) {
             let _ = writeln!(text, "! {}", warning.message);
@@ -66,6 +66,18 @@ impl SegmentAnswer {
         }
         let _ = write!(text, "Masks are linked below. Automatic measurements, not a diagnosis.");
         text
+    }
+
+    /// The lowest and the highest Dice published for these masks.
+    fn published_dice(&self) -> Option<String> {
+        let figures = self.masks.iter().filter_map(|mask| mask.trust.as_ref()?.published_dice);
+        let figures: Vec<f64> = figures.collect();
+        let low = figures.iter().copied().reduce(f64::min)?;
+        let high = figures.iter().copied().reduce(f64::max)?;
+        Some(match low == high {
+            true => format!("{low:.2}"),
+            false => format!("{low:.2} to {high:.2}"),
+        })
     }
 
     /// How many of the masks are not simply there.

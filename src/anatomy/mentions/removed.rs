@@ -91,7 +91,6 @@ const MANNER: &[&str] = &[
     "middle",
     "modified",
     "open",
-    "prior",
     "radical",
     "robotic",
     "simple",

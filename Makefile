@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Built inside the checkout, the program finds the model, the demo's scan and ONNX Runtime by itself.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: help demo build test test-rust test-python test-tools test-long bench check fmt clean
+.PHONY: help demo build test test-rust test-python agent-eval test-tools test-long bench check fmt clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -26,7 +26,7 @@ $(VENV)/tests: tests/requirements.txt $(VENV)/runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@
 
-test: test-rust test-python ## everything that needs no PyTorch
+test: test-rust test-python agent-eval ## everything that needs no PyTorch
 
 test-rust: $(VENV)/tests
 	cargo test --locked
@@ -34,6 +34,10 @@ test-rust: $(VENV)/tests
 test-python: $(VENV)/tests
 	cargo test --locked --no-run
 	SAT_MCP_PROGRAM=$(CURDIR)/target/debug/sat-mcp $(BIN)/python -m pytest -q tests/python
+
+agent-eval: $(VENV)/tests ## the score of the agent without a language model on written tasks: a figure, no pass mark
+	cargo test --locked --no-run
+	$(BIN)/python examples/agent_eval run --program target/debug/sat-mcp
 
 test-tools: $(VENV)/tools ## what needs PyTorch: architecture, training, export, and the program against the same path in numpy
 	cargo test --locked --no-run

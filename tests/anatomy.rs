@@ -345,6 +345,78 @@ fn errors_say_what_would_work_and_offer_what_the_model_has() {
 }
 
 #[test]
+fn a_run_of_levels_is_a_union_and_a_dash_between_neighbours_asks_where_it_may_be_the_disc() {
+    let found = SAT.resolve("L2 to L4", Modality::Ct, false);
+    let levels =
+        |numbers: std::ops::RangeInclusive<u8>| numbers.map(|n| format!("lumbar vertebrae {n} (l{n})")).collect();
+    assert_eq!(
+        found,
+        Ok(Resolved::Union {
+            phrase: "L2 to L4".into(),
+            name: "L2 to L4".into(),
+            parts: levels(2..=4),
+            score: 0.9,
+            experimental: false
+        })
+    );
+    let parts = |phrase: &str, modality| match SAT.resolve(phrase, modality, false) {
+        Ok(Resolved::Union { parts, .. }) => parts,
+        other => panic!("{phrase}: {other:?}"),
+    };
+    assert_eq!(parts("L4-L5", Modality::Ct), levels(4..=5), "CT has no discs");
+    assert_eq!(parts("L4 to L5", Modality::Mri), levels(4..=5));
+    assert_eq!(
+        parts("left ribs 4-6", Modality::Ct),
+        ["left rib 4", "left rib 5", "left rib 6"]
+    );
+    assert_eq!(parts("liver segments VI-VII", Modality::Ct).len(), 2);
+    let error = SAT.resolve("L4-L5", Modality::Mri, false).unwrap_err();
+    assert_eq!(error.code(), "ambiguous_target");
+    assert!(error.candidates()[0].name.starts_with("intervertebral disc between"));
+    let error = SAT.resolve("C2-C4", Modality::Mri, false).unwrap_err();
+    assert_eq!(error.to_string(), "\"C2 to C4\" was taught in CT only, not in MR");
+    assert_eq!(
+        MINI.resolve("L2 to L4", Modality::Mri, false).unwrap_err().code(),
+        "not_in_model"
+    );
+    for phrase in ["L2 to L4", "L4-L5", "T11-L2", "left ribs 4-6", "C2 to C4"] {
+        for modality in MODALITIES {
+            list_agrees_with_resolve(&SAT, phrase, modality).unwrap();
+            list_agrees_with_resolve(&MINI, phrase, modality).unwrap();
+        }
+    }
+}
+
+#[test]
+fn several_structures_in_one_phrase_are_told_apart() {
+    let error = SAT.resolve("kidney and spleen", Modality::Ct, false).unwrap_err();
+    assert_eq!(error.code(), "unknown_target");
+    assert_eq!(
+        error.to_string(),
+        "\"kidney and spleen\" is no class that SAT or the loaded model knows. It names several structures: give each as a \
+         target of its own"
+    );
+    let names: Vec<&str> = error
+        .candidates()
+        .iter()
+        .map(|candidate| candidate.name.as_str())
+        .collect();
+    assert_eq!(names, ["kidney", "spleen"]);
+    let error = SAT
+        .resolve("liver, spleen / L kidney & T12", Modality::Ct, false)
+        .unwrap_err();
+    assert_eq!(error.candidates().len(), 4);
+    // One of them unknown, or one thing with an "and" in its name: nothing is claimed.
+    assert!(
+        !SAT.resolve("kidney and urethra", Modality::Ct, false)
+            .unwrap_err()
+            .to_string()
+            .contains("several")
+    );
+    assert!(SAT.resolve("portal and splenic vein", Modality::Ct, false).is_ok());
+}
+
+#[test]
 fn a_weak_class_is_said_to_be_weak() {
     let found = MINI.resolve("left amygdala", Modality::Mri, false);
     assert!(matches!(found, Ok(Resolved::Class { experimental: true, .. })));
@@ -589,7 +661,9 @@ fn the_text_of_a_list_stands_alone() {
     };
     let text = ask("L caudate");
     assert!(
-        text.contains("\nThe query means:\n- left caudate nucleus (left caudate): MR 30 scans; brain\n"),
+        text.contains(
+            "\nThe query means:\n- left caudate nucleus (left caudate): MR 30 scans; brain. C-shaped nucleus"
+        ),
         "{text}"
     );
     assert!(ask("pons").contains("SAT was taught the brainstem as a whole."));

@@ -25,6 +25,7 @@ from sat_tools.checkpoint import CheckpointError, first_line, fit_sat, fit_text,
 from sat_tools.export import LOGIT_TOLERANCE, Description, ExportError, export_model, read_manifest, sha256, strangers
 from sat_tools.graphs import Window, same_steps, smallest_alike
 from sat_tools.network import OFFICIAL, SatNetwork
+from sat_tools.published_dice import MODELS, published
 from sat_tools.sat_classes import SAT_CLASSES, ClassTableError, class_entries
 from sat_tools.text import MAX_LENGTH
 from sat_tools.text_base import BaseFolderError, read_base, tokenizer_json
@@ -41,6 +42,8 @@ NAMES = {
 """Default names of the pairs that were published."""
 OF_49_DATA_SETS = {("UNET", "medcpt"), ("UNET", "basebert"), ("UMamba", "medcpt"), ("SwinUNETR", "medcpt")}
 """Pairs that were only published as trained on fewer data sets (its README). UNET with ours was published both ways."""
+OF_ALL_DATA_SETS = {("UNET", "ours"), ("UNET-L", "ours")}
+"""Pairs that were published as trained on all of them."""
 CHECK_SIDE = 96
 """Longest side of the window at which a backbone is run by default, where that has the same steps. PyTorch needs 13 GB
 at SAT's own window."""
@@ -83,6 +86,18 @@ def arguments() -> argparse.Namespace:
         default=SAT_CLASSES,
         metavar="FILE.tsv",
         help="what the model is offered for: a table with columns modality and class (default: SAT's 498 pairs)",
+    )
+    add(
+        "--published-dice",
+        choices=sorted(MODELS),
+        help="which of SAT's own models these weights are: its published Dice by region goes into the manifest, and answers "
+        "say it (default: none is said)",
+    )
+    add(
+        "--training-data",
+        choices=("SAT-DS", "other"),
+        help="SAT-DS: SAT's counts of annotated scans hold for these weights, and answers say them (default: for the pairs "
+        "published as trained on all of it, with SAT's own classes)",
     )
     add("--name", help="default: by backbone and text encoder, such as sat-nano")
     add("--version", default="1", help="default: 1")
@@ -186,7 +201,10 @@ def note_on_classes(backbone: str, text_encoder: str) -> None:
     if (backbone, text_encoder) in OF_49_DATA_SETS:
         print(f"This variant was published as {few}, and {rest}")
     elif (backbone, text_encoder) == ("UNET", "ours"):
-        print(f"If this is not SAT-Nano itself but the variant {few} (UNET-Ours): {rest}")
+        print(
+            f"If this is not SAT-Nano itself but the variant {few} (UNET-Ours): {rest} Give --training-data other then, so that "
+            "answers don't say SAT's counts of scans."
+        )
 
 
 def describe(args: argparse.Namespace, classes: list[dict]) -> Description:
@@ -207,7 +225,17 @@ def describe(args: argparse.Namespace, classes: list[dict]) -> Description:
         made_from=made_from,
         classes=classes,
         readme=readme.read_bytes() if readme.exists() else None,
+        training_data=training_data(args),
+        published=published(args.published_dice) if args.published_dice else None,
     )
+
+
+def training_data(args: argparse.Namespace) -> str | None:
+    """The collection whose counts of scans hold for these weights."""
+    own_classes = args.classes.resolve() == SAT_CLASSES.resolve()
+    of_all = (args.backbone, args.text_encoder) in OF_ALL_DATA_SETS
+    chosen = args.training_data or ("SAT-DS" if of_all and own_classes else "other")
+    return None if chosen == "other" else chosen
 
 
 def report(out: Path, differences: dict[str, float], precision: str, window: Window, check: Window) -> None:

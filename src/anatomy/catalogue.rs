@@ -23,12 +23,15 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[schemars(inline)]
 pub struct AnatomyCode {
-    /// Coding scheme, e.g. SCT.
+    /// Coding scheme: SCT (SNOMED CT, only codes that DICOM PS3.16 publishes), UBERON or FMA.
     pub scheme: String,
     /// The code.
     pub value: String,
     /// Its meaning in words.
     pub meaning: String,
+    /// The side that goes with it, where the code itself says none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modifier: Option<Laterality>,
 }
 
 /// One way to divide a class, in one modality: the class is the union of the parts.
@@ -60,6 +63,12 @@ pub struct Class {
     pub divisions: Vec<Division>,
     /// Other names for the same thing.
     pub synonyms: Vec<String>,
+    /// What it is, in a sentence; where it is not obvious also what SAT's class holds.
+    pub definition: String,
+    /// What touches it or lies right beside it.
+    pub neighbours: Vec<String>,
+    /// What SAT was taught as lying inside it, besides its parts: a tumour in its organ.
+    pub includes: Vec<Division>,
     /// Codes of terminologies.
     pub codes: Vec<AnatomyCode>,
 }
@@ -73,6 +82,12 @@ impl Class {
     /// Number of scans SAT was taught it from.
     pub fn scans_in(&self, modality: Modality) -> Option<u32> {
         self.scans.iter().find(|(m, _)| *m == modality).map(|(_, scans)| *scans)
+    }
+
+    /// The classes that lie inside it in this modality, besides its parts.
+    pub fn includes_in(&self, modality: Modality) -> &[String] {
+        let here = self.includes.iter().find(|inclusion| inclusion.modality == modality);
+        here.map_or(&[], |inclusion| &inclusion.parts)
     }
 
     /// The region it is listed under; SAT's esophagus lies in the neck on CT and in the thorax on MR.
@@ -152,8 +167,9 @@ impl Catalogue {
         for line in table.lines().filter(|line| !line.starts_with('#')).skip(1) {
             let mut cells = line.split('\t');
             let mut next = || cells.next().unwrap_or_default();
-            let (name, kind, regions, side, scans, part_of, parts, synonyms, note) =
-                (next(), next(), next(), next(), next(), next(), next(), next(), next());
+            let (name, kind, regions, side, scans, part_of) = (next(), next(), next(), next(), next(), next());
+            let (parts, synonyms, note, definition) = (next(), next(), next(), next());
+            let (neighbours, includes, codes) = (next(), next(), next());
             if kind == "ask" {
                 catalogue.asks.push(Ask {
                     phrases: std::iter::once(name)
@@ -178,7 +194,10 @@ impl Catalogue {
                 part_of: (!part_of.is_empty()).then(|| part_of.to_owned()),
                 divisions: pieces(parts, " | ").flat_map(divisions).collect(),
                 synonyms: pieces(synonyms, "; ").map(str::to_owned).collect(),
-                codes: Vec::new(),
+                definition: definition.to_owned(),
+                neighbours: pieces(neighbours, "; ").map(str::to_owned).collect(),
+                includes: pieces(includes, " | ").flat_map(divisions).collect(),
+                codes: pieces(codes, " | ").filter_map(code).collect(),
             });
         }
         catalogue.call_lesions_lesions();
@@ -248,6 +267,22 @@ fn divisions(text: &str) -> Vec<Division> {
         .collect()
 }
 
+/// "SCT 64033007 Kidney [Left]"
+fn code(text: &str) -> Option<AnatomyCode> {
+    let (scheme, rest) = text.split_once(' ')?;
+    let (value, rest) = rest.split_once(' ')?;
+    let (meaning, side) = match rest.strip_suffix(']').and_then(|rest| rest.split_once(" [")) {
+        Some((meaning, side)) => (meaning, Laterality::from_word(&side.to_lowercase())),
+        None => (rest, None),
+    };
+    Some(AnatomyCode {
+        scheme: scheme.to_owned(),
+        value: value.to_owned(),
+        meaning: meaning.to_owned(),
+        modifier: side,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,8 +321,10 @@ mod tests {
             for part in class
                 .divisions
                 .iter()
+                .chain(&class.includes)
                 .flat_map(|division| &division.parts)
                 .chain(&class.part_of)
+                .chain(&class.neighbours)
             {
                 assert!(names.contains(part.as_str()), "{}: {part}", class.name);
             }
@@ -295,6 +332,30 @@ mod tests {
         for choice in catalogue.asks().iter().flat_map(|ask| &ask.choices) {
             assert!(names.contains(choice.as_str()), "{choice}");
         }
+    }
+
+    #[test]
+    fn a_class_carries_what_is_known_of_it() {
+        let kidney = Catalogue::load().class("left kidney").unwrap();
+        assert!(
+            kidney.definition.starts_with("Bean-shaped organ"),
+            "{}",
+            kidney.definition
+        );
+        assert!(kidney.neighbours.iter().any(|name| name == "spleen"));
+        let code = kidney.codes.iter().find(|code| code.scheme == "SCT").unwrap();
+        assert_eq!(
+            (code.value.as_str(), code.meaning.as_str(), code.modifier),
+            ("64033007", "Kidney", Some(Laterality::Left))
+        );
+        let liver = Catalogue::load().class("liver").unwrap();
+        assert!(liver.includes_in(Modality::Ct).iter().any(|name| name == "liver tumor"));
+        assert_eq!(liver.includes_in(Modality::Pet), &[] as &[String]);
+        let undefined = Catalogue::load()
+            .classes()
+            .iter()
+            .find(|class| class.definition.is_empty());
+        assert_eq!(undefined, None);
     }
 
     #[test]

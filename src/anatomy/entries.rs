@@ -40,7 +40,7 @@ impl Reach {
 }
 
 /// Another name for an entry.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Synonym {
     pub text: String,
     /// Its evened-out form: what a phrase must spell to be it.
@@ -50,7 +50,7 @@ pub(super) struct Synonym {
 }
 
 /// One name with all that is known of it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Entry {
     pub name: String,
     pub class: Option<&'static Class>,
@@ -67,6 +67,38 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// A name for several together.
+    pub fn joined(name: &str, parts: &[&Entry]) -> Entry {
+        let names: Vec<String> = parts.iter().map(|part| part.name.clone()).collect();
+        let reach = MODALITIES.map(|modality| {
+            let mut union: Vec<String> = Vec::new();
+            for part in parts {
+                match part.reach(modality) {
+                    Reach::Offered => union.push(part.name.clone()),
+                    Reach::Union(pieces) => union.extend(pieces.iter().cloned()),
+                    Reach::Known => {}
+                    Reach::Nothing => return Reach::Nothing,
+                }
+            }
+            match parts.iter().all(|part| part.reach(modality).reachable()) {
+                true => Reach::Union(union),
+                false => Reach::Known,
+            }
+        });
+        Entry {
+            name: name.to_owned(),
+            class: None,
+            offered: None,
+            laterality: Laterality::of_name(name),
+            synonyms: Vec::new(),
+            paired: false,
+            reach,
+            divisions: MODALITIES.map(|modality| (modality, names.clone())).into(),
+            own_region: parts.first().map(|part| part.region(None).to_owned()),
+            weak_in: Vec::new(),
+        }
+    }
+
     pub fn reach(&self, modality: Modality) -> &Reach {
         &self.reach[slot(modality)]
     }

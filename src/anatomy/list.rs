@@ -1,11 +1,11 @@
 //! The `list_anatomy` tool: what there is, what of it the loaded model has, and how near it is to a query.
 
 use super::entries::{Entry, MODALITIES, Reach};
-use super::matcher::Meant;
+use super::matcher::{Hits, Meant};
 use super::resolve::{Resolver, tidy};
 use super::suggest::{HIGHEST, LOWEST};
-use super::words::spell;
-use super::{AnatomyCode, Catalogue, Kind, Laterality, Offered};
+use super::words::{Spelling, spell};
+use super::{AnatomyCode, Catalogue, Class, Kind, Laterality, Offered};
 use crate::volume::Modality;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -96,6 +96,15 @@ pub struct ListItem {
     /// suggestions in a summary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub composed_of: Option<Vec<String>>,
+    /// What it is, in a sentence; in a summary only of what the query means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
+    /// What touches it or lies right beside it (detail: full).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neighbours: Option<Vec<String>>,
+    /// What SAT was taught as lying inside it besides its parts, so that its volume holds theirs (detail: full).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub includes: Option<Vec<String>>,
     /// Codes of terminologies, where an open source gives one (detail: full).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codes: Option<Vec<AnatomyCode>>,
@@ -201,35 +210,32 @@ fn answer(resolver: &Resolver, request: &ListRequest) -> Result<ListAnswer, List
     let page = Cursor::of(resolver, query.as_deref(), request.modality, region);
     let start = request.cursor.as_deref().map_or(Ok(0), |cursor| page.read(cursor))?;
 
+    let spelling = query.as_deref().map(spell).unwrap_or_default();
+    let hits = query
+        .as_deref()
+        .map(|query| resolver.names.hits(query, &spelling))
+        .unwrap_or_default();
     let (mut scored, note) = match &query {
-        Some(query) => found(resolver, query, request.modality),
-        None => (
-            resolver
-                .names
-                .entries
-                .iter()
-                .enumerate()
-                .filter(|(_, e)| e.is_class())
-                .map(|(i, _)| (i, 0.0))
-                .collect(),
-            None,
-        ),
+        Some(query) => found(resolver, query, &spelling, &hits, request.modality),
+        None => {
+            let classes = resolver.names.entries.iter().filter(|entry| entry.is_class());
+            (classes.map(|entry| (entry, 0.0)).collect(), None)
+        }
     };
-    let entry = |i: usize| &resolver.names.entries[i];
-    scored.retain(|(i, _)| {
+    scored.retain(|(entry, _)| {
         let here = request
             .modality
-            .is_none_or(|modality| listed_in(entry(*i), modality, query.is_some()));
-        here && region.is_none_or(|region| entry(*i).region(request.modality) == region)
+            .is_none_or(|modality| listed_in(entry, modality, query.is_some()));
+        here && region.is_none_or(|region| entry.region(request.modality) == region)
     });
     if query.is_some() {
-        scored.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| entry(a.0).name.cmp(&entry(b.0).name)));
+        scored.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.name.cmp(&b.0.name)));
     } else {
-        scored.sort_by_cached_key(|(i, _)| {
-            let region = entry(*i).region(request.modality);
+        scored.sort_by_cached_key(|(entry, _)| {
+            let region = entry.region(request.modality);
             let place = Catalogue::regions().iter().position(|known| *known == region);
-            let available = reaches(entry(*i), request.modality).any(Reach::reachable);
-            (!available, place.unwrap_or(usize::MAX), entry(*i).name.as_str())
+            let available = reaches(entry, request.modality).any(Reach::reachable);
+            (!available, place.unwrap_or(usize::MAX), entry.name.as_str())
         });
     }
     let total = scored.len();
@@ -237,13 +243,13 @@ fn answer(resolver: &Resolver, request: &ListRequest) -> Result<ListAnswer, List
     let shape = Shape {
         modality: request.modality,
         detail: request.detail.unwrap_or_default(),
-        query: query.map(|q| spell(&q).key()),
+        query: query.map(|_| spelling.key()),
     };
     let items = scored
         .get(start..end)
         .unwrap_or_default()
         .iter()
-        .map(|(i, score)| shape.item(resolver, entry(*i), *score));
+        .map(|(entry, score)| shape.item(resolver, entry, *score));
     Ok(ListAnswer {
         items: items.collect(),
         total,
@@ -276,17 +282,23 @@ fn reaches(entry: &Entry, modality: Option<Modality>) -> impl Iterator<Item = &R
 
 /// All entries that have to do with the query, with their scores, and why it asks back, if it does. What `segment` would
 /// take the query for is decided by the same matcher that `segment` asks.
-fn found(resolver: &Resolver, query: &str, modality: Option<Modality>) -> (Vec<(usize, f64)>, Option<String>) {
-    let spelling = spell(query);
-    let hits = resolver.names.hits(&spelling);
-    let mut scores = resolver.suggester.scores(&spelling);
+fn found<'a>(
+    resolver: &'a Resolver,
+    query: &str,
+    spelling: &Spelling,
+    hits: &'a Hits,
+    modality: Option<Modality>,
+) -> (Vec<(&'a Entry, f64)>, Option<String>) {
+    let mut scores = resolver.suggester.scores(spelling);
     let mut note = None;
+    let mut made_up = None;
     for asked in MODALITIES
         .into_iter()
         .filter(|m| modality.is_none_or(|wanted| wanted == *m))
     {
-        match resolver.names.settle(&hits, asked) {
+        match resolver.names.settle(hits, asked) {
             Meant::One(entry, score) => scores[entry] = scores[entry].max(score),
+            Meant::Run(entry, score) => made_up = Some((entry, score)),
             Meant::Ask(choices, why) => {
                 choices
                     .iter()
@@ -298,12 +310,10 @@ fn found(resolver: &Resolver, query: &str, modality: Option<Modality>) -> (Vec<(
         }
     }
     let rounded = |score: f64| (score * 100.0).round() / 100.0;
-    let near = scores
-        .iter()
-        .enumerate()
-        .filter(|(_, score)| **score >= LOWEST)
-        .map(|(i, score)| (i, rounded(*score)));
-    (near.collect(), note)
+    let near = (resolver.names.entries.iter().zip(scores))
+        .filter(|(_, score)| *score >= LOWEST)
+        .map(|(entry, score)| (entry, rounded(score)));
+    (made_up.into_iter().chain(near).collect(), note)
 }
 
 /// How items are shown.
@@ -315,6 +325,20 @@ struct Shape {
 }
 
 impl Shape {
+    /// What lies inside a class, in the modality asked for or in any.
+    fn inside(&self, class: &Class) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for modality in MODALITIES
+            .into_iter()
+            .filter(|m| self.modality.is_none_or(|only| only == *m))
+        {
+            let more = class.includes_in(modality).iter().filter(|name| !names.contains(name));
+            let more: Vec<String> = more.cloned().collect();
+            names.extend(more);
+        }
+        names
+    }
+
     fn item(&self, resolver: &Resolver, entry: &Entry, score: f64) -> ListItem {
         let full = self.detail == Detail::Full;
         // a summary spends its words on what the query means, not on what is merely near
@@ -331,6 +355,8 @@ impl Shape {
         let matched = |key: &str| full || self.query.as_deref() == Some(key);
         let synonyms = entry.synonyms.iter().filter(|synonym| matched(&synonym.key));
         let scans = |m: Modality| entry.class.and_then(|class| class.scans_in(m));
+        let (class, in_full) = (entry.class, entry.class.filter(|_| full));
+        let some = |names: Vec<String>| Some(names).filter(|names| !names.is_empty());
         let parts = entry.parts(self.modality);
         ListItem {
             name: entry.name.clone(),
@@ -342,10 +368,14 @@ impl Shape {
             part_of: entry.part_of().filter(|_| full).map(str::to_owned),
             parts: (full && !parts.is_empty()).then(|| parts.to_vec()),
             composed_of: composed_of.filter(|_| shown),
-            codes: entry
-                .class
+            definition: class
+                .filter(|_| full || score >= 0.8)
+                .map(|class| class.definition.clone()),
+            neighbours: in_full.and_then(|class| some(class.neighbours.clone())),
+            includes: in_full.and_then(|class| some(self.inside(class))),
+            codes: in_full
                 .map(|class| class.codes.clone())
-                .filter(|codes| full && !codes.is_empty()),
+                .filter(|codes| !codes.is_empty()),
             training_scans: TrainingScans {
                 ct: scans(Modality::Ct),
                 mri: scans(Modality::Mri),

@@ -4,6 +4,7 @@
 //! regard to modality; [`Names::settle`] decides between them for one modality. Resolution and list both go this way.
 
 use super::entries::{Entry, entries};
+use super::runs;
 use super::spelling::Vocabulary;
 use super::words::{Spelling, is_side, spell};
 use super::{Catalogue, Offered};
@@ -31,6 +32,15 @@ pub(super) struct Hit {
 pub(super) struct Hits {
     names: Vec<Hit>,
     ask: Option<(usize, f64)>,
+    run: Option<Run>,
+}
+
+/// A phrase such as "L2 to L4": a name for the while of one question.
+#[derive(Debug)]
+struct Run {
+    entry: Entry,
+    /// What the phrase means as well where that is known, and what it then asks back.
+    or_else: Option<(usize, Vec<usize>)>,
 }
 
 /// What a phrase means in one modality.
@@ -38,6 +48,8 @@ pub(super) struct Hits {
 pub(super) enum Meant<'a> {
     /// This name.
     One(usize, f64),
+    /// All from one to another, by a name made up for it.
+    Run(&'a Entry, f64),
     /// Any of these, or none of them for the reason given.
     Ask(Vec<usize>, Option<&'a str>),
     /// A name of another modality.
@@ -131,11 +143,17 @@ impl Names {
         self.vocabulary.is_one_slip_off(word)
     }
 
-    /// The names that a phrase spells: as they are, else with a letter or two put right.
-    pub fn hits(&self, spelling: &Spelling) -> Hits {
+    /// The names that a phrase spells: as they are, else as a run of them, else with a letter or two put right.
+    pub fn hits(&self, phrase: &str, spelling: &Spelling) -> Hits {
         let as_written = self.look_up(spelling, 0);
         if !as_written.is_empty() {
             return as_written;
+        }
+        if let Some(run) = runs::run(phrase).and_then(|run| self.run(&run)) {
+            return Hits {
+                run: Some(run),
+                ..Hits::default()
+            };
         }
         for distance in 1..=2 {
             let mut found = Hits::default();
@@ -147,6 +165,20 @@ impl Names {
             }
         }
         Hits::default()
+    }
+
+    fn run(&self, run: &runs::Run) -> Option<Run> {
+        let exactly = |name: &String| {
+            let hits = self.look_up(&spell(name), 0);
+            hits.names.iter().max_by_key(|hit| hit.rank).map(|hit| hit.entry)
+        };
+        let members: Vec<usize> = run.members.iter().map(exactly).collect::<Option<_>>()?;
+        let other = run.or_else.as_ref().and_then(exactly);
+        let parts: Vec<&Entry> = members.iter().map(|i| &self.entries[*i]).collect();
+        Some(Run {
+            entry: Entry::joined(&run.name, &parts),
+            or_else: other.map(|other| (other, [vec![other], members].concat())),
+        })
     }
 
     fn look_up(&self, spelling: &Spelling, distance: usize) -> Hits {
@@ -197,7 +229,15 @@ impl Names {
 
     /// What a phrase means in one modality, by these rules: names that the modality knows come first, the model's own
     /// before SAT's before synonyms; of equals, those the model has. If several are left, it asks back.
-    pub fn settle(&self, hits: &Hits, modality: Modality) -> Meant<'_> {
+    pub fn settle<'a>(&'a self, hits: &'a Hits, modality: Modality) -> Meant<'a> {
+        if let Some(run) = &hits.run {
+            return match &run.or_else {
+                Some((other, choices)) if self.entries[*other].reach(modality).known() => {
+                    Meant::Ask(choices.clone(), None)
+                }
+                _ => Meant::Run(&run.entry, 0.9),
+            };
+        }
         let here: Vec<&Hit> = hits
             .names
             .iter()

@@ -17,6 +17,7 @@ mod matcher;
 mod mentions;
 mod offered;
 mod resolve;
+mod runs;
 mod spelling;
 mod suggest;
 mod text;

@@ -57,6 +57,14 @@ pub struct Candidate {
     pub score: f64,
     /// Whether the loaded model has it in this modality.
     pub available: bool,
+    /// Near by what the model's text encoder makes of the phrase, not by its words.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_meaning: bool,
+}
+
+impl Candidate {
+    /// The highest score of a suggestion: from 0.8 on `segment` would take the phrase for it.
+    pub const HIGHEST: f64 = HIGHEST;
 }
 
 /// Why a phrase is no target here.
@@ -141,6 +149,14 @@ impl ResolveError {
         }
     }
 
+    /// Whether it was `asked` that failed.
+    pub fn is_about(&self, asked: &str) -> bool {
+        match tidy(asked) {
+            Ok(phrase) => phrase == self.phrase(),
+            Err(error) => error == *self,
+        }
+    }
+
     /// Names that would have worked, those that the model has first.
     pub fn candidates(&self) -> &[Candidate] {
         match self {
@@ -221,38 +237,13 @@ impl Resolver {
         }
     }
 
-    /// What the list and `segment` both go by.
-    pub(super) fn meant(&self, spelling: &Spelling, modality: Modality) -> Meant<'_> {
-        self.names.settle(&self.names.hits(spelling), modality)
-    }
-
     fn meaning(&self, phrase: &str, modality: Modality) -> Result<Resolved, ResolveError> {
         let spelling = spell(phrase);
+        let hits = self.names.hits(phrase, &spelling);
         let phrase = phrase.to_owned();
-        match self.meant(&spelling, modality) {
-            Meant::One(place, score) => {
-                let entry = &self.names.entries[place];
-                match entry.reach(modality) {
-                    Reach::Offered => Ok(Resolved::Class {
-                        name: entry.name.clone(),
-                        score,
-                        experimental: self.experimental(&entry.name, Some(modality)),
-                    }),
-                    Reach::Union(parts) => Ok(Resolved::Union {
-                        phrase,
-                        name: entry.name.clone(),
-                        parts: parts.clone(),
-                        score,
-                        experimental: parts.iter().any(|part| self.experimental(part, Some(modality))),
-                    }),
-                    Reach::Known | Reach::Nothing => Err(ResolveError::NotInModel {
-                        candidates: self.near(&spelling, modality, Some(entry), true),
-                        phrase,
-                        name: entry.name.clone(),
-                        model: self.model.clone(),
-                    }),
-                }
-            }
+        match self.names.settle(&hits, modality) {
+            Meant::One(place, score) => self.had(phrase, &spelling, &self.names.entries[place], modality, score),
+            Meant::Run(entry, score) => self.had(phrase, &spelling, entry, modality, score),
             Meant::Ask(choices, None) => Err(ResolveError::Ambiguous {
                 phrase,
                 modality,
@@ -264,20 +255,76 @@ impl Resolver {
                 candidates: self.choices(&choices, modality),
             }),
             Meant::Elsewhere(place) => {
-                let entry = &self.names.entries[place];
-                Err(ResolveError::NotInModality {
-                    candidates: self.near(&spelling, modality, Some(entry), false),
-                    phrase,
-                    name: entry.name.clone(),
-                    modality,
-                    modalities: entry.modalities(),
-                })
+                Err(self.not_in_modality(phrase, &spelling, &self.names.entries[place], modality))
             }
-            Meant::Nothing => Err(ResolveError::Unknown {
-                candidates: self.near(&spelling, modality, None, false),
-                phrase,
-                note: None,
+            Meant::Nothing => Err(match self.several(&phrase, modality) {
+                Some(places) => ResolveError::Unknown {
+                    candidates: self.choices(&places, modality),
+                    phrase,
+                    note: Some("It names several structures: give each as a target of its own.".into()),
+                },
+                None => ResolveError::Unknown {
+                    candidates: self.near(&spelling, modality, None, false),
+                    phrase,
+                    note: None,
+                },
             }),
+        }
+    }
+
+    /// The names that a phrase lists ("liver and spleen"), where each of them is one.
+    fn several(&self, phrase: &str, modality: Modality) -> Option<Vec<usize>> {
+        let listed = phrase.replace(" and ", ",").replace(" or ", ",");
+        let pieces = listed.split([',', ';', '&', '/', '+']).map(str::trim);
+        let places = pieces.map(|piece| {
+            let hits = self.names.hits(piece, &spell(piece));
+            match self.names.settle(&hits, modality) {
+                Meant::One(place, _) => Some(place),
+                _ => None,
+            }
+        });
+        places.collect::<Option<Vec<usize>>>().filter(|places| places.len() > 1)
+    }
+
+    /// How the loaded model has what a phrase means, if it does.
+    fn had(
+        &self,
+        phrase: String,
+        spelling: &Spelling,
+        entry: &Entry,
+        modality: Modality,
+        score: f64,
+    ) -> Result<Resolved, ResolveError> {
+        match entry.reach(modality) {
+            Reach::Offered => Ok(Resolved::Class {
+                name: entry.name.clone(),
+                score,
+                experimental: self.experimental(&entry.name, Some(modality)),
+            }),
+            Reach::Union(parts) => Ok(Resolved::Union {
+                phrase,
+                name: entry.name.clone(),
+                parts: parts.clone(),
+                score,
+                experimental: parts.iter().any(|part| self.experimental(part, Some(modality))),
+            }),
+            Reach::Known => Err(ResolveError::NotInModel {
+                candidates: self.near(spelling, modality, Some(entry), true),
+                phrase,
+                name: entry.name.clone(),
+                model: self.model.clone(),
+            }),
+            Reach::Nothing => Err(self.not_in_modality(phrase, spelling, entry, modality)),
+        }
+    }
+
+    fn not_in_modality(&self, phrase: String, spelling: &Spelling, entry: &Entry, modality: Modality) -> ResolveError {
+        ResolveError::NotInModality {
+            candidates: self.near(spelling, modality, Some(entry), false),
+            phrase,
+            name: entry.name.clone(),
+            modality,
+            modalities: entry.modalities(),
         }
     }
 
@@ -297,6 +344,7 @@ impl Resolver {
                     name: entry.name.clone(),
                     score: HIGHEST,
                     available: entry.reach(modality).reachable(),
+                    by_meaning: false,
                 }
             })
             .collect();
@@ -337,6 +385,7 @@ impl Resolver {
                 name: entry.name.clone(),
                 score: (score * 100.0).round() / 100.0,
                 available: entry.reach(modality).reachable(),
+                by_meaning: false,
             })
             .filter(|candidate| candidate.available || !only_available)
             .collect();

@@ -77,6 +77,9 @@ fn line(item: &ListItem) -> String {
         notes.push("experimental".into());
     }
     let _ = write!(text, ": {}", notes.join("; "));
+    if let Some(definition) = &item.definition {
+        let _ = write!(text, ". {definition}");
+    }
     text
 }
 

@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// A phrase in its evened-out form.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Spelling {
     /// Its words, in the order written, without articles and "of"; numerals as digits; sides as `left` and `right`.
     pub words: Vec<String>,

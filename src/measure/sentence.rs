@@ -28,10 +28,47 @@ impl Measurement {
             ));
             text += &format!(" Against the reference: {}.", figures.join(", "));
         }
-        for check in self.checks.iter().filter(|check| !check.ok) {
-            text += &format!(" Check failed: {} is {:.2}.", check.note, check.value);
+        text + &self.failed_checks()
+    }
+
+    /// The same in half the words, for an answer of many: `left hippocampus: 3.42 mL, 26 mm across, at (-27, -21, -12),
+    /// probability 0.73.`
+    pub fn brief(&self) -> String {
+        let mut facts = vec![format!("{} mL", digits(self.volume_ml))];
+        facts.extend((self.components > 1).then(|| self.pieces()));
+        facts.extend(self.longest_diameter_mm.map(|d| format!("{d:.0} mm across")));
+        // adding nothing makes -0 a plain 0
+        let whole = |mm: f64| format!("{:.0}", mm.round() + 0.0);
+        facts.extend(self.centroid_mm.map(|at| format!("at ({})", at.map(whole).join(", "))));
+        let hounsfield = self.intensity.as_ref().filter(|intensity| intensity.unit == "HU");
+        facts.extend(hounsfield.map(|intensity| format!("{} HU", whole(intensity.mean))));
+        facts.extend(self.mean_probability.map(|p| format!("probability {p:.2}")));
+        let facts = facts.join(", ");
+        let text = match self.status {
+            Status::Empty => format!("{}: nothing found.", self.name),
+            Status::Present => format!("{}: {facts}.", self.name),
+            Status::CutOff => format!(
+                "{}: at least {facts}; cut off at the {}.",
+                self.name,
+                edges(&self.truncated_at)
+            ),
+        };
+        text + &self.failed_checks()
+    }
+
+    fn failed_checks(&self) -> String {
+        let failed = self.checks.iter().filter(|check| !check.ok);
+        failed
+            .map(|check| format!(" Check failed: {} is {:.2}.", check.note, check.value))
+            .collect()
+    }
+
+    fn pieces(&self) -> String {
+        match (self.components, self.largest_component_ml) {
+            (1, _) => "one piece".to_owned(),
+            (n, Some(largest)) => format!("{} (largest {} mL)", count(n, "piece"), digits(largest)),
+            (n, None) => count(n, "piece"),
         }
-        text
     }
 
     fn facts(&self) -> String {
@@ -40,11 +77,7 @@ impl Measurement {
             digits(self.volume_ml),
             count(self.voxels, "voxel")
         )];
-        facts.push(match (self.components, self.largest_component_ml) {
-            (1, _) => "one piece".to_owned(),
-            (n, Some(largest)) => format!("{} (largest {} mL)", count(n, "piece"), digits(largest)),
-            (n, None) => count(n, "piece"),
-        });
+        facts.push(self.pieces());
         facts.extend(
             self.centroid_mm
                 .map(|[x, y, z]| format!("centre ({x:.1}, {y:.1}, {z:.1}) mm RAS")),
@@ -126,6 +159,23 @@ mod tests {
             "spleen: 1.92 mL (1,920 voxels), one piece, centre (11.5, 7.5, 8.5) mm RAS, longest in-slice diameter 20.2 mm, \
              mean probability 0.93; touches no edge of the image."
         );
+    }
+
+    #[test]
+    fn in_brief_a_structure_takes_half_the_words() {
+        let mask = mask_of([30, 30, 30], |i, j, k| {
+            (0..22).contains(&i) && (4..12).contains(&j) && k < 3
+        });
+        let with = Measuring {
+            mean_probability: Some(0.934),
+            ..Default::default()
+        };
+        assert_eq!(
+            measure("spleen", &mask, &with).brief(),
+            "spleen: at least 0.528 mL, 22 mm across, at (11, 8, 1), probability 0.93; cut off at the left and inferior edges."
+        );
+        let none = mask_of([9, 9, 9], |_, _, _| false);
+        assert_eq!(measure("spleen", &none, &with).brief(), "spleen: nothing found.");
     }
 
     #[test]

@@ -36,6 +36,12 @@ pub struct Manifest {
     /// What the weights were made from.
     #[serde(default)]
     pub made_from: Vec<MadeFrom>,
+    /// What it was taught from, where that is SAT's own collection.
+    #[serde(default)]
+    pub training: Option<Training>,
+    /// What was published of its accuracy.
+    #[serde(default)]
+    pub published: Option<Published>,
     /// How images are prepared.
     pub preparation: Preparation,
     /// Size of the window in voxels, after reorientation.
@@ -63,6 +69,25 @@ pub struct MadeFrom {
     /// Its hash, where it is one file.
     #[serde(default)]
     pub sha256: String,
+}
+
+/// What a model was taught from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Training {
+    /// Where it is `SAT-DS`, SAT's counts of annotated scans and its rules of what a class includes hold for this model.
+    pub data: String,
+}
+
+/// Accuracy that others published for a model, a region each.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Published {
+    /// Whose figures they are, and of what.
+    pub source: String,
+    /// Mean Dice of the region's structures.
+    pub dice: BTreeMap<String, f64>,
+    /// Mean Dice of lesions, whatever the region.
+    #[serde(default)]
+    pub lesions: Option<f64>,
 }
 
 /// How near coarser arithmetic comes to single precision, as measured for this model (tools/compare_precision.py).
@@ -146,6 +171,9 @@ pub struct Decoder {
     pub graph: String,
 }
 
+/// SAT's collection of data sets, as manifests call it.
+const SAT_DATA: &str = "SAT-DS";
+
 /// One class that the model was taught.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ModelClass {
@@ -191,6 +219,11 @@ fn half() -> f32 {
 }
 
 impl Manifest {
+    /// Whether it was taught from SAT's own collection, so that what is known of that holds for it.
+    pub fn taught_as_sat(&self) -> bool {
+        self.training.as_ref().is_some_and(|training| training.data == SAT_DATA)
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         if self.format != FORMAT {
             return Err(format!(
@@ -204,6 +237,11 @@ impl Manifest {
         let dice = self.reduced.as_ref().and_then(|reduced| reduced.bf16_lowest_dice);
         if let Some(dice) = dice.filter(|dice| !(0.0..=1.0).contains(dice)) {
             return Err(format!("bf16_lowest_dice {dice} is not within 0 to 1"));
+        }
+        let published = self.published.iter();
+        let mut published = published.flat_map(|published| published.dice.values().chain(&published.lesions));
+        if let Some(dice) = published.find(|dice| !(0.0..=1.0).contains(*dice)) {
+            return Err(format!("[published] has a Dice of {dice}, which is not within 0 to 1"));
         }
         for file in [
             &self.text.graph,

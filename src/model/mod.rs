@@ -28,6 +28,7 @@ pub use precision::{NumericClass, Precision};
 pub use provider::{Provider, ProviderChoice};
 pub use runtime::{Runtime, RuntimeLibrary, checkout_of, find as find_runtime};
 pub use setup::{Planned, Setup};
+pub use text::TextEncoder;
 pub use tokenizer::{Tokenizer, Tokens};
 
 use crate::volume::Modality;

@@ -19,7 +19,7 @@ const MOST_KEPT: usize = 4096;
 
 /// The text encoder and what it has said.
 #[derive(Debug)]
-pub(super) struct TextEncoder {
+pub struct TextEncoder {
     runtime: Runtime,
     graph: PathBuf,
     threads: usize,
@@ -31,6 +31,7 @@ pub(super) struct TextEncoder {
 }
 
 impl TextEncoder {
+    /// For the model in `folder`; the graph itself is loaded at the first prompt that is not known yet.
     pub fn new(runtime: &Runtime, folder: &ModelFolder, setup: &Setup) -> Result<TextEncoder, ModelError> {
         let text = &folder.manifest().text;
         let known = setup.cache.as_deref().map(|cache| {
@@ -91,9 +92,14 @@ impl TextEncoder {
         })
     }
 
+    /// The query of a prompt that is not worth keeping.
+    pub fn once(&mut self, prompt: &str, modality: Modality) -> Result<Vec<f32>, ModelError> {
+        self.encode(prompt, modality)
+    }
+
     /// Encodes a prompt and forgets it.
     pub fn prove(&mut self) -> Result<(), ModelError> {
-        self.encode("brain", Modality::Mri).map(drop)
+        self.once("brain", Modality::Mri).map(drop)
     }
 
     fn started(&mut self) -> Result<&mut Session, ModelError> {

@@ -13,9 +13,29 @@ pub(super) fn input<T: JsonSchema>() -> JsonObject {
     plain(SchemaSettings::draft2020_12().into_schema::<T>())
 }
 
-/// What a tool answers.
-pub(super) fn output<T: JsonSchema>() -> JsonObject {
-    plain(SchemaSettings::draft2020_12().for_serialize().into_schema::<T>())
+/// What a tool answers. Nothing that a summary may leave out (`left_out`, as paths) is required.
+pub(super) fn output<T: JsonSchema>(left_out: &[&str]) -> JsonObject {
+    let mut schema = plain(SchemaSettings::draft2020_12().for_serialize().into_schema::<T>());
+    for path in left_out {
+        let mut names: Vec<&str> = path.split('.').collect();
+        let last = names.pop().unwrap_or_default();
+        let within = names.iter().try_fold(&mut schema, |schema, name| within(schema, name));
+        if let Some(Value::Array(required)) = within.and_then(|schema| schema.get_mut("required")) {
+            required.retain(|name| name != last);
+        }
+    }
+    schema
+}
+
+/// The schema of a property, or with `[]` of its elements.
+fn within<'a>(schema: &'a mut JsonObject, name: &str) -> Option<&'a mut JsonObject> {
+    let (name, list) = name.strip_suffix("[]").map_or((name, false), |name| (name, true));
+    let property = schema.get_mut("properties")?.get_mut(name)?;
+    match list {
+        true => property.get_mut("items")?,
+        false => property,
+    }
+    .as_object_mut()
 }
 
 trait IntoSchema {
@@ -155,9 +175,21 @@ mod tests {
         label: Option<String>,
     }
 
+    #[derive(Serialize, JsonSchema)]
+    struct List {
+        total: u32,
+        list: Vec<Item>,
+    }
+
+    #[derive(Serialize, JsonSchema)]
+    struct Item {
+        count: u32,
+        kind: Kind,
+    }
+
     #[test]
     fn optional_fields_keep_their_plain_type_and_are_not_required() {
-        let schema = output::<Example>();
+        let schema = output::<Example>(&[]);
         assert_eq!(
             schema["properties"]["count"],
             json!({"description": "How many.", "type": "integer", "minimum": 0})
@@ -167,8 +199,15 @@ mod tests {
     }
 
     #[test]
+    fn what_a_summary_may_leave_out_is_not_required() {
+        let schema = output::<List>(&["total", "list[].kind", "no.such"]);
+        assert_eq!(schema["required"], json!(["list"]));
+        assert_eq!(schema["properties"]["list"]["items"]["required"], json!(["count"]));
+    }
+
+    #[test]
     fn words_become_an_enum_and_a_property_called_format_stays() {
-        let schema = output::<Example>();
+        let schema = output::<Example>(&[]);
         let words = json!({"description": "Doc of the enum.", "type": "string", "enum": ["one", "two"]});
         let mut found = schema["properties"]["format"].clone();
         found["enum"]

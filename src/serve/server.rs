@@ -5,7 +5,7 @@ use super::desk::Desk;
 use super::runs::Runs;
 use super::{Options, arguments, reply, resources, tools};
 use crate::anatomy::ListRequest;
-use crate::service::{Code, Detail, Fault, MeasureRequest, SegmentAnswer, SegmentRequest};
+use crate::service::{Code, Detail, Fault, MeasureRequest, SegmentAnswer, SegmentRequest, page};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, JsonObject, ListResourceTemplatesResult,
     ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
@@ -82,8 +82,9 @@ impl<D: Desk> Server<D> {
         match tool.name.as_ref() {
             tools::LIST_ANATOMY => {
                 let request: ListRequest = parse(tool, arguments)?;
-                let answer = self.aside(move |desk| desk.list_anatomy(&request)).await?;
-                Ok(reply::answer(&answer, answer.text()))
+                let asked = request.clone();
+                let answer = self.aside(move |desk| desk.list_anatomy(&asked)).await?;
+                Ok(reply::answer(&page(&answer, &request), answer.text()))
             }
             tools::SEGMENT => {
                 let request: SegmentRequest = parse(tool, arguments)?;

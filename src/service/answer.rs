@@ -25,6 +25,9 @@ pub struct ModelIdentity {
     pub version: String,
     /// Hash of its folder: the manifest with the hashes it holds.
     pub sha256: String,
+    /// Whose figures the masks' `published_dice` are, and of what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<String>,
 }
 
 /// The image as it was read.
@@ -64,6 +67,20 @@ pub struct FileAnswer {
     pub segment_number: Option<u16>,
 }
 
+/// What was known before this scan of how well a target is found. Of a union, that of its weakest class.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Trust {
+    /// Annotated scans of this modality that the model was taught it from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_scans: Option<u32>,
+    /// Mean Dice in the model's own evaluation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_dice: Option<f64>,
+    /// Mean Dice published for the structures of this region, or for lesions, of this model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_dice: Option<f64>,
+}
+
 /// One target's mask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MaskAnswer {
@@ -74,6 +91,12 @@ pub struct MaskAnswer {
     /// Classes whose union this is, where the model has no class of the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub composed_of: Option<Vec<String>>,
+    /// Classes that SAT was taught as lying inside this one, so that their voxels are in this mask too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub includes: Option<Vec<String>>,
+    /// What was known before this scan of how well it is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
     /// Its files.
     pub files: Vec<FileAnswer>,
     /// Its numbers.

@@ -45,6 +45,9 @@ pub struct Candidate {
     pub score: f64,
     /// Whether the loaded model has it in this modality.
     pub available: bool,
+    /// Near by what the model's text encoder makes of the phrase, not by its words.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_meaning: bool,
 }
 
 /// The contract's error object: `{code, message, hint, candidates?}`.

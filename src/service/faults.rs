@@ -72,6 +72,7 @@ impl From<&ResolveError> for Fault {
             name: candidate.name.clone(),
             score: candidate.score,
             available: candidate.available,
+            by_meaning: candidate.by_meaning,
         });
         Fault {
             code,

@@ -4,12 +4,14 @@
 //! `request`, leaves as `answer`, or fails as a [`Fault`] with a code, a sentence and a way out.
 
 mod answer;
+mod budget;
 mod detail;
 mod fault;
 mod faults;
 mod files;
 mod found;
 mod masks;
+mod meaning;
 mod measure;
 mod mentions;
 mod models;
@@ -19,14 +21,16 @@ mod request;
 mod resources;
 mod run;
 pub(crate) mod text;
+mod trust;
 mod warnings;
 
 pub use crate::anatomy::Detail;
 pub use crate::segment::{Ahead, Cancel, Progress, Step};
 pub use answer::{
     Execution, FileAnswer, ImageIdentity, LabelAnswer, LabelmapAnswer, MaskAnswer, MeasureAnswer, ModelIdentity,
-    PreviewAnswer, RunStatus, SegmentAnswer, Warning,
+    PreviewAnswer, RunStatus, SegmentAnswer, Trust, Warning,
 };
+pub use detail::{LeftOut, page};
 pub use fault::{Candidate, Code, Fault};
 pub use mentions::report_mentions;
 pub use models::{ModelsFolder, find_models};

@@ -132,7 +132,7 @@ impl Service {
     }
 
     /// What networks are opened with.
-    fn setup(&self) -> Setup {
+    pub(super) fn setup(&self) -> Setup {
         Setup {
             provider: self.settings.provider,
             options: self.settings.options.clone(),

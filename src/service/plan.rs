@@ -8,9 +8,11 @@ use crate::service::models;
 use crate::volume::{AxisCode, Modality, Volume};
 
 /// The way of computing results: grows when another mask may come of the same request, so that what is kept is not taken for it.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 /// Most characters of a target.
 const MOST_CHARACTERS: usize = 200;
+/// Most targets that an error repeats.
+const MOST_REPEATED: usize = 24;
 /// Most targets of a request.
 const MOST_TARGETS: usize = 512;
 
@@ -52,8 +54,10 @@ pub(super) struct Piece {
     pub prompt: String,
     /// Threshold on the probability.
     pub threshold: f32,
-    /// Whether the model's manifest calls it experimental, and its Dice.
-    pub experimental: Option<Option<f64>>,
+    /// Whether the model's manifest calls it experimental.
+    pub experimental: bool,
+    /// Mean Dice in the model's own evaluation.
+    pub dice: Option<f64>,
 }
 
 impl Plan {
@@ -84,6 +88,7 @@ pub(super) fn identity(folder: &ModelFolder) -> ModelIdentity {
         name: manifest.name.clone(),
         version: manifest.version.clone(),
         sha256: folder.sha256().to_owned(),
+        published: manifest.published.as_ref().map(|published| published.source.clone()),
     }
 }
 
@@ -228,10 +233,11 @@ impl Service {
                 Err(_) => {}
             }
         }
-        match errors.is_empty() {
-            true => Ok(targets),
-            false => Err(unresolved(&errors)),
+        if errors.is_empty() {
+            return Ok(targets);
         }
+        self.suggest_by_meaning(folder, modality, &mut errors);
+        Err(unresolved(&errors, request))
     }
 }
 
@@ -246,7 +252,8 @@ pub(super) fn piece(folder: &ModelFolder, name: &str, modality: Modality) -> Pie
         name: name.to_owned(),
         prompt: class.map_or(name, |class| class.prompt()).to_owned(),
         threshold: class.map_or(0.5, |class| class.threshold),
-        experimental: class.filter(|class| class.experimental).map(|class| class.dice),
+        experimental: class.is_some_and(|class| class.experimental),
+        dice: class.and_then(|class| class.dice),
     }
 }
 
@@ -277,18 +284,44 @@ fn target(folder: &ModelFolder, asked: &str, resolved: Resolved, modality: Modal
     }
 }
 
-fn unresolved(errors: &[ResolveError]) -> Fault {
+/// One fault for all that could not be resolved, which ends with a call that would work.
+fn unresolved(errors: &[ResolveError], request: &SegmentRequest) -> Fault {
     let mut fault = Fault::from(&errors[0]);
     if errors.len() > 1 {
         let each: Vec<String> = errors.iter().map(|error| Fault::from(error).to_string()).collect();
         fault.message = format!("{} targets cannot be had. {}", errors.len(), each.join(" "));
-        fault.hint = Some("Nothing was computed; correct the names and ask again.".into());
+        fault.hint = None;
         fault.candidates = errors.iter().flat_map(|error| Fault::from(error).candidates).collect();
     }
+    let mut would_work: Vec<&str> = Vec::new();
+    for asked in &request.targets {
+        let error = errors.iter().find(|error| error.is_about(asked));
+        let name = match error {
+            None => Some(asked.as_str()),
+            Some(error) => error
+                .candidates()
+                .iter()
+                .find(|near| near.available)
+                .map(|near| near.name.as_str()),
+        };
+        would_work.extend(name.filter(|name| !would_work.contains(name)));
+    }
+    let call = match would_work.len() {
+        0 => "Call list_anatomy with this modality for what there is.".to_owned(),
+        1..=MOST_REPEATED => format!(
+            "Nothing was computed. segment would take, for example, targets {}.",
+            serde_json::json!(would_work)
+        ),
+        _ => "Nothing was computed. segment would take the other targets as they are.".to_owned(),
+    };
+    fault.hint = Some(match fault.hint {
+        Some(hint) => format!("{hint} {call}"),
+        None => call,
+    });
     fault
 }
 
-/// blake3 over what the result is a function of.
+/// blake3 over what the result is a function of: 80 bits, since an answer repeats it twice a mask.
 fn result_id(
     image: &ImageIdentity,
     folder: &ModelFolder,
@@ -311,5 +344,5 @@ fn result_id(
         "formats": formats,
         "numeric": numeric.as_str(),
     });
-    blake3::hash(of.to_string().as_bytes()).to_hex()[..32].to_owned()
+    blake3::hash(of.to_string().as_bytes()).to_hex()[..20].to_owned()
 }

@@ -3,6 +3,7 @@
 use super::files::{self, Written};
 use super::found::{Measured, distinct_pieces, measured};
 use super::plan::Plan;
+use super::trust::{includes, trust};
 use super::warnings::warnings;
 use super::{Code, Execution, Fault, MaskAnswer, RunStatus, SegmentAnswer, SegmentRequest, Service};
 use crate::segment::{Cancel, Progress, Step};
@@ -159,6 +160,8 @@ fn answer(plan: &Plan, found: Vec<(String, Measured)>, written: Written) -> Segm
         target: target.asked.clone(),
         name: target.name.clone(),
         composed_of: target.composed_of.clone(),
+        includes: Some(includes(plan, target)).filter(|inside| !inside.is_empty()),
+        trust: trust(plan, target),
         files: written.files.get(&target.name).cloned().unwrap_or_default(),
         measurement: by_name[target.name.as_str()].measurement.clone(),
     });

@@ -1,82 +1,166 @@
 //! What a reader of a result's numbers should know, target by target.
 
 use super::Warning;
-use super::faults::sentence;
 use super::found::Measured;
 use super::plan::{Plan, Target};
-use crate::measure::Status;
+use super::trust::{includes, trust};
+use crate::anatomy::{Catalogue, Kind, Laterality};
+use crate::measure::{Measurement, Status};
 use std::collections::HashMap;
 
 /// An image shorter than this share of a window along one of its axes is mostly padding to the network.
 const LITTLE: f64 = 1.0 / 8.0;
 
-/// Warnings of a result, each once.
+/// Below this many annotated scans, a class is one of the less taught third of SAT's.
+const FEW_SCANS: u32 = 100;
+/// Below this the model was unsure of a mask as a whole.
+const UNSURE: f64 = 0.6;
+/// A one-sided structure whose largest piece is less of it than this has voxels where it should have none.
+const MOST_OF_IT: f64 = 0.9;
+
+/// Warnings of a result, each once. Of a target's, the message begins with the mask's name.
 pub(super) fn warnings(plan: &Plan, found: &HashMap<&str, &Measured>) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = small_image(plan).into_iter().collect();
-    let mut warn = |target: &Target, code: &str, message: String| {
-        let warning = Warning {
-            code: code.into(),
-            message,
-            target: Some(target.asked.clone()),
-        };
-        if !warnings.contains(&warning) {
-            warnings.push(warning);
-        }
-    };
     for target in &plan.targets {
-        let name = &target.name;
-        if let Some(why) = &target.untrained {
-            let message = format!(
-                "{} Whatever was found is an experiment, not a finding.",
-                sentence(why.clone())
-            );
-            warn(target, "untrained_target", message);
-        }
-        for piece in &target.pieces {
-            if let Some(dice) = piece.experimental {
-                let figure = dice
-                    .map(|dice| format!(" (Dice {dice:.3} in its own evaluation)"))
-                    .unwrap_or_default();
-                let model = &plan.folder.manifest().name;
-                let message = format!(
-                    "{model} finds {:?} poorly{figure}: do not rely on this mask or its volume.",
-                    piece.name
-                );
-                warn(target, super::text::EXPERIMENTAL, message);
+        let measurement = &found[target.name.as_str()].measurement;
+        let before = known_before(plan, target).into_iter();
+        for (code, caveat) in before.chain(seen(measurement)).chain(shared(plan, target, found)) {
+            let warning = Warning {
+                code: code.into(),
+                message: format!("{}: {caveat}.", target.name),
+                target: Some(target.asked.clone()),
+            };
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
             }
         }
-        let measurement = &found[name.as_str()].measurement;
-        match measurement.status {
-            Status::Present => {}
-            Status::Empty => {
-                warn(
-                    target,
-                    "empty_mask",
-                    format!("{name}: nothing was found. It may be absent, outside the scan, or missed."),
-                );
-            }
-            Status::CutOff => {
-                let faces: Vec<&str> = measurement.truncated_at.iter().map(|face| face.as_str()).collect();
-                let message = format!(
-                    "{name}: the mask reaches the image's edge ({}), so the volume is at least this.",
-                    faces.join(", ")
-                );
-                warn(target, "cut_off", message);
-            }
-        }
-        for check in measurement.checks.iter().filter(|check| !check.ok) {
-            let message = format!("{name}: {} is only {:.0} %.", check.note, check.value * 100.0);
-            warn(target, "check_failed", message);
-        }
-        for warning in measurement
+        let others = measurement
             .warnings
             .iter()
-            .filter(|warning| warning.code != "empty_mask")
-        {
-            warn(target, &warning.code, warning.message.clone());
-        }
+            .filter(|warning| warning.code != "empty_mask");
+        warnings.extend(others.map(|warning| Warning {
+            code: warning.code.clone(),
+            message: warning.message.clone(),
+            target: Some(target.asked.clone()),
+        }));
     }
     warnings
+}
+
+type Caveat = (&'static str, String);
+
+/// What could be said before the scan was looked at.
+fn known_before(plan: &Plan, target: &Target) -> Vec<Caveat> {
+    if let Some(why) = &target.untrained {
+        let why = why.trim_end_matches('.');
+        return vec![(
+            "untrained_target",
+            format!("{why}. Whatever was found is an experiment, not a finding"),
+        )];
+    }
+    let mut caveats = Vec::new();
+    let model = &plan.folder.manifest().name;
+    for piece in target.pieces.iter().filter(|piece| piece.experimental) {
+        let figure = piece
+            .dice
+            .map(|dice| format!(" (Dice {dice:.3} in its own evaluation)"));
+        let figure = figure.unwrap_or_default();
+        let what = match piece.name == target.name {
+            true => String::new(),
+            false => format!("its part {} is ", piece.name),
+        };
+        caveats.push((
+            super::text::EXPERIMENTAL,
+            format!("{what}found poorly by {model}{figure}: do not rely on this mask or its volume"),
+        ));
+    }
+    let Some(trust) = trust(plan, target) else {
+        return caveats;
+    };
+    if let Some(scans) = trust.training_scans.filter(|scans| *scans < FEW_SCANS) {
+        let scans = if scans == 1 {
+            "1 scan".to_owned()
+        } else {
+            format!("{scans} scans")
+        };
+        caveats.push(("long_tail", format!("taught from {scans} only, so trust it less")));
+    }
+    let lesion = |name: &str| {
+        Catalogue::load()
+            .class(name)
+            .is_some_and(|class| class.kind == Kind::Abnormality)
+    };
+    if let Some(dice) = trust
+        .published_dice
+        .filter(|_| target.pieces.iter().any(|piece| lesion(&piece.name)))
+    {
+        caveats.push((
+            "lesion_accuracy",
+            format!("masks of lesions by {model} have a published Dice of {dice:.2}: have it checked by eye"),
+        ));
+    }
+    caveats
+}
+
+/// What the mask itself gives away.
+fn seen(measurement: &Measurement) -> Vec<Caveat> {
+    let mut caveats: Vec<Caveat> = Vec::new();
+    match measurement.status {
+        Status::Present => {}
+        Status::Empty => caveats.push((
+            "empty_mask",
+            "nothing was found. It may be absent, outside the scan, or missed".into(),
+        )),
+        Status::CutOff => {
+            let faces: Vec<&str> = measurement.truncated_at.iter().map(|face| face.as_str()).collect();
+            caveats.push((
+                "cut_off",
+                format!(
+                    "the mask reaches the image's edge ({}), so the volume is at least this",
+                    faces.join(", ")
+                ),
+            ));
+        }
+    }
+    if let Some(probability) = measurement.mean_probability.filter(|probability| *probability < UNSURE) {
+        caveats.push((
+            "low_probability",
+            format!("the model was unsure of it (mean probability {probability:.2})"),
+        ));
+    }
+    let largest = measurement.largest_component_ml.unwrap_or(measurement.volume_ml);
+    if Laterality::of_name(&measurement.name).is_some() && largest < MOST_OF_IT * measurement.volume_ml {
+        let percent = 100.0 * largest / measurement.volume_ml;
+        caveats.push((
+            "scattered",
+            format!(
+                "in {} pieces, the largest {percent:.0} % of it, where one is expected",
+                measurement.components
+            ),
+        ));
+    }
+    for check in measurement.checks.iter().filter(|check| !check.ok) {
+        let percent = check.value * 100.0;
+        caveats.push(("check_failed", format!("{} is only {percent:.0} %", check.note)));
+    }
+    caveats
+}
+
+/// What was asked for twice: a tumour as itself and within its organ.
+fn shared(plan: &Plan, target: &Target, found: &HashMap<&str, &Measured>) -> Option<Caveat> {
+    let inside = includes(plan, target);
+    let asked = inside.iter().filter(|name| {
+        let other = found.get(name.as_str());
+        other.is_some_and(|other| other.measurement.status != Status::Empty)
+    });
+    let asked: Vec<&str> = asked.map(String::as_str).collect();
+    (!asked.is_empty()).then(|| {
+        let names = asked.join(" and ");
+        (
+            "overlapping",
+            format!("holds {names} as SAT was taught it, so do not add the volumes"),
+        )
+    })
 }
 
 fn small_image(plan: &Plan) -> Option<Warning> {

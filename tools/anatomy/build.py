@@ -7,6 +7,10 @@ Sources, all beside this script (README.md says where they come from):
   composites.tsv     names without a class of their own whose pieces are classes; names other models offer
   synonyms.tsv       what people call them
   asks.tsv           phrases that ask back
+  definitions.tsv    what each name is and what SAT's class holds
+  neighbours.tsv     what touches what
+  inclusions.tsv     what a class holds besides its parts
+  codes.tsv          codes of open terminologies
 
     python3 tools/anatomy/build.py            # write the catalogue
     python3 tools/anatomy/build.py --check    # exit 1 if the checked-in catalogue is not what the sources give
@@ -16,85 +20,18 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+from codes import codes
+from knowledge import definitions, inclusions, neighbours
+from tables import HERE, MODALITIES, SIDES, Row, base_of, rows, side_of
+
 TARGET = HERE.parents[1] / "src" / "anatomy" / "catalogue.tsv"
-MODALITIES = ("ct", "mri", "pet")
-SIDES = ("left", "right")
-COLUMNS = ("name", "kind", "region", "laterality", "scans", "part_of", "parts", "synonyms", "note")
+COLUMNS = ("name", "kind", "region", "laterality", "scans", "part_of", "parts", "synonyms", "note",
+           "definition", "neighbours", "includes", "codes")
 
 # Pairs whose joining would not be what the words say.
 NO_WHOLE = {"lobe of liver"}
-# A class with several parents belongs first to the one by place, then to the one by side.
-PARENT_ORDER = ("lobe", "rib number", "vertebra level", "vertebra group", "disc level", "loader", "BraTS", "laterality")
-
-ORDINALS = ["", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
-            "eleventh", "twelfth"]
 ADJECTIVES = {"cervical": ("c", "cervicalis"), "thoracic": ("t", "thoracica"), "lumbar": ("l", "lumbalis")}
-
-
-def rows(name: str) -> list[dict[str, str]]:
-    """A table: lines beginning with # and empty lines are for people."""
-    lines = [line for line in (HERE / name).read_text("utf8").splitlines() if line.strip() and not line.startswith("#")]
-    header = lines[0].split("\t")
-    table = []
-    for line in lines[1:]:
-        cells = line.split("\t")
-        if len(cells) > len(header):
-            raise SystemExit(f"{name}: too many cells in {line!r}")
-        table.append(dict(zip(header, cells + [""] * (len(header) - len(cells)))))
-    return table
-
-
-def side_of(name: str) -> str:
-    words = name.split()
-    found = [side for side in SIDES if side in words]
-    return found[0] if len(found) == 1 else ""
-
-
-def base_of(name: str) -> str:
-    """The name without its side: 'head of left femur' -> 'head of femur'."""
-    return " ".join(word for word in name.split() if word not in SIDES)
-
-
-class Row:
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.kind = "union"  # until SAT's own table says otherwise
-        self.regions: list[str] = []
-        self.scans: dict[str, int] = {}
-        self.parents: list[tuple[str, str]] = []
-        self.parts: dict[str, list[list[str]]] = {}  # modality -> ways to divide it
-        self.synonyms: list[str] = []
-        self.note = ""
-
-    def divide(self, modality: str, parts: list[str]) -> None:
-        ways = self.parts.setdefault(modality, [])
-        if not any(set(way) == set(parts) for way in ways):
-            ways.append(parts)
-
-    def add_synonyms(self, synonyms: list[str]) -> None:
-        for synonym in synonyms:
-            if synonym and synonym != self.name and synonym not in self.synonyms:
-                self.synonyms.append(synonym)
-
-    def part_of(self) -> str:
-        def rank(parent: tuple[str, str]) -> int:
-            return next((i for i, kind in enumerate(PARENT_ORDER) if parent[1].startswith(kind)), len(PARENT_ORDER))
-
-        return min(self.parents, key=rank)[0] if self.parents else ""
-
-    def cells(self) -> list[str]:
-        ways: dict[str, list[str]] = {}
-        for modality in MODALITIES:
-            for way in self.parts.get(modality, []):
-                ways.setdefault(" + ".join(way), []).append(modality)
-        parts = " | ".join(f"{','.join(modalities)}: {way}" for way, modalities in ways.items())
-        scans = ", ".join(f"{m} {self.scans[m]}" for m in MODALITIES if m in self.scans)
-        regions = self.regions if len(set(self.regions)) > 1 else self.regions[:1]
-        return [self.name, self.kind, " | ".join(regions), side_of(self.name), scans, self.part_of(), parts,
-                "; ".join(self.synonyms), self.note]
 
 
 def natural(text: str) -> list:
@@ -209,7 +146,8 @@ def asks(table: dict[str, Row]) -> list[list[str]]:
         for choice in choices:
             if choice not in table:
                 raise SystemExit(f"asks.tsv: {phrases[0]!r} offers {choice!r}, which is no name here")
-        lines.append([phrases[0], "ask", "", "", "", "", " + ".join(choices), "; ".join(phrases[1:]), source["why"]])
+        lines.append([phrases[0], "ask", "", "", "", "", " + ".join(choices), "; ".join(phrases[1:]), source["why"],
+                      "", "", "", ""])
     return lines
 
 
@@ -220,6 +158,7 @@ def build() -> str:
     composites(table)
     halves_and_wholes(table)
     synonyms(table)
+    codes(table)
     for row in table.values():
         if not row.parents and side_of(row.name) and base_of(row.name) in table:
             row.parents.append((base_of(row.name), "laterality"))
@@ -227,6 +166,9 @@ def build() -> str:
             for part in (part for way in ways for part in way):
                 if part not in table:
                     raise SystemExit(f"{row.name}: its part {part!r} is no name here")
+    definitions(table)
+    inclusions(table)
+    neighbours(table)
     lines = [row.cells() for row in sorted(table.values(), key=lambda row: natural(row.name))] + asks(table)
     text = "\n".join("\t".join(cells) for cells in [list(COLUMNS), *lines]) + "\n"
     head = "# Generated by tools/anatomy/build.py from the tables beside it; edit those, then run it.\n"

@@ -58,6 +58,8 @@ class Description:
     experimental: bool = False
     readme: bytes | None = None
     preparation: dict = field(default_factory=lambda: dict(PUBLISHED_PREPARATION))
+    training_data: str | None = None
+    published: dict | None = None
 
 
 def sha256(path: Path) -> str:
@@ -87,6 +89,8 @@ def manifest(
         **({"experimental": True} if description.experimental else {}),
         "precision": precision,
         "made_from": description.made_from,
+        **({"training": {"data": description.training_data}} if description.training_data else {}),
+        **({"published": description.published} if description.published else {}),
         "preparation": {
             "orientation": description.orientation,
             "spacing_mm": list(description.spacing_mm),

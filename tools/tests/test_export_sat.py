@@ -62,7 +62,8 @@ def exported(request, checkpoint, tmp_path_factory):
     base = official.base_folder(folder / "base", kind)
     text = official.text_state(base, kind, seed=len(kind))
     torch.save({"step": 7, "model_state_dict": text}, folder / "text.pth")
-    done = run_export(checkpoint, folder / "text.pth", kind, base, folder / "models" / "sat", "--crop-size", *CROP)
+    figures = ["--published-dice", "sat-nano"] if kind == "ours" else []
+    done = run_export(checkpoint, folder / "text.pth", kind, base, folder / "models" / "sat", "--crop-size", *CROP, *figures)
     assert done.returncode == 0, done.stderr
     yield kind, base, text, folder / "models" / "sat", done
     for file in (folder / "models" / "sat").iterdir():
@@ -78,6 +79,13 @@ def test_the_folder_is_described_by_its_manifest(exported, checkpoint):
     assert entries["name"] == {"ours": "sat-nano", "medcpt": "sat-nano-cpt", "basebert": "sat-nano-bb"}[kind]
     assert (entries["version"], entries["precision"], entries["architecture"]) == ("1", "fp32", "UNET")
     assert entries["window"]["size"] == list(CROP) and entries["backbone"]["memory_tokens"] == 27
+    if kind == "ours":  # SAT-Nano itself: its counts of scans and its published Dice are those of this model
+        assert entries["training"] == {"data": "SAT-DS"}
+        dice = entries["published"]["dice"]
+        assert (dice["brain"], dice["abdomen"], entries["published"]["lesions"]) == (0.739, 0.7712, 0.4604)
+        assert len(dice) == 9 and entries["published"]["source"].startswith("SAT-Nano in arXiv 2312.17183")
+    else:
+        assert "training" not in entries and "published" not in entries
     assert entries["text"]["kind"] == kind and entries["text"]["max_length"] == (256 if kind == "ours" else 64)
     assert entries["made_from"][0]["sha256"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     assert "text.pth" in entries["made_from"][1]["what"]

@@ -120,7 +120,7 @@ impl<'n> Lexicon<'n> {
             .words
             .iter()
             .all(|word| self.names.knows(word) || has_digit(word) || is_side(word));
-        match self.names.settle(&self.names.hits(&spelling), self.modality) {
+        match self.names.settle(&self.names.hits(phrase, &spelling), self.modality) {
             Meant::One(entry, score) if as_written || score >= ONE_SLIP => Some(Reading::Name { entry, here: true }),
             Meant::Ask(choices, _) if as_written => Some(Reading::Ask(choices)),
             Meant::Elsewhere(entry) if as_written => Some(Reading::Name { entry, here: false }),

@@ -169,6 +169,8 @@ fn answer(plan: &FakePlan, status: RunStatus) -> SegmentAnswer {
         target: target.clone(),
         name: target.clone(),
         composed_of: None,
+        includes: None,
+        trust: None,
         files: vec![FileAnswer {
             format: Format::Nifti,
             uri: uri(&format!("{target}.nii.gz")),
@@ -186,6 +188,7 @@ fn answer(plan: &FakePlan, status: RunStatus) -> SegmentAnswer {
             name: "fake".into(),
             version: "1".into(),
             sha256: "00".into(),
+            published: None,
         },
         image: ImageIdentity {
             uri: "file:///scan.nii".into(),

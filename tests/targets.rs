@@ -201,6 +201,12 @@ fn bytes_that_are_no_report_are_refused_with_the_fault() {
     assert_eq!(report_text("r.txt", b"liver".to_vec()).unwrap(), "liver");
 }
 
+#[test]
+fn the_schema_of_the_answer_stands_by_itself() {
+    let schema = serde_json::to_string(&schemars::schema_for!(Mentions)).unwrap();
+    assert!(schema.contains("left_out") && !schema.contains("$ref"), "{schema}");
+}
+
 /// The promises that hold for any text.
 fn holds(report: &str, modality: Modality) {
     let found = SAT.mentions(report, modality);

@@ -186,13 +186,9 @@ impl Scan<'_, '_, '_> {
             aside(self, &mut to);
             is_rib(self, to).then_some((numbers, one_range, to + 1))?
         };
-        let on =
-            usize::from(self.lower(to) == "on") + usize::from(self.lower(to + 1) == "the" && self.lower(to) == "on");
-        if self.gap(to) == Gap::Space
-            && let Some(found) = tables::side(self.lower(to + on)).filter(|_| self.side_stands_alone(to + on))
-        {
+        if let Some((found, behind)) = self.side_at(to) {
             side = Some(found);
-            to += on + 1;
+            to = behind;
         }
         let side = side.map_or(String::new(), |side| format!("{side} "));
         let each: Vec<String> = numbers.iter().map(|number| format!("{side}rib {number}")).collect();
@@ -201,10 +197,6 @@ impl Scan<'_, '_, '_> {
             _ => each.into_iter().for_each(|phrase| self.add(i, to, phrase)),
         }
         Some(to)
-    }
-
-    fn side_stands_alone(&self, side: usize) -> bool {
-        !matches!(self.gap(side + 1), Gap::Space | Gap::Hyphen) || self.words[side + 1] == Word::Strange
     }
 
     /// "segment 7", "hepatic segments II/III", "segments 5-8 of the liver", where the report speaks of the liver.

@@ -169,6 +169,10 @@ impl Resolver {
             .collect();
         let cues = cues::cues(&tokens);
         let said = scope::said(&tokens, &spots, &cues);
+        // an operation that did not take place says nothing of the organ
+        let (found, said): (Vec<Found>, Vec<Said>) = (found.iter().cloned().zip(said))
+            .filter(|(found, said)| found.removed.is_none() || said.negated.is_none())
+            .unzip();
         let reader = Reader {
             resolver: self,
             report,

@@ -91,7 +91,6 @@ const MANNER: &[&str] = &[
     "middle",
     "modified",
     "open",
-    "prior",
     "radical",
     "robotic",
     "simple",
@@ -116,7 +115,7 @@ impl Scan<'_, '_, '_> {
         let is = |table: &[&str], k: usize| table.contains(&self.lower(k));
         let partial = described.clone().any(|k| is(PARTIAL, k));
         let both = described.clone().any(|k| is(tables::BOTH, k));
-        let (structure, part, to) = match OPERATIONS.iter().find(|operation| operation.word == self.lower(word)) {
+        let (structure, part, mut to) = match OPERATIONS.iter().find(|operation| operation.word == self.lower(word)) {
             Some(operation) => (operation.structure, operation.partial, word + 1),
             None if self.lower(word) == "hip" && is(REPLACED, word + 1) && fits(self, word + 1) => {
                 ("hip", true, word + 2)
@@ -124,20 +123,11 @@ impl Scan<'_, '_, '_> {
             None => return None,
         };
         let mut side = described.clone().find_map(|k| tables::side(self.lower(k)));
-        let mut to = to;
-        if side.is_none() {
-            let on = if self.lower(to) == "on" {
-                1 + usize::from(self.lower(to + 1) == "the")
-            } else {
-                0
-            };
-            if matches!(self.gap(to), Gap::Space | Gap::Comma | Gap::Bracket)
-                && let Some(after) =
-                    tables::side(self.lower(to + on)).filter(|_| !matches!(self.gap(to + on + 1), Gap::Space))
-            {
-                side = Some(after);
-                to += on + 1;
-            }
+        if side.is_none()
+            && let Some((after, behind)) = self.side_at(to)
+        {
+            side = Some(after);
+            to = behind;
         }
         let lobe = described
             .clone()

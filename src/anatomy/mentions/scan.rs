@@ -112,6 +112,20 @@ impl<'s, 'r, 'n> Scan<'s, 'r, 'n> {
         self.tokens.get(i).map_or(Gap::Sentence, |token| token.gap)
     }
 
+    /// A side at `i`, behind a name: "on the left", or "left" where nothing follows that it could belong to. With the place
+    /// behind it.
+    pub fn side_at(&self, i: usize) -> Option<(&'static str, usize)> {
+        let on = match self.lower(i) {
+            "on" => 1 + usize::from(self.lower(i + 1) == "the"),
+            _ => 0,
+        };
+        let side = tables::side(self.lower(i + on))?;
+        let behind = i + on + 1;
+        let alone = self.side_ends(i + on) || on > 0 && self.words[behind] == Word::Strange;
+        let near = matches!(self.gap(i), Gap::Space | Gap::Comma | Gap::Bracket);
+        (near && alone).then_some((side, behind))
+    }
+
     pub fn add(&mut self, from: usize, to: usize, phrase: String) {
         self.found.push(Found {
             from,

@@ -9,6 +9,8 @@ use super::tokens::{Gap, Token};
 
 /// Words that a cue reaches.
 const REACH: usize = 8;
+/// Words between it and an operation that did not take place.
+const PAST: [&str; 7] = ["a", "any", "evidence", "history", "of", "previous", "prior"];
 /// Words that it reaches along a list.
 const LIST_REACH: usize = 60;
 
@@ -78,6 +80,13 @@ impl Scope<'_, '_> {
             }
             reached = reached.max(to);
             match (cue.says, spot.is_finding) {
+                // "no prior nephrectomy", but not "no stone after nephrectomy"
+                (Says::NoneOf, _) if spot.found.removed.is_some() => {
+                    let straight = self.tokens[cue.to.min(from)..from]
+                        .iter()
+                        .all(|token| PAST.contains(&token.lower.as_str()));
+                    said.negated = said.negated.or(Some(cue).filter(|_| straight));
+                }
                 (Says::NoneOf, true) => said.negated = said.negated.or(Some(cue)),
                 (Says::NoneOf, false) if self.touches(cue.to, from) && self.is_whole(to) => {
                     said.negated = said.negated.or(Some(cue));

@@ -81,19 +81,15 @@ impl Scan<'_, '_, '_> {
 
     /// "the kidney on the left".
     fn side_behind(&mut self, item: &mut Found) {
-        let on = self.lower(item.to) == "on" && self.gap(item.to) == Gap::Space;
-        let side = item.to + 1 + usize::from(self.lower(item.to + 1) == "the");
-        let Some(said) = Laterality::from_word(self.lower(side)).filter(|_| on) else {
-            return;
-        };
-        let stands_alone = !matches!(self.gap(side + 1), Gap::Space | Gap::Hyphen);
-        if !stands_alone || spell(&item.phrase).side().is_some() || item.removed.is_some() {
+        let said = self.side_at(item.to).filter(|_| self.lower(item.to) == "on");
+        let Some((side, behind)) = said else { return };
+        if spell(&item.phrase).side().is_some() || item.removed.is_some() {
             return;
         }
-        let phrase = format!("{} {}", said.as_str(), item.phrase);
+        let phrase = format!("{side} {}", item.phrase);
         if self.lexicon.name(&phrase).is_some() {
             item.phrase = phrase;
-            item.to = side + 1;
+            item.to = behind;
         }
     }
 

@@ -54,7 +54,8 @@ class Transcript:
 
     def measurements(self) -> list[dict]:
         """All measurements that the agent was given, last ones last."""
-        found = [mask["measurement"] for mask in self.masks()]
+        # a long answer in summary says a mask's name once, above its numbers
+        found = [{"name": mask["name"], **mask["measurement"]} for mask in self.masks()]
         for call in self.of("measure_volume"):
             found += (call.answer or {}).get("measurements", [])
         return found

@@ -19,7 +19,6 @@ const PAGE: i64 = 20;
 const OF_SEGMENT: &[Cut] = &[
     cut("masks[].measurement.intensity.min"),
     cut("masks[].measurement.intensity.max"),
-    cut("masks[].measurement.name"),
     cut("masks[].measurement.intensity"),
     cut("labelmap.labels"),
     cut("masks[].trust"),
@@ -40,6 +39,8 @@ const OF_SEGMENT: &[Cut] = &[
         which: |faces| faces.as_array().is_some_and(Vec::is_empty),
     },
     cut("masks[].measurement.voxels"),
+    // the mask's own
+    cut("masks[].measurement.name"),
     cut("masks[].measurement.centroid_mm"),
     Cut {
         path: "masks[].measurement.status",

@@ -34,6 +34,26 @@ pub enum Code {
     Internal,
 }
 
+impl Code {
+    /// What a caller can do about any fault of this kind, where nothing better is known.
+    fn hint(self) -> &'static str {
+        match self {
+            Code::InvalidArgument => "Correct it and call again.",
+            Code::UnknownTarget | Code::AmbiguousTarget | Code::NotInModality | Code::NotInModel => {
+                "list_anatomy has the names."
+            }
+            Code::BadImage => "Give one whole 3-D scan as NIfTI (.nii or .nii.gz).",
+            Code::BadMask => "Give a mask or label map as NIfTI (.nii or .nii.gz).",
+            Code::OutsideRoots => "Name a file within the folders that the server was given with --data-root.",
+            Code::Busy => "Try again in a few seconds.",
+            Code::ProviderUnavailable => "`sat-mcp doctor` says which providers start here.",
+            Code::NotFound => "Check the name and call again.",
+            Code::Cancelled => "Call again for a new run.",
+            Code::Internal => "Call again; if it stays so, report it with what the server says on stderr.",
+        }
+    }
+}
+
 /// One name that would have worked.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Candidate {
@@ -67,12 +87,12 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault with a sentence and no hint yet.
+    /// A fault with a sentence and the hint that fits any of its kind.
     pub fn new(code: Code, message: impl Into<String>) -> Fault {
         Fault {
             code,
             message: message.into(),
-            hint: None,
+            hint: Some(code.hint().to_owned()),
             candidates: Vec::new(),
         }
     }

@@ -17,11 +17,10 @@ impl From<ModelError> for Fault {
             ModelError::Prompt { .. } => Code::InvalidArgument,
             _ => Code::Internal,
         };
-        Fault {
-            code,
-            message: sentence(error.to_string()),
-            hint: error.hint(),
-            candidates: Vec::new(),
+        let fault = Fault::new(code, sentence(error.to_string()));
+        match error.hint() {
+            Some(hint) => fault.hint(hint),
+            None => fault,
         }
     }
 }

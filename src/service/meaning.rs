@@ -8,6 +8,8 @@ use crate::volume::Modality;
 
 /// How many names are suggested.
 const MOST: usize = 3;
+/// For how many phrases of a request at most.
+const MOST_PHRASES: usize = 8;
 /// A caller who mistyped a name is not kept waiting longer than this for a suggestion.
 const PATIENCE_S: f64 = 3.0;
 
@@ -25,6 +27,7 @@ impl Service {
                 } => Some((phrase.as_str(), candidates)),
                 _ => None,
             })
+            .take(MOST_PHRASES)
             .collect();
         if unknown.is_empty() {
             return;

@@ -11,7 +11,7 @@ use crate::volume::{AxisCode, Modality, Volume};
 pub(super) const FORMAT: u32 = 3;
 /// Most characters of a target.
 const MOST_CHARACTERS: usize = 200;
-/// Most targets that an error repeats.
+/// Most targets that an error speaks of at length, or repeats.
 const MOST_REPEATED: usize = 24;
 /// Most targets of a request.
 const MOST_TARGETS: usize = 512;
@@ -288,8 +288,14 @@ fn target(folder: &ModelFolder, asked: &str, resolved: Resolved, modality: Modal
 fn unresolved(errors: &[ResolveError], request: &SegmentRequest) -> Fault {
     let mut fault = Fault::from(&errors[0]);
     if errors.len() > 1 {
-        let each: Vec<String> = errors.iter().map(|error| Fault::from(error).to_string()).collect();
-        fault.message = format!("{} targets cannot be had. {}", errors.len(), each.join(" "));
+        let (told, named) = errors.split_at(errors.len().min(MOST_REPEATED));
+        let told: Vec<String> = told.iter().map(|error| Fault::from(error).to_string()).collect();
+        fault.message = format!("{} targets cannot be had. {}", errors.len(), told.join(" "));
+        if !named.is_empty() {
+            let short = |error: &ResolveError| format!("{:?}", error.phrase().chars().take(40).collect::<String>());
+            let named: Vec<String> = named.iter().map(short).collect();
+            fault.message += &format!(" Nor can {}.", named.join(", "));
+        }
         fault.hint = None;
         fault.candidates = errors.iter().flat_map(|error| Fault::from(error).candidates).collect();
     }

@@ -3,7 +3,8 @@
 //! [`Names`] joins the catalogue with what a model offers. [`Names::hits`] finds the names that a phrase spells, without
 //! regard to modality; [`Names::settle`] decides between them for one modality. Resolution and list both go this way.
 
-use super::entries::{Entry, entries};
+use super::entries::Entry;
+use super::reach::entries;
 use super::runs;
 use super::spelling::Vocabulary;
 use super::words::{Spelling, is_side, spell};

@@ -16,18 +16,24 @@ mod list;
 mod matcher;
 mod mentions;
 mod offered;
+mod page;
+mod reach;
+mod refusal;
 mod resolve;
 mod runs;
 mod spelling;
 mod suggest;
 mod text;
+mod word_table;
 mod words;
 
 pub use catalogue::{AnatomyCode, Ask, Catalogue, Class, Division, Kind};
-pub use list::{Detail, ListAnswer, ListError, ListItem, ListRequest, TrainingScans, list};
+pub use list::list;
 pub use mentions::{CueText, LeftOut, Mention, Mentions, Problem, ReportError, Section, report_text};
 pub use offered::{Offered, OfferedClass};
-pub use resolve::{Candidate, ResolveError, Resolved, Resolver};
+pub use page::{Detail, ListAnswer, ListError, ListItem, ListRequest, TrainingScans};
+pub use refusal::{Candidate, ResolveError};
+pub use resolve::{Resolved, Resolver};
 
 /// Side of the body.
 #[derive(

@@ -1,8 +1,7 @@
 //! The list as text, for models that read only text and for the terminal.
 
-use super::list::{ListAnswer, ListItem};
-use super::resolve::said;
-use super::{Kind, TrainingScans};
+use super::refusal::said;
+use super::{Kind, ListAnswer, ListItem, TrainingScans};
 use crate::volume::Modality;
 use std::fmt::Write;
 

@@ -1,0 +1,199 @@
+//! Why a phrase is no target, what it is near to, and what would work.
+
+use super::suggest::HIGHEST;
+use crate::volume::Modality;
+
+/// Longer phrases are no names.
+const LONGEST: usize = 200;
+
+/// A name that would work, or nearly so.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Candidate {
+    /// The class.
+    pub name: String,
+    /// How near it is to the phrase, below 0.8.
+    pub score: f64,
+    /// Whether the loaded model has it in this modality.
+    pub available: bool,
+    /// Near by what the model's text encoder makes of the phrase, not by its words.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_meaning: bool,
+}
+
+impl Candidate {
+    /// The highest score of a suggestion: from 0.8 on `segment` would take the phrase for it.
+    pub const HIGHEST: f64 = HIGHEST;
+}
+
+/// Why a phrase is no target here.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ResolveError {
+    /// Empty, or far too long to be a name.
+    #[error("{phrase:?} cannot be the name of anything: {why}")]
+    NotAName {
+        /// The phrase, shortened.
+        phrase: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Nobody knows it.
+    #[error("{phrase:?} is no class that SAT or the loaded model knows{}", sentence(note))]
+    Unknown {
+        /// The phrase as asked.
+        phrase: String,
+        /// Why it asks back, where that is known.
+        note: Option<String>,
+        /// The nearest names.
+        candidates: Vec<Candidate>,
+    },
+    /// It may mean several classes.
+    #[error("{phrase:?} may mean several classes in {modality}", modality = said(*modality))]
+    Ambiguous {
+        /// The phrase as asked.
+        phrase: String,
+        /// The modality of the image.
+        modality: Modality,
+        /// What it may mean.
+        candidates: Vec<Candidate>,
+    },
+    /// SAT was taught it, but not in this kind of scan.
+    #[error("{name:?} was taught in {} only, not in {asked}", listed(modalities), asked = said(*modality))]
+    NotInModality {
+        /// The phrase as asked.
+        phrase: String,
+        /// The class it means.
+        name: String,
+        /// The modality of the image.
+        modality: Modality,
+        /// Where SAT has it.
+        modalities: Vec<Modality>,
+        /// The nearest names in this modality.
+        candidates: Vec<Candidate>,
+    },
+    /// SAT has it, the loaded model does not.
+    #[error("the model {model} does not have {name:?}")]
+    NotInModel {
+        /// The phrase as asked.
+        phrase: String,
+        /// The class it means.
+        name: String,
+        /// The loaded model.
+        model: String,
+        /// What this model has nearby.
+        candidates: Vec<Candidate>,
+    },
+}
+
+impl ResolveError {
+    /// The contract's code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            ResolveError::NotAName { .. } => "invalid_argument",
+            ResolveError::Unknown { .. } => "unknown_target",
+            ResolveError::Ambiguous { .. } => "ambiguous_target",
+            ResolveError::NotInModality { .. } => "not_in_modality",
+            ResolveError::NotInModel { .. } => "not_in_model",
+        }
+    }
+
+    /// The phrase that failed.
+    pub fn phrase(&self) -> &str {
+        match self {
+            ResolveError::NotAName { phrase, .. }
+            | ResolveError::Unknown { phrase, .. }
+            | ResolveError::Ambiguous { phrase, .. }
+            | ResolveError::NotInModality { phrase, .. }
+            | ResolveError::NotInModel { phrase, .. } => phrase,
+        }
+    }
+
+    /// Whether it was `asked` that failed.
+    pub fn is_about(&self, asked: &str) -> bool {
+        match tidy(asked) {
+            Ok(phrase) => phrase == self.phrase(),
+            Err(error) => error == *self,
+        }
+    }
+
+    /// Names that would have worked, those that the model has first.
+    pub fn candidates(&self) -> &[Candidate] {
+        match self {
+            ResolveError::NotAName { .. } => &[],
+            ResolveError::Unknown { candidates, .. }
+            | ResolveError::Ambiguous { candidates, .. }
+            | ResolveError::NotInModality { candidates, .. }
+            | ResolveError::NotInModel { candidates, .. } => candidates,
+        }
+    }
+
+    /// What the caller can do, as one sentence.
+    pub fn hint(&self) -> String {
+        let had: Vec<&str> = self
+            .candidates()
+            .iter()
+            .filter(|c| c.available)
+            .map(|c| c.name.as_str())
+            .collect();
+        match (self, had.is_empty()) {
+            (ResolveError::NotAName { .. }, _) => "Give an anatomical name such as \"left kidney\"; list_anatomy has them.".into(),
+            (ResolveError::Ambiguous { .. }, false) => format!("Say which: {}.", quoted(&had)),
+            (ResolveError::Ambiguous { candidates, .. }, true) => {
+                let names: Vec<&str> = candidates.iter().map(|c| c.name.as_str()).collect();
+                format!("It may be {}; the loaded model has none of them.", quoted(&names))
+            }
+            (_, false) => format!("Near and available: {}.", quoted(&had)),
+            (_, true) => "The loaded model has nothing near for this kind of scan; list_anatomy without a query begins with what it has.".into(),
+        }
+    }
+}
+
+/// The phrase with control characters and white space evened out, or why it is no name.
+pub(super) fn tidy(phrase: &str) -> Result<String, ResolveError> {
+    let short = || phrase.chars().filter(|c| !c.is_control()).take(40).collect::<String>();
+    if phrase.chars().nth(LONGEST).is_some() {
+        return Err(ResolveError::NotAName {
+            phrase: short() + "…",
+            why: "it is longer than 200 characters",
+        });
+    }
+    let plain: String = phrase.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let tidy = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    if !tidy.chars().any(char::is_alphanumeric) {
+        return Err(ResolveError::NotAName {
+            phrase: short(),
+            why: "it has no letters",
+        });
+    }
+    Ok(tidy)
+}
+
+fn sentence(note: &Option<String>) -> String {
+    note.as_ref()
+        .map(|note| format!(". {}", note.trim_end_matches('.')))
+        .unwrap_or_default()
+}
+
+/// CT, MR or PET, as people write it.
+pub(super) fn said(modality: Modality) -> &'static str {
+    match modality {
+        Modality::Ct => "CT",
+        Modality::Mri => "MR",
+        Modality::Pet => "PET",
+    }
+}
+
+fn listed(modalities: &[Modality]) -> String {
+    modalities
+        .iter()
+        .map(|modality| said(*modality))
+        .collect::<Vec<_>>()
+        .join(" and ")
+}
+
+fn quoted(names: &[&str]) -> String {
+    names
+        .iter()
+        .map(|name| format!("{name:?}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

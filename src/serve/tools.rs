@@ -2,7 +2,7 @@
 
 use super::schema;
 use crate::anatomy::{ListAnswer, ListRequest};
-use crate::service::{LeftOut, MeasureAnswer, MeasureRequest, SegmentAnswer, SegmentRequest};
+use crate::service::{MeasureAnswer, MeasureRequest, Omissions, SegmentAnswer, SegmentRequest};
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use std::sync::{Arc, LazyLock};
 
@@ -35,13 +35,13 @@ pub(super) fn all() -> &'static [Tool] {
         vec![
             tool(LIST_ANATOMY, "What can be segmented", LIST_ANATOMY_WORDS, true)
                 .with_input(schema::input::<ListRequest>())
-                .with_raw_output_schema(Arc::new(schema::output::<ListAnswer>(&LeftOut::of_list()))),
+                .with_raw_output_schema(Arc::new(schema::output::<ListAnswer>(&Omissions::of_list()))),
             tool(SEGMENT, "Segment a scan by names", SEGMENT_WORDS, false)
                 .with_input(schema::input::<SegmentRequest>())
-                .with_raw_output_schema(Arc::new(schema::output::<SegmentAnswer>(&LeftOut::of_segment()))),
+                .with_raw_output_schema(Arc::new(schema::output::<SegmentAnswer>(&Omissions::of_segment()))),
             tool(MEASURE_VOLUME, "Measure masks", MEASURE_VOLUME_WORDS, true)
                 .with_input(schema::input::<MeasureRequest>())
-                .with_raw_output_schema(Arc::new(schema::output::<MeasureAnswer>(&LeftOut::of_measure()))),
+                .with_raw_output_schema(Arc::new(schema::output::<MeasureAnswer>(&Omissions::of_measure()))),
         ]
     });
     &TOOLS

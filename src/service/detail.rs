@@ -85,9 +85,9 @@ fn of_list(request: &ListRequest) -> Vec<Cut> {
 
 /// What summaries may leave out, tool by tool, as paths into the answers.
 #[derive(Debug)]
-pub struct LeftOut;
+pub struct Omissions;
 
-impl LeftOut {
+impl Omissions {
     /// Of `list_anatomy`.
     pub fn of_list() -> Vec<&'static str> {
         paths(&of_list(&ListRequest::default()))

@@ -1,7 +1,8 @@
 //! The masks of a plan: those that were kept, and one pass of the network for the others.
 
+use super::faults::sentence;
 use super::plan::{FORMAT, Piece, Plan, piece};
-use super::{Fault, Service, paths};
+use super::{Code, Fault, Service, paths};
 use crate::segment::{Cancel, FoundMask, Preparation, Progress, Prompt, Search, SegmentError, segment};
 use crate::store::{KeptMask, MaskKey};
 use std::collections::HashMap;
@@ -108,12 +109,12 @@ impl Service {
 
 /// What is wrong with an image is told with its name: a caller may have several under way.
 fn about(error: SegmentError, image: &str) -> Fault {
-    let names_image = matches!(error, SegmentError::Prepare(_));
-    let mut fault = Fault::from(error);
-    if names_image {
-        fault.message = format!("{}: {}", paths::shown(image), fault.message);
+    match error {
+        SegmentError::Prepare(error) => {
+            Fault::new(Code::BadImage, sentence(format!("{}: {error}", paths::shown(image))))
+        }
+        other => other.into(),
     }
-    fault
 }
 
 fn prompt(piece: &Piece) -> Prompt {

@@ -30,7 +30,7 @@ pub use answer::{
     Execution, FileAnswer, ImageIdentity, LabelAnswer, LabelmapAnswer, MaskAnswer, MeasureAnswer, ModelIdentity,
     PreviewAnswer, RunStatus, SegmentAnswer, Trust, Warning,
 };
-pub use detail::{LeftOut, page};
+pub use detail::{Omissions, page};
 pub use fault::{Candidate, Code, Fault};
 pub use mentions::report_mentions;
 pub use models::{ModelsFolder, find_models};

@@ -123,6 +123,12 @@ def test_a_changed_statement_fails_only_what_it_breaks(old, new, kinds):
     assert {name.split(":")[0] for name in failed("head-hippocampi-compared", statement)} == kinds
 
 
+def test_a_measurement_without_a_name_is_its_masks():
+    mask = {"name": "liver", "measurement": {"volume_ml": 1500.0}}
+    said = transcript.Transcript([transcript.Call("segment", {}, {"structuredContent": {"masks": [mask]}})])
+    assert said.measurements() == [{"name": "liver", "volume_ml": 1500.0}]
+
+
 def test_number_order_and_arguments_are_held_against_the_calls():
     said = transcript.read(RECORDED / "head-hippocampi-compared.jsonl")
     assert checks.order(["list_anatomy", "segment", "measure_volume"], said).passed

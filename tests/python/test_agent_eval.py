@@ -312,7 +312,7 @@ def test_the_agent_without_a_language_model_asks_again_without_what_was_refused(
     scores, _ = play(tmp_path, "no-key", "pelvis-prostate-zone-on-ct", reader=reader)
     assert scores["overall"]["solved"] == 1, scores["tasks"]
     statement = (tmp_path / "tasks" / "pelvis-prostate-zone-on-ct" / "statement.txt").read_text()
-    assert "The prostate measures" in statement and "transition zone cannot be had" in statement
+    assert "The prostate measures" in statement and "transition zone cannot be measured" in statement
 
 
 def test_half_a_line_of_a_stopped_proxy_is_no_fault_but_a_file_of_other_lines_is(tmp_path):

@@ -24,7 +24,7 @@ import shared
 try:
     from mcp import Client, StdioServerParameters
 except ImportError:
-    sys.exit(shared.refused("the MCP client is not installed: pip install mcp"))
+    sys.exit(shared.refused("the MCP client cannot be imported: pip install --upgrade mcp"))
 
 # segment takes a phrase as a class exactly when list_anatomy scores it this high.
 ACCEPTED = 0.8
@@ -45,7 +45,7 @@ async def play(options: Namespace) -> str:
     shared.tell(f"Report   {' '.join(options.report.split())}")
     shared.tell(f"Scan     {options.image} ({options.modality})")
     report = read_report(options)
-    shared.tell(f"targets         {', '.join(report['targets']) or 'none'}")
+    shared.tell(f"targets  {', '.join(report['targets']) or 'none'}")
     if not report["targets"]:
         return statement(report, {}, None)
     prior = [options.prior.resolve()] if options.prior else []
@@ -89,7 +89,7 @@ async def segment(sat: Client, image: Path, modality: str, targets: list[str], l
         return await segment(sat, image, modality, good, limits) if good else None
     execution = found["execution"]
     how = "kept from before" if execution["cached"] else f"{execution['seconds']:.0f} s on {execution['provider']}"
-    shared.tell(f"segment         result {found['result_id']}, {how}")
+    shared.tell(f"segment  result {found['result_id']}, {how}")
     return found
 
 
@@ -105,7 +105,7 @@ async def measure(sat: Client, found: dict, image: Path) -> None:
     by_name = {one["name"]: one for one in measured}
     for mask in found["masks"]:
         mask["measurement"] = by_name[mask["name"]]
-    shared.tell(f"measure_volume  {len(measured)} measured\n")
+    shared.tell(f"measure_volume  {len(measured)} masks\n")
 
 
 class Refused(shared.Fault):
@@ -113,13 +113,8 @@ class Refused(shared.Fault):
 
 
 async def call(sat: Client, tool: str, arguments: dict) -> dict:
-    """A tool's structured answer. With progress asked for, it comes when it is done."""
-
-    async def show(progress: float, total: float | None, message: str | None) -> None:
-        done = int(20 * progress / total) if total else 0
-        shared.tell(f"{tool:15} [{'#' * done}{'.' * (20 - done)}] {message or ''}")
-
-    result = await sat.call_tool(tool, arguments, progress_callback=show)
+    """A tool's structured answer."""
+    result = await sat.call_tool(tool, arguments, progress_callback=shared.show_progress)
     if result.is_error:
         raise Refused(f"{tool}: {result.content[0].text}")
     return result.structured_content

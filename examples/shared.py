@@ -1,4 +1,4 @@
-"""What the three examples have in common: the report and the scan they are about, how sat-mcp is started, how they end."""
+"""What the three examples have in common: the report and the scan, how sat-mcp is started, how they end."""
 
 import argparse
 import asyncio
@@ -79,8 +79,26 @@ def environment() -> dict[str, str]:
 
 def picture(path: str) -> str:
     """Where the preview is, and how to look at it."""
-    viewer = {"darwin": "open", "win32": "start"}.get(sys.platform, "xdg-open")
+    viewer = "open" if sys.platform == "darwin" else "xdg-open"
     return f"Picture, three planes with outlines: {path}\nTo look at it: {viewer} {shlex.quote(path)}"
+
+
+def assignment(options: argparse.Namespace) -> dict[str, str]:
+    """What the server's prompt `segment_from_report` is filled in with: a whole assignment for a language model."""
+    return {"report": options.report, "image": str(options.image), "modality": options.modality}
+
+
+def without_key(variable: str, where: str) -> str:
+    return (
+        f"there is no key in the environment variable {variable}. Get one at {where} and set it with "
+        f"`export {variable}=…`; examples/report_to_volumes.py does the same job without a key"
+    )
+
+
+async def show_progress(progress: float, total: float | None, message: str | None) -> None:
+    """For MCP's progress_callback. Who asks for progress is answered when the work is done, not before."""
+    done = int(20 * progress / total) if total else 0
+    tell(f"  [{'#' * done}{'.' * (20 - done)}] {message or ''}")
 
 
 def tell(line: str) -> None:
@@ -89,7 +107,7 @@ def tell(line: str) -> None:
 
 
 def run(conversation: Coroutine[None, None, str]) -> int:
-    """Prints the statement that a conversation comes to. An expected failure is a sentence on stderr, not a traceback."""
+    """Prints the statement that a conversation comes to; an expected failure is a sentence on stderr, no traceback."""
     from mcp import MCPError
 
     try:

@@ -54,8 +54,8 @@ def test_a_report_becomes_volumes_and_their_limits(play):
     assert picture.read_bytes().startswith(b"\x89PNG")
     # What happens on the way is told apart from the statement. Which steps are told depends on how quick the run is.
     told = done.stderr.splitlines()
-    assert any(line.startswith("segment         [") for line in told), done.stderr
-    assert "measure_volume  5 measured" in told
+    assert any(line.startswith("  [") for line in told), done.stderr
+    assert "measure_volume  5 masks" in told
 
 
 def test_what_is_denied_or_doubted_is_said_to_be_so(play):

@@ -144,7 +144,9 @@ def statement(report: dict, limits: dict[str, str], found: dict | None, before: 
 def finding(mask: dict, report: dict, found: dict) -> str:
     """A sentence with the volume, then what limits it."""
     measured, name = mask["measurement"], mask["name"]
-    words = f' (in the report: "{mask["target"]}")' if mask["target"].lower() != name.lower() else ""
+    mention = next(one for one in report["mentions"] if one["target"] == mask["target"])
+    written = " ".join(mention["text"].split())
+    words = f' (in the report: "{written}")' if written.lower() != name.lower() else ""
     if measured["status"] == "empty":
         said = [f"No {name}{words} was found: it may be absent, outside the scan, or missed."]
     else:
@@ -161,7 +163,6 @@ def finding(mask: dict, report: dict, found: dict) -> str:
         if warning["code"] != "empty_mask":
             text = warning["message"].removeprefix(f"{name}: ")
             said.append(text[:1].upper() + text[1:])
-    mention = next((one for one in report["mentions"] if one["target"] == mask["target"]), {})
     if mention.get("uncertain"):
         said.append(f"The report is not sure of it{cue(mention)}.")
     return " ".join(said)
@@ -178,16 +179,16 @@ def codes(mask: dict, found: dict) -> set[str]:
 def sides(found: dict) -> list[str]:
     """Left against right, where both are asked for."""
     by_name = {mask["name"]: mask for mask in found["masks"]}
-    pairs = [(mask, by_name.get(name.replace("left ", "right ", 1))) for name, mask in by_name.items() if "left " in name]
     said = []
-    for left, right in pairs:
-        if right is None:
+    for name, left in by_name.items():
+        other = name.replace("left ", "right ", 1)
+        right = by_name.get(other)
+        if right is None or other == name:
             continue
-        names = f"The {left['name']} and the {right['name']}"
         if DOUBTFUL & (codes(left, found) | codes(right, found)):
-            said.append(f"{names} are not compared: see above what is said of them.")
+            said.append(f"The {name} and the {other} are not compared: see above what is said of them.")
         else:
-            said.append(f"The {left['name']} is {compared(left, right)} the {right['name']}.{possible_error(left, right)}")
+            said.append(f"The {name} is {compared(left, right)} the {other}.{possible_error(left, right)}")
     return said
 
 
@@ -211,7 +212,8 @@ def compared(one: dict, other: dict) -> str:
 
 def possible_error(one: dict, other: dict) -> str:
     """A mask that overlaps with the truth by a Dice of D can be off in volume by 2 (1 - D) of it."""
-    dice = [mask.get("trust", {}).get("model_dice") or mask.get("trust", {}).get("published_dice") for mask in (one, other)]
+    trust = [mask.get("trust", {}) for mask in (one, other)]
+    dice = [known.get("model_dice", known.get("published_dice")) for known in trust]
     volumes = [mask["measurement"]["volume_ml"] for mask in (one, other)]
     if None in dice or abs(volumes[0] - volumes[1]) > 2 * (1 - min(dice)) * sum(volumes) / 2:
         return ""

@@ -305,7 +305,8 @@ def test_an_agent_is_played_on_three_tasks_and_scored(tmp_path):
 
 def test_the_agent_without_a_language_model_asks_again_without_what_was_refused(tmp_path):
     # Reading reports is tested where it is written: here the program only says what was read.
-    found = {"targets": ["prostate", "transition zone", "bladder"], "mentions": []}
+    targets = ["prostate", "transition zone", "bladder"]
+    found = {"targets": targets, "mentions": [{"text": target, "target": target} for target in targets]}
     reader = tmp_path / "sat-mcp"
     reader.write_text(f"#!/bin/sh\n[ $1 = targets ] && echo '{json.dumps(found)}' && exit\nexec {program()} \"$@\"\n")
     reader.chmod(0o755)

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import CHECKOUT, program
 
+sys.path.insert(0, str(CHECKOUT / "examples"))
+import report_to_volumes  # noqa: E402
+
 AGENT = [sys.executable, str(CHECKOUT / "examples" / "report_to_volumes.py"), "--program", str(program())]
 DEMO_SCAN = CHECKOUT / "share" / "demo" / "colin27-t1.nii.gz"
 
@@ -67,10 +70,83 @@ def test_what_is_denied_or_doubted_is_said_to_be_so(play):
     assert said["Not available:"][0].startswith("lesion cannot be measured: ")
 
 
+def test_every_limit_of_a_number_stands_beside_it():
+    """Limits that the demo's scan does not show."""
+
+    def mask(name: str, volume: float, status: str = "present", target: str = "", **more) -> dict:
+        return {"name": name, "target": target or name, "measurement": {"volume_ml": volume, "status": status}} | more
+
+    masks = [
+        mask("left kidney", 151.26, "cut_off", includes=["left kidney cyst", "left kidney tumor"]),
+        mask("right kidney", 140.04, composed_of=["right kidney cortex", "right kidney medulla"], target="R kidney"),
+        mask("right kidney cyst", 0.01234, target="cyst in the R kidney"),
+        mask("liver tumor", 0, "empty"),
+    ]
+    told = [
+        (
+            "left kidney",
+            "cut_off",
+            "left kidney: the mask reaches the image's edge (superior), so the volume is at least this.",
+        ),
+        (
+            "R kidney",
+            "overlapping",
+            "right kidney: holds right kidney cyst as SAT was taught it, so do not add the volumes.",
+        ),
+        ("cyst in the R kidney", "long_tail", "right kidney cyst: taught from 12 scans only, so trust it less."),
+        (
+            "cyst in the R kidney",
+            "low_probability",
+            "right kidney cyst: the model was unsure of it (mean probability 0.51).",
+        ),
+        ("liver tumor", "empty_mask", "liver tumor: nothing was found. It may be absent, outside the scan, or missed."),
+    ]
+    warnings = [{"target": target, "code": code, "message": message} for target, code, message in told]
+    warnings.append({"code": "small_image", "message": "The image reaches over 20 mm only."})
+    mentions = [{"text": one["target"], "target": one["target"]} for one in masks]
+    mentions[2] |= {"uncertain": True, "cue": {"text": "Possible"}}
+    found = {"masks": masks, "warnings": warnings, "model": {"name": "sat-pro", "version": "1"}}
+    said = parts(report_to_volumes.statement({"mentions": mentions}, {}, found))
+    assert said["Measured:"] == [
+        "The left kidney measures at least 151 mL. Any left kidney cyst or left kidney tumor in it counts to it. "
+        "The mask reaches the image's edge (superior), so the volume is at least this.",
+        'The right kidney (in the report: "R kidney") measures 140 mL. That is the union of right kidney cortex and '
+        "right kidney medulla. Holds right kidney cyst as SAT was taught it, so do not add the volumes.",
+        'The right kidney cyst (in the report: "cyst in the R kidney") measures 0.0123 mL. Taught from 12 scans only, so '
+        'trust it less. The model was unsure of it (mean probability 0.51). The report is not sure of it ("Possible").',
+        "No liver tumor was found: it may be absent, outside the scan, or missed.",
+    ]
+    assert said["Left against right:"] == [
+        "The left kidney and the right kidney are not compared: see above what is said of them."
+    ]
+    assert "The image reaches over 20 mm only." in said["Before you use this:"]
+
+
+@pytest.mark.parametrize(
+    ("left", "comparison", "error"),
+    [
+        (100.0, "as large as", True),
+        (75.0, "25 % smaller than", True),
+        (190.0, "90 % larger than", False),
+    ],
+)
+def test_a_difference_is_held_against_the_models_own_error(left, comparison, error):
+    volumes = {"left thalamus": left, "right thalamus": 100.0}
+    masks = [
+        {"name": name, "target": name, "trust": {"model_dice": 0.8}, "measurement": {"volume_ml": volume}}
+        for name, volume in volumes.items()
+    ]
+    doubt = " Such a difference can be the model's own error: its Dice for them is 0.80." if error else ""
+    said = report_to_volumes.sides({"masks": masks, "warnings": []})
+    assert said == [f"The left thalamus is {comparison} the right thalamus.{doubt}"]
+
+
 def test_a_report_about_something_else_is_said_to_be_so(play):
     done = play("--report", "The liver is enlarged. The ventricle is wide.")
     assert done.returncode == 0
-    assert done.stdout.startswith("Nothing was measured: the report names nothing as present that the loaded model can find.")
+    assert done.stdout.startswith(
+        "Nothing was measured: the report names nothing as present that the loaded model can find."
+    )
     liver, ventricle = parts(done.stdout)["Not available:"]
     assert liver == 'liver cannot be measured: the model sat-mini does not have "liver".'
     assert "Say which: " in ventricle and "fourth ventricle" in ventricle
@@ -105,7 +181,11 @@ def test_a_scan_is_held_against_an_earlier_one(play, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["--report", "The thalami.", "--modality", "mri", "--image", str(CHECKOUT / "none.nii")], 1, "none.nii: no such file"),
+        (
+            ["--report", "The thalami.", "--modality", "mri", "--image", str(CHECKOUT / "none.nii")],
+            1,
+            "none.nii: no such file",
+        ),
         (["--report", "The thalami.", "--image", str(DEMO_SCAN)], 2, "--image needs --modality"),
         (["--image", str(DEMO_SCAN), "--modality", "mri"], 2, "--image needs a report"),
         (["/no/report.txt"], 2, "the report cannot be read"),

@@ -45,11 +45,12 @@ def main() -> int:
 async def converse(options: Namespace) -> str:
     """The whole conversation; returns Claude's statement."""
     command = shared.server(options)
-    async with Client(StdioServerParameters(command=command[0], args=command[1:], env=shared.environment())) as sat:
+    start = StdioServerParameters(command=command[0], args=command[1:], env=shared.environment())
+    async with anthropic.AsyncAnthropic() as claude, Client(start) as sat:
         # The server's own prompt: the report, the names that rules found in it, and what to do with them.
         assignment = await sat.get_prompt("segment_from_report", shared.assignment(options))
         pictures: list[str] = []
-        runner = anthropic.AsyncAnthropic().beta.messages.tool_runner(
+        runner = claude.beta.messages.tool_runner(
             model=options.model,
             max_tokens=8000,
             max_iterations=MAX_TURNS,
@@ -93,12 +94,12 @@ def as_anthropic(tool: Tool, sat: Client, pictures: list[str], options: Namespac
 
 
 def what_failed(error: anthropic.APIError) -> str:
-    """The API's fault in words. A refused key is not repeated, in whole or in part."""
+    """The API's fault in words. A key is not repeated, in whole or in part."""
     if isinstance(error, anthropic.AuthenticationError):
         return f"Anthropic does not accept the key in {KEY}: see https://platform.claude.com/settings/keys"
     if isinstance(error, anthropic.APIConnectionError):
         return f"Anthropic's API cannot be reached: {error.__cause__ or error}"
-    return f"Anthropic's API says: {error.message}"
+    return f"Anthropic's API says: {error.message}".replace(os.environ[KEY], "…")
 
 
 if __name__ == "__main__":

@@ -89,12 +89,12 @@ class ShowCalls(RunHooks):
 
 
 def what_failed(error: openai.APIError) -> str:
-    """The API's fault in words. A refused key is not repeated, in whole or in part."""
+    """The API's fault in words. A key is not repeated, in whole or in part."""
     if isinstance(error, openai.AuthenticationError):
         return f"OpenAI does not accept the key in {KEY}: see https://platform.openai.com/api-keys"
     if isinstance(error, openai.APIConnectionError):
         return f"OpenAI's API cannot be reached: {error.__cause__ or error}"
-    return f"OpenAI's API says: {error.message}"
+    return f"OpenAI's API says: {error.message}".replace(os.environ[KEY], "…")
 
 
 if __name__ == "__main__":

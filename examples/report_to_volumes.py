@@ -211,11 +211,11 @@ def compared(one: dict, other: dict) -> str:
 
 
 def possible_error(one: dict, other: dict) -> str:
-    """A mask that overlaps with the truth by a Dice of D can be off in volume by 2 (1 - D) of it."""
+    """Two masks with a Dice of D can differ in volume by 1 - D of their sum: so can a mask and the truth."""
     trust = [mask.get("trust", {}) for mask in (one, other)]
     dice = [known.get("model_dice", known.get("published_dice")) for known in trust]
     volumes = [mask["measurement"]["volume_ml"] for mask in (one, other)]
-    if None in dice or abs(volumes[0] - volumes[1]) > 2 * (1 - min(dice)) * sum(volumes) / 2:
+    if None in dice or abs(volumes[0] - volumes[1]) > (1 - min(dice)) * sum(volumes):
         return ""
     return f" Such a difference can be the model's own error: its Dice for them is {min(dice):.2f}."
 

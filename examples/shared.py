@@ -108,11 +108,13 @@ def tell(line: str) -> None:
 
 def run(conversation: Coroutine[None, None, str]) -> int:
     """Prints the statement that a conversation comes to; an expected failure is a sentence on stderr, no traceback."""
-    from mcp import MCPError
+    from mcp import MCPError  # where it is missing, the example has said so before
 
     try:
         print(asyncio.run(conversation))
         return 0
+    except KeyboardInterrupt:
+        return 130
     except Exception as wrapped:
         error = wrapped
         while hasattr(error, "exceptions"):  # task groups wrap what went wrong

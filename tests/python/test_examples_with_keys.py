@@ -123,6 +123,8 @@ class Stage:
 
     def answer(self, path: str, credentials: str, body: str) -> tuple[int, dict]:
         self.sent.append((path, body))
+        if "no such model" in body:
+            return 404, {"error": {"type": "not_found_error", "message": f"No such model for {credentials}"}}
         if RIGHT_KEY not in credentials:
             # Refusals repeat what they refuse.
             return 401, {"error": {"type": "authentication_error", "message": f"Incorrect API key: {credentials}"}}
@@ -234,6 +236,12 @@ def test_a_refused_key_is_said_to_be_so(stage, play):
     done = play(key=WRONG_KEY)
     assert (done.returncode, done.stdout) == (1, "")
     assert f"does not accept the key in {stage.api.key}" in done.stderr
+
+
+def test_what_the_api_says_is_handed_on_without_the_key(stage, play):
+    done = play("--model", "no such model")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "API says: " in done.stderr and "No such model for " in done.stderr
 
 
 def test_a_missing_scan_is_said_to_the_model_not_to_the_user(stage, play, tmp_path):

@@ -25,8 +25,9 @@ async def play(script: dict) -> str:
             result = await sat.call_tool(tool, filled, progress_callback=ignore)
             answer = result.structured_content or {}
             standing["RESULT"] = answer.get("result_id", standing.get("RESULT"))
-            measured = [mask["measurement"] for mask in answer.get("masks", [])] + answer.get("measurements", [])
-            volumes |= {"{" + one["name"] + "}": f"{one['volume_ml']:.1f}" for one in measured}
+            measured = [(mask["name"], mask["measurement"]) for mask in answer.get("masks", [])]
+            measured += [(one["name"], one) for one in answer.get("measurements", [])]
+            volumes |= {"{" + name + "}": f"{one['volume_ml']:.1f}" for name, one in measured}
     said = script["says"]
     for name, volume in volumes.items():
         said = said.replace(name, volume)

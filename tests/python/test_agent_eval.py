@@ -123,6 +123,12 @@ def test_a_changed_statement_fails_only_what_it_breaks(old, new, kinds):
     assert {name.split(":")[0] for name in failed("head-hippocampi-compared", statement)} == kinds
 
 
+def test_a_measurement_without_a_name_is_its_masks():
+    mask = {"name": "liver", "measurement": {"volume_ml": 1500.0}}
+    said = transcript.Transcript([transcript.Call("segment", {}, {"structuredContent": {"masks": [mask]}})])
+    assert said.measurements() == [{"name": "liver", "volume_ml": 1500.0}]
+
+
 def test_number_order_and_arguments_are_held_against_the_calls():
     said = transcript.read(RECORDED / "head-hippocampi-compared.jsonl")
     assert checks.order(["list_anatomy", "segment", "measure_volume"], said).passed
@@ -299,14 +305,15 @@ def test_an_agent_is_played_on_three_tasks_and_scored(tmp_path):
 
 def test_the_agent_without_a_language_model_asks_again_without_what_was_refused(tmp_path):
     # Reading reports is tested where it is written: here the program only says what was read.
-    found = {"targets": ["prostate", "transition zone", "bladder"], "mentions": []}
+    targets = ["prostate", "transition zone", "bladder"]
+    found = {"targets": targets, "mentions": [{"text": target, "target": target} for target in targets]}
     reader = tmp_path / "sat-mcp"
     reader.write_text(f"#!/bin/sh\n[ $1 = targets ] && echo '{json.dumps(found)}' && exit\nexec {program()} \"$@\"\n")
     reader.chmod(0o755)
     scores, _ = play(tmp_path, "no-key", "pelvis-prostate-zone-on-ct", reader=reader)
     assert scores["overall"]["solved"] == 1, scores["tasks"]
     statement = (tmp_path / "tasks" / "pelvis-prostate-zone-on-ct" / "statement.txt").read_text()
-    assert "The prostate measures" in statement and "transition zone cannot be had" in statement
+    assert "The prostate measures" in statement and "transition zone cannot be measured" in statement
 
 
 def test_half_a_line_of_a_stopped_proxy_is_no_fault_but_a_file_of_other_lines_is(tmp_path):

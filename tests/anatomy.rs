@@ -365,16 +365,22 @@ fn a_run_of_levels_is_a_union_and_a_dash_between_neighbours_asks_where_it_may_be
         Ok(Resolved::Union { parts, .. }) => parts,
         other => panic!("{phrase}: {other:?}"),
     };
-    assert_eq!(parts("L4-L5", Modality::Ct), levels(4..=5), "CT has no discs");
     assert_eq!(parts("L4 to L5", Modality::Mri), levels(4..=5));
     assert_eq!(
         parts("left ribs 4-6", Modality::Ct),
         ["left rib 4", "left rib 5", "left rib 6"]
     );
     assert_eq!(parts("liver segments VI-VII", Modality::Ct).len(), 2);
-    let error = SAT.resolve("L4-L5", Modality::Mri, false).unwrap_err();
-    assert_eq!(error.code(), "ambiguous_target");
-    assert!(error.candidates()[0].name.starts_with("intervertebral disc between"));
+    for (modality, place) in [(Modality::Mri, 0), (Modality::Ct, 2)] {
+        let error = SAT.resolve("L4-L5", modality, false).unwrap_err();
+        assert_eq!(error.code(), "ambiguous_target");
+        assert!(
+            error.candidates()[place]
+                .name
+                .starts_with("intervertebral disc between"),
+            "CT has none, but it may be meant"
+        );
+    }
     let error = SAT.resolve("C2-C4", Modality::Mri, false).unwrap_err();
     assert_eq!(error.to_string(), "\"C2 to C4\" was taught in CT only, not in MR");
     assert_eq!(
@@ -387,6 +393,74 @@ fn a_run_of_levels_is_a_union_and_a_dash_between_neighbours_asks_where_it_may_be
             list_agrees_with_resolve(&MINI, phrase, modality).unwrap();
         }
     }
+}
+
+#[test]
+fn no_other_organ_is_offered_for_a_shared_word() {
+    let names = |phrase: &str, resolver: &Resolver, modality| -> Vec<String> {
+        let error = resolver.resolve(phrase, modality, false).unwrap_err();
+        assert!(
+            error.candidates().iter().all(|near| !near.instead),
+            "{phrase}: {error:?}"
+        );
+        error.candidates().iter().map(|near| near.name.clone()).collect()
+    };
+    for (phrase, wrong) in [
+        ("rectum", "straight gyrus"),
+        ("hip", "hippocampus"),
+        ("spinal cord", "heart ventricle"),
+        ("optic nerve", "vestibular schwannoma"),
+    ] {
+        assert!(
+            !names(phrase, &SAT, Modality::Mri).contains(&wrong.to_owned()),
+            "{phrase}"
+        );
+    }
+    assert!(!names("lateral ventricle", &SAT, Modality::Ct).contains(&"left heart ventricle".to_owned()));
+    assert_eq!(
+        names("corpus callosum", &MINI, Modality::Mri)[0],
+        "brain",
+        "what else there is in its region"
+    );
+    assert_eq!(names("left cochlea", &SAT, Modality::Mri)[0], "cochlea", "kin first");
+}
+
+#[test]
+fn a_question_back_is_asked_with_a_side_too() {
+    for (phrase, first) in [
+        ("left ilium", "left hip"),
+        ("both psoas muscles", "iliopsoas"),
+        ("right ovary", "gonad"),
+        ("left vertebral body", "vertebrae"),
+    ] {
+        let error = SAT.resolve(phrase, Modality::Ct, false).unwrap_err();
+        assert_eq!(error.code(), "unknown_target", "{phrase}");
+        assert_eq!(error.candidates()[0].name, first, "{phrase}");
+        assert!(error.to_string().contains("SAT"), "{error}");
+    }
+    for phrase in ["rkidney", "lkidney"] {
+        assert!(
+            SAT.resolve(phrase, Modality::Ct, false).is_err(),
+            "{phrase}: a side would be lost"
+        );
+    }
+}
+
+#[test]
+fn a_list_says_why_a_query_is_none_here() {
+    let note = |query: &str, modality| {
+        let request = ListRequest {
+            query: Some(query.into()),
+            modality: Some(modality),
+            ..Default::default()
+        };
+        SAT.list(&request).unwrap().note.unwrap_or_default()
+    };
+    assert_eq!(
+        note("spinal cord", Modality::Mri),
+        "\"spinal cord\" was taught in CT only, not in MR"
+    );
+    assert!(note("liver and spleen", Modality::Ct).contains("several structures"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The catalogue's names joined with a model's classes: one [`Entry`] a name, and how it can be had in each modality.
 
-use super::words::is_side;
+use super::words::without_side;
 use super::{Catalogue, Class, Kind, Laterality, Offered, OfferedClass};
 use crate::volume::Modality;
 use std::collections::{HashMap, HashSet};
@@ -252,12 +252,6 @@ fn synonyms(offered: Option<&OfferedClass>, class: Option<&Class>) -> Vec<Synony
 /// A name without a side is the union of its left and its right, wherever both are names. Where a model offers both and
 /// nobody has a word for the whole, the name without the side becomes one, unless that word asks back.
 pub(super) fn pair(entries: &mut Vec<Entry>, catalogue: &Catalogue) {
-    let without_side = |name: &str| {
-        name.split(' ')
-            .filter(|word| !is_side(word))
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
     let mut sides: HashMap<String, [Option<usize>; 2]> = HashMap::new();
     for (i, entry) in entries.iter().enumerate() {
         if let Some(side) = Laterality::of_name(&entry.name) {

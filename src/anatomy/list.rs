@@ -2,7 +2,7 @@
 
 use super::entries::{Entry, MODALITIES, Reach};
 use super::matcher::{Hits, Meant};
-use super::refusal::tidy;
+use super::refusal::{SEVERAL, not_here, tidy};
 use super::resolve::Resolver;
 use super::suggest::{HIGHEST, LOWEST};
 use super::words::{Spelling, spell};
@@ -133,7 +133,7 @@ fn found<'a>(
 ) -> (Vec<(&'a Entry, f64)>, Option<String>) {
     let mut scores = resolver.suggester.scores(spelling);
     let mut note = None;
-    let mut made_up = None;
+    let (mut made_up, mut elsewhere) = (None, None);
     for asked in MODALITIES
         .into_iter()
         .filter(|m| modality.is_none_or(|wanted| wanted == *m))
@@ -148,13 +148,24 @@ fn found<'a>(
                 let several = || format!("{query:?} may mean several of these: say which.");
                 note = Some(why.map_or_else(several, str::to_owned));
             }
-            Meant::Elsewhere(_) | Meant::Nothing => {}
+            Meant::Elsewhere(entry) => {
+                let entry = &resolver.names.entries[entry];
+                elsewhere = Some(not_here(&entry.name, &entry.modalities(), asked));
+            }
+            Meant::Nothing => {
+                let several = resolver.several(query, asked);
+                for place in several.iter().flatten() {
+                    scores[*place] = scores[*place].max(HIGHEST);
+                    note = Some(SEVERAL.to_owned());
+                }
+            }
         }
     }
     let rounded = |score: f64| (score * 100.0).round() / 100.0;
     let near = (resolver.names.entries.iter().zip(scores))
         .filter(|(_, score)| *score >= LOWEST)
         .map(|(entry, score)| (entry, rounded(score)));
+    let note = note.or(elsewhere.filter(|_| modality.is_some()));
     (made_up.into_iter().chain(near).collect(), note)
 }
 

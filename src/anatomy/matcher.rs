@@ -7,8 +7,9 @@ use super::entries::Entry;
 use super::reach::entries;
 use super::runs;
 use super::spelling::Vocabulary;
-use super::words::{Spelling, is_side, spell};
-use super::{Catalogue, Offered};
+use super::suggest::HIGHEST;
+use super::words::{Spelling, is_side, spell, without_side};
+use super::{Catalogue, Laterality, Offered};
 use crate::volume::Modality;
 use std::collections::{HashMap, HashSet};
 
@@ -33,6 +34,8 @@ pub(super) struct Hit {
 pub(super) struct Hits {
     names: Vec<Hit>,
     ask: Option<(usize, f64)>,
+    /// The side that was said of what it asks back for: "left ilium".
+    asked_side: Option<Laterality>,
     run: Option<Run>,
 }
 
@@ -40,8 +43,8 @@ pub(super) struct Hits {
 #[derive(Debug)]
 struct Run {
     entry: Entry,
-    /// What the phrase means as well where that is known, and what it then asks back.
-    or_else: Option<(usize, Vec<usize>)>,
+    /// What the phrase may mean instead, for which it asks back in every modality: who says "L4-L5" on CT means the disc, too.
+    or_else: Option<Vec<usize>>,
 }
 
 /// What a phrase means in one modality.
@@ -156,6 +159,14 @@ impl Names {
                 ..Hits::default()
             };
         }
+        if let Some((ask, score)) = spelling.without_side().and_then(|plain| self.look_up(&plain, 0).ask) {
+            // with a side it is no phrase of the table, so the answer is the question and never one of its choices
+            return Hits {
+                ask: Some((ask, score.min(HIGHEST))),
+                asked_side: spelling.side(),
+                ..Hits::default()
+            };
+        }
         for distance in 1..=2 {
             let mut found = Hits::default();
             for corrected in self.vocabulary.corrections(spelling, distance) {
@@ -178,7 +189,7 @@ impl Names {
         let parts: Vec<&Entry> = members.iter().map(|i| &self.entries[*i]).collect();
         Some(Run {
             entry: Entry::joined(&run.name, &parts),
-            or_else: other.map(|other| (other, [vec![other], members].concat())),
+            or_else: run.or_else.as_ref().map(|_| other.into_iter().chain(members).collect()),
         })
     }
 
@@ -233,10 +244,8 @@ impl Names {
     pub fn settle<'a>(&'a self, hits: &'a Hits, modality: Modality) -> Meant<'a> {
         if let Some(run) = &hits.run {
             return match &run.or_else {
-                Some((other, choices)) if self.entries[*other].reach(modality).known() => {
-                    Meant::Ask(choices.clone(), None)
-                }
-                _ => Meant::Run(&run.entry, 0.9),
+                Some(choices) => Meant::Ask(choices.clone(), None),
+                None => Meant::Run(&run.entry, 0.9),
             };
         }
         let here: Vec<&Hit> = hits
@@ -260,16 +269,27 @@ impl Names {
         }
         if let Some((ask, score)) = hits.ask {
             let ask = &self.catalogue.asks()[ask];
-            let choices: Vec<usize> = ask.choices.iter().filter_map(|choice| self.named(choice)).collect();
+            let choices = ask.choices.iter().filter_map(|choice| self.named(choice));
+            let choices: Vec<usize> = choices.map(|choice| self.on_side(choice, hits.asked_side)).collect();
             let known = |i: &usize| self.entries[*i].reach(modality).known();
             let here: Vec<usize> = choices.iter().copied().filter(known).collect();
             return match (self.single(&here, modality), &ask.why) {
-                (Some(entry), None) => Meant::One(entry, score),
+                (Some(entry), None) if score > HIGHEST => Meant::One(entry, score),
                 (_, why) => Meant::Ask(if here.is_empty() { choices } else { here }, why.as_deref()),
             };
         }
         let elsewhere = hits.names.iter().max_by_key(|hit| hit.rank);
         elsewhere.map_or(Meant::Nothing, |hit| Meant::Elsewhere(hit.entry))
+    }
+
+    /// The same structure on a side, where there is one of it on that side.
+    fn on_side(&self, entry: usize, side: Option<Laterality>) -> usize {
+        let whole = &self.entries[entry];
+        let is_it = |other: &Entry| other.laterality == side && without_side(&other.name) == whole.name;
+        match side {
+            Some(_) if whole.laterality.is_none() => self.entries.iter().position(is_it).unwrap_or(entry),
+            _ => entry,
+        }
     }
 
     /// The only one of `entries`, or the only one of them that the model has.

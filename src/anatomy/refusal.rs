@@ -6,6 +6,9 @@ use crate::volume::Modality;
 /// Longer phrases are no names.
 const LONGEST: usize = 200;
 
+/// Why a list is no name.
+pub(super) const SEVERAL: &str = "It names several structures: give each as a target of its own.";
+
 /// A name that would work, or nearly so.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Candidate {
@@ -18,6 +21,9 @@ pub struct Candidate {
     /// Near by what the model's text encoder makes of the phrase, not by its words.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_meaning: bool,
+    /// It may stand in the phrase's place without changing what is asked for.
+    #[serde(skip)]
+    pub instead: bool,
 }
 
 impl Candidate {
@@ -57,7 +63,7 @@ pub enum ResolveError {
         candidates: Vec<Candidate>,
     },
     /// SAT was taught it, but not in this kind of scan.
-    #[error("{name:?} was taught in {} only, not in {asked}", listed(modalities), asked = said(*modality))]
+    #[error("{}", not_here(name, modalities, *modality))]
     NotInModality {
         /// The phrase as asked.
         phrase: String,
@@ -115,6 +121,11 @@ impl ResolveError {
         }
     }
 
+    /// Whether the phrase names several structures, which are the candidates.
+    pub fn is_list(&self) -> bool {
+        matches!(self, ResolveError::Unknown { note: Some(note), .. } if note == SEVERAL)
+    }
+
     /// Names that would have worked, those that the model has first.
     pub fn candidates(&self) -> &[Candidate] {
         match self {
@@ -140,6 +151,9 @@ impl ResolveError {
             (ResolveError::Ambiguous { candidates, .. }, true) => {
                 let names: Vec<&str> = candidates.iter().map(|c| c.name.as_str()).collect();
                 format!("It may be {}; the loaded model has none of them.", quoted(&names))
+            }
+            (ResolveError::NotInModality { .. } | ResolveError::NotInModel { .. }, false) => {
+                format!("Related to it or nearby, and available: {}.", quoted(&had))
             }
             (_, false) => format!("Near and available: {}.", quoted(&had)),
             (_, true) => "The loaded model has nothing near for this kind of scan; list_anatomy without a query begins with what it has.".into(),
@@ -180,6 +194,15 @@ pub(super) fn said(modality: Modality) -> &'static str {
         Modality::Mri => "MR",
         Modality::Pet => "PET",
     }
+}
+
+/// Why a class is none in a modality.
+pub(super) fn not_here(name: &str, modalities: &[Modality], asked: Modality) -> String {
+    format!(
+        "{name:?} was taught in {} only, not in {}",
+        listed(modalities),
+        said(asked)
+    )
 }
 
 fn listed(modalities: &[Modality]) -> String {

@@ -2,10 +2,10 @@
 
 use super::entries::{Entry, Reach};
 use super::matcher::{Meant, Names};
-use super::refusal::{Candidate, ResolveError, tidy};
+use super::refusal::{Candidate, ResolveError, SEVERAL, tidy};
 use super::suggest::{HIGHEST, LOWEST_OFFERED, Suggester};
-use super::words::{Spelling, spell};
-use super::{Catalogue, Offered};
+use super::words::{Spelling, spell, without_side};
+use super::{Catalogue, Kind, Offered};
 use crate::volume::Modality;
 
 /// How many names an error offers.
@@ -100,29 +100,27 @@ impl Resolver {
         let hits = self.names.hits(phrase, &spelling);
         let phrase = phrase.to_owned();
         match self.names.settle(&hits, modality) {
-            Meant::One(place, score) => self.had(phrase, &spelling, &self.names.entries[place], modality, score),
-            Meant::Run(entry, score) => self.had(phrase, &spelling, entry, modality, score),
+            Meant::One(place, score) => self.had(phrase, &self.names.entries[place], modality, score),
+            Meant::Run(entry, score) => self.had(phrase, entry, modality, score),
             Meant::Ask(choices, None) => Err(ResolveError::Ambiguous {
                 phrase,
                 modality,
-                candidates: self.choices(&choices, modality),
+                candidates: self.choices(&choices, modality, false),
             }),
             Meant::Ask(choices, Some(why)) => Err(ResolveError::Unknown {
                 phrase,
                 note: Some(why.to_owned()),
-                candidates: self.choices(&choices, modality),
+                candidates: self.choices(&choices, modality, false),
             }),
-            Meant::Elsewhere(place) => {
-                Err(self.not_in_modality(phrase, &spelling, &self.names.entries[place], modality))
-            }
+            Meant::Elsewhere(place) => Err(self.not_in_modality(phrase, &self.names.entries[place], modality)),
             Meant::Nothing => Err(match self.several(&phrase, modality) {
                 Some(places) => ResolveError::Unknown {
-                    candidates: self.choices(&places, modality),
+                    candidates: self.choices(&places, modality, true),
                     phrase,
-                    note: Some("It names several structures: give each as a target of its own.".into()),
+                    note: Some(SEVERAL.into()),
                 },
                 None => ResolveError::Unknown {
-                    candidates: self.near(&spelling, modality, None, false),
+                    candidates: self.near(&spelling, modality),
                     phrase,
                     note: None,
                 },
@@ -131,7 +129,7 @@ impl Resolver {
     }
 
     /// The names that a phrase lists ("liver and spleen"), where each of them is one.
-    fn several(&self, phrase: &str, modality: Modality) -> Option<Vec<usize>> {
+    pub(super) fn several(&self, phrase: &str, modality: Modality) -> Option<Vec<usize>> {
         let listed = phrase.replace(" and ", ",").replace(" or ", ",");
         let pieces = listed.split([',', ';', '&', '/', '+']).map(str::trim);
         let places = pieces.map(|piece| {
@@ -145,14 +143,7 @@ impl Resolver {
     }
 
     /// How the loaded model has what a phrase means, if it does.
-    fn had(
-        &self,
-        phrase: String,
-        spelling: &Spelling,
-        entry: &Entry,
-        modality: Modality,
-        score: f64,
-    ) -> Result<Resolved, ResolveError> {
+    fn had(&self, phrase: String, entry: &Entry, modality: Modality, score: f64) -> Result<Resolved, ResolveError> {
         match entry.reach(modality) {
             Reach::Offered => Ok(Resolved::Class {
                 name: entry.name.clone(),
@@ -167,18 +158,21 @@ impl Resolver {
                 experimental: parts.iter().any(|part| self.experimental(part, Some(modality))),
             }),
             Reach::Known => Err(ResolveError::NotInModel {
-                candidates: self.near(spelling, modality, Some(entry), true),
+                candidates: {
+                    let kin = self.relatives(entry, modality).into_iter();
+                    kin.filter(|candidate| candidate.available).collect()
+                },
                 phrase,
                 name: entry.name.clone(),
                 model: self.model.clone(),
             }),
-            Reach::Nothing => Err(self.not_in_modality(phrase, spelling, entry, modality)),
+            Reach::Nothing => Err(self.not_in_modality(phrase, entry, modality)),
         }
     }
 
-    fn not_in_modality(&self, phrase: String, spelling: &Spelling, entry: &Entry, modality: Modality) -> ResolveError {
+    fn not_in_modality(&self, phrase: String, entry: &Entry, modality: Modality) -> ResolveError {
         ResolveError::NotInModality {
-            candidates: self.near(spelling, modality, Some(entry), false),
+            candidates: self.relatives(entry, modality),
             phrase,
             name: entry.name.clone(),
             modality,
@@ -193,7 +187,7 @@ impl Resolver {
             .is_some_and(|place| self.names.entries[place].weak(modality))
     }
 
-    fn choices(&self, choices: &[usize], modality: Modality) -> Vec<Candidate> {
+    fn choices(&self, choices: &[usize], modality: Modality, instead: bool) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = choices
             .iter()
             .map(|place| {
@@ -203,6 +197,7 @@ impl Resolver {
                     score: HIGHEST,
                     available: entry.reach(modality).reachable(),
                     by_meaning: false,
+                    instead,
                 }
             })
             .collect();
@@ -210,42 +205,80 @@ impl Resolver {
         found
     }
 
-    /// Names near to a phrase in a modality, those that the model has first: relatives of `meant`, then shared words.
-    fn near(
-        &self,
-        spelling: &Spelling,
-        modality: Modality,
-        meant: Option<&Entry>,
-        only_available: bool,
-    ) -> Vec<Candidate> {
-        let mut scores = self.suggester.scores(spelling);
-        if let Some(meant) = meant {
-            for (own, likeness) in scores.iter_mut().zip(self.suggester.scores(&spell(&meant.name))) {
-                *own = own.max(likeness);
-            }
-            for (entry, score) in self.names.entries.iter().zip(&mut scores) {
-                // a piece of it, or what it is a piece of; the same side first
-                let related = meant.parts(Some(modality)).contains(&entry.name)
-                    || entry.has_part(&meant.name)
-                    || meant.part_of() == Some(&entry.name);
-                let nearness = match (related, entry.laterality == meant.laterality) {
-                    (true, true) => HIGHEST - 0.01,
-                    (true, false) => HIGHEST - 0.02,
-                    (false, _) => 0.0,
-                };
-                *score = score.max(nearness);
-            }
+    /// Names that share words with a phrase nobody knows, those that the model has first.
+    fn near(&self, spelling: &Spelling, modality: Modality) -> Vec<Candidate> {
+        let scores = self.suggester.scores(spelling);
+        let near = self
+            .names
+            .entries
+            .iter()
+            .zip(scores)
+            .filter(|(_, score)| *score >= LOWEST_OFFERED);
+        let side = spelling.side();
+        self.offer(
+            modality,
+            near.map(|(entry, score)| {
+                // the phrase says this name and more: "please segment the liver"
+                let whole = spell(&entry.name)
+                    .words
+                    .iter()
+                    .all(|word| spelling.words.contains(word));
+                (entry, score, whole && entry.laterality == side)
+            }),
+        )
+    }
+
+    /// What a class that cannot be had here is related to: its pieces, what it is a piece of, the other side of it. Shared words are
+    /// no kinship: the rectum is not the straight gyrus. Where it has no kin, what else there is in its region.
+    fn relatives(&self, meant: &Entry, modality: Modality) -> Vec<Candidate> {
+        let mut pieces: Vec<&str> = meant.parts(None).iter().map(String::as_str).collect();
+        for at in 0.. {
+            let Some(piece) = pieces.get(at).and_then(|name| self.names.named(name)) else {
+                if at < pieces.len() { continue } else { break }
+            };
+            let more = self.names.entries[piece].parts(None).iter().map(String::as_str);
+            let more: Vec<&str> = more.filter(|name| !pieces.contains(name)).collect();
+            pieces.extend(more);
         }
-        let mut found: Vec<Candidate> = (self.names.entries.iter().zip(&scores))
-            .filter(|(entry, score)| **score >= LOWEST_OFFERED && meant.is_none_or(|meant| meant.name != entry.name))
-            .filter(|(entry, _)| entry.reach(modality).known())
-            .map(|(entry, score)| Candidate {
+        let base = without_side(&meant.name);
+        let kinship = |entry: &Entry| {
+            let kin = pieces.contains(&entry.name.as_str())
+                || entry.has_part(&meant.name)
+                || meant.part_of() == Some(&entry.name)
+                || without_side(&entry.name) == base;
+            match (kin, entry.laterality == meant.laterality) {
+                (true, true) => HIGHEST - 0.01,
+                (true, false) => HIGHEST - 0.02,
+                (false, _) => 0.0,
+            }
+        };
+        let others = self.names.entries.iter().filter(|entry| entry.name != meant.name);
+        let kin = others
+            .clone()
+            .map(|entry| (entry, kinship(entry), false))
+            .filter(|(_, score, _)| *score > 0.0);
+        let kin = self.offer(modality, kin);
+        if kin.iter().any(|candidate| candidate.available) {
+            return kin;
+        }
+        let region = meant.region(None);
+        let around = others.filter(|entry| entry.is_class() && entry.kind() == Kind::Structure);
+        let around = around.filter(|entry| entry.region(Some(modality)) == region);
+        let around = self.offer(modality, around.map(|entry| (entry, LOWEST_OFFERED, false)));
+        kin.into_iter().chain(around).take(OFFERED).collect()
+    }
+
+    /// Names that mean something in a modality as candidates, with their scores and whether they may stand in the phrase's place.
+    fn offer<'a>(&self, modality: Modality, names: impl Iterator<Item = (&'a Entry, f64, bool)>) -> Vec<Candidate> {
+        let known = names.filter(|(entry, ..)| entry.reach(modality).known());
+        let mut found: Vec<Candidate> = known
+            .map(|(entry, score, instead)| Candidate {
                 name: entry.name.clone(),
                 score: (score * 100.0).round() / 100.0,
                 available: entry.reach(modality).reachable(),
                 by_meaning: false,
+                instead,
             })
-            .filter(|candidate| candidate.available || !only_available)
             .collect();
         found.sort_by(|a, b| {
             b.available

@@ -32,6 +32,8 @@ struct End {
     letter: Option<char>,
     side: Option<&'static str>,
     number: Option<u8>,
+    /// Segments were spoken of.
+    segments: bool,
 }
 
 /// The run that a phrase is, if it is one.
@@ -60,7 +62,8 @@ pub(super) fn run(phrase: &str) -> Option<Run> {
         return None;
     }
     let kind = first.kind.or(last.kind)?;
-    if last.kind.is_some_and(|other| other != kind) {
+    let others = last.kind.is_some_and(|other| other != kind);
+    if others || ((first.segments || last.segments) && kind != Kind::Segment) {
         return None;
     }
     let (from, to) = (first.number?, last.number?);
@@ -105,13 +108,20 @@ fn end(text: &str, counted: &str) -> Option<End> {
         } else {
             let (kind, letter) = match word.as_str() {
                 "rib" | "costa" => (Some(Kind::Rib), None),
-                "segment" | "couinaud" => (Some(Kind::Segment), None),
+                "couinaud" => (Some(Kind::Segment), None),
+                // the lung has segments, too: the organ has to be said
+                "segment" => {
+                    end.segments = true;
+                    (None, None)
+                }
                 "cervical" => (Some(Kind::Vertebra), Some('c')),
                 "thoracic" | "dorsal" => (Some(Kind::Vertebra), Some('t')),
                 "lumbar" => (Some(Kind::Vertebra), Some('l')),
                 "vertebra" => (Some(Kind::Vertebra), None),
+                "level" | "spine" => (Some(Kind::Vertebra), None),
+                "liver" | "hepatic" => (Some(Kind::Segment), None),
                 // what says nothing more than the numbers do
-                "from" | "level" | "spine" | "liver" | "hepatic" => (None, None),
+                "from" => (None, None),
                 _ => return None,
             };
             if let (Some(kind), Some(known)) = (kind, end.kind)

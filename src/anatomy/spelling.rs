@@ -95,6 +95,10 @@ impl Vocabulary {
                 if shorter < 4 || longer < 5 {
                     return None;
                 }
+                // "rkidney" says a side: taken for a slip, it would be lost
+                if word.strip_prefix(['l', 'r']) == Some(known.as_str()) {
+                    return None;
+                }
                 let distance = strsim::osa_distance(known, word);
                 let same_start = known.as_bytes().first() == word.as_bytes().first();
                 let within = match distance {

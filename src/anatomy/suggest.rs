@@ -131,7 +131,7 @@ fn like(asked: &str, known: &str) -> f64 {
     } else {
         (known, asked)
     };
-    if longer.starts_with(shorter) {
+    if shorter.len() >= 4 && longer.starts_with(shorter) {
         // "hippo" for hippocampus, "renal" is no start of anything
         return 0.6 + 0.4 * shorter.len() as f64 / longer.len() as f64;
     }

@@ -49,6 +49,13 @@ impl Spelling {
         }
     }
 
+    /// The same without its sides, where it says any.
+    pub fn without_side(&self) -> Option<Spelling> {
+        let words: Vec<String> = self.words.iter().filter(|word| !is_side(word)).cloned().collect();
+        let said = self.both || words.len() < self.words.len();
+        (said && !words.is_empty()).then_some(Spelling { words, both: false })
+    }
+
     /// The same with another word at `place`.
     pub fn with(&self, place: usize, word: &str) -> Spelling {
         let mut other = self.clone();
@@ -62,6 +69,12 @@ impl Spelling {
 /// `left` or `right`.
 pub(super) fn is_side(word: &str) -> bool {
     word == "left" || word == "right"
+}
+
+/// A name without its side: "head of left femur" is "head of femur".
+pub(super) fn without_side(name: &str) -> String {
+    let words = name.split(' ').filter(|word| !is_side(word));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Levels and numbers, which no misspelling may change.

@@ -2,7 +2,7 @@
 //! every phrase somewhere.
 
 use super::Service;
-use crate::anatomy::{Candidate, ResolveError};
+use crate::anatomy::{Candidate, Laterality, ResolveError};
 use crate::model::{ModelError, ModelFolder, Runtime, TextEncoder};
 use crate::volume::Modality;
 
@@ -10,6 +10,8 @@ use crate::volume::Modality;
 const MOST: usize = 3;
 /// For how many phrases of a request at most.
 const MOST_PHRASES: usize = 8;
+/// Queries as alike as this are one to an encoder.
+const SAME: f32 = 0.999;
 /// A caller who mistyped a name is not kept waiting longer than this for a suggestion.
 const PATIENCE_S: f64 = 3.0;
 
@@ -36,9 +38,10 @@ impl Service {
         match self.nearest(folder, modality, &phrases) {
             Ok(found) => {
                 for ((_, candidates), near) in unknown.iter_mut().zip(found) {
-                    candidates.retain(|known| near.iter().all(|better| better.name != known.name));
-                    candidates.extend(near);
-                    candidates.sort_by(|a, b| b.available.cmp(&a.available).then(b.score.total_cmp(&a.score)));
+                    // behind those that share words with the phrase: an encoder's nearness is a guess
+                    let known: Vec<String> = candidates.iter().map(|candidate| candidate.name.clone()).collect();
+                    candidates.extend(near.into_iter().filter(|candidate| !known.contains(&candidate.name)));
+                    candidates.sort_by_key(|candidate| !candidate.available);
                 }
             }
             Err(error) => tracing::debug!(%error, "no suggestions by meaning"),
@@ -67,7 +70,10 @@ impl Service {
         for phrase in phrases {
             let query = unit(encoder.once(phrase, modality)?);
             let mut near: Vec<(usize, f32)> = rows.iter().map(|row| cosine(row, &query)).enumerate().collect();
-            near.retain(|(_, likeness)| *likeness >= near_enough);
+            let side = Laterality::of_name(phrase);
+            near.retain(|(class, likeness)| {
+                *likeness >= near_enough && Laterality::of_name(&classes[*class].name) == side
+            });
             near.sort_by(|a, b| b.1.total_cmp(&a.1));
             let candidates = near.iter().take(MOST).map(|(class, likeness)| {
                 let score = (Candidate::HIGHEST * f64::from(*likeness) * 100.0).floor() / 100.0;
@@ -76,6 +82,7 @@ impl Service {
                     score: score.min(Candidate::HIGHEST),
                     available: true,
                     by_meaning: true,
+                    instead: false,
                 }
             });
             found.push(candidates.collect());
@@ -85,7 +92,7 @@ impl Service {
 }
 
 /// How alike a phrase and a name must be, which every encoder measures on a scale of its own: as much as the more alike quarter
-/// of the names are to their nearest.
+/// of the names are to their nearest. Nothing is near by an encoder that cannot tell names apart.
 fn near_enough(rows: &[Vec<f32>]) -> f32 {
     let nearest = |i: usize| {
         let others = rows.iter().enumerate().filter(|(j, _)| *j != i);
@@ -93,7 +100,8 @@ fn near_enough(rows: &[Vec<f32>]) -> f32 {
     };
     let mut nearest: Vec<f32> = (0..rows.len()).map(nearest).collect();
     nearest.sort_by(f32::total_cmp);
-    nearest.get(rows.len() * 3 / 4).copied().unwrap_or(1.0)
+    let limit = nearest.get(rows.len() * 3 / 4).copied().unwrap_or(f32::INFINITY);
+    if limit < SAME { limit } else { f32::INFINITY }
 }
 
 fn unit(row: Vec<f32>) -> Vec<f32> {

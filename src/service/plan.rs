@@ -297,34 +297,47 @@ fn unresolved(errors: &[ResolveError], request: &SegmentRequest) -> Fault {
             fault.message += &format!(" Nor can {}.", named.join(", "));
         }
         fault.hint = None;
-        fault.candidates = errors.iter().flat_map(|error| Fault::from(error).candidates).collect();
+        fault.candidates = errors
+            .iter()
+            .take(MOST_REPEATED)
+            .flat_map(|error| Fault::from(error).candidates)
+            .collect();
     }
-    let mut would_work: Vec<&str> = Vec::new();
-    for asked in &request.targets {
-        let error = errors.iter().find(|error| error.is_about(asked));
-        let name = match error {
-            None => Some(asked.as_str()),
-            Some(error) => error
-                .candidates()
-                .iter()
-                .find(|near| near.available)
-                .map(|near| near.name.as_str()),
-        };
-        would_work.extend(name.filter(|name| !would_work.contains(name)));
-    }
-    let call = match would_work.len() {
-        0 => "Call list_anatomy with this modality for what there is.".to_owned(),
-        1..=MOST_REPEATED => format!(
-            "Nothing was computed. segment would take, for example, targets {}.",
-            serde_json::json!(would_work)
-        ),
-        _ => "Nothing was computed. segment would take the other targets as they are.".to_owned(),
-    };
+    let call = would_work(errors, request);
     fault.hint = Some(match fault.hint {
         Some(hint) => format!("{hint} {call}"),
         None => call,
     });
     fault
+}
+
+/// A call that asks for no more than was meant: the good targets, and names that a bad one says itself.
+fn would_work(errors: &[ResolveError], request: &SegmentRequest) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for asked in &request.targets {
+        let instead: Vec<&str> = match errors.iter().find(|error| error.is_about(asked)) {
+            None => vec![asked],
+            Some(error) => {
+                let near = error.candidates().iter().filter(|near| near.available && near.instead);
+                // the best of what is near, but all that a list names
+                let most = if error.is_list() { usize::MAX } else { 1 };
+                near.take(most).map(|near| near.name.as_str()).collect()
+            }
+        };
+        for name in instead {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    match names.len() {
+        0 => "list_anatomy has all the names for this modality.".to_owned(),
+        1..=MOST_REPEATED => format!(
+            "Nothing was computed. segment would take targets {}.",
+            serde_json::json!(names)
+        ),
+        _ => "Nothing was computed. segment would take the other targets as they are.".to_owned(),
+    }
 }
 
 /// blake3 over what the result is a function of: 80 bits, since an answer repeats it twice a mask.

@@ -417,10 +417,10 @@ fn no_other_organ_is_offered_for_a_shared_word() {
         );
     }
     assert!(!names("lateral ventricle", &SAT, Modality::Ct).contains(&"left heart ventricle".to_owned()));
-    assert_eq!(
-        names("corpus callosum", &MINI, Modality::Mri)[0],
-        "brain",
-        "what else there is in its region"
+    let beside = names("corpus callosum", &MINI, Modality::Mri);
+    assert!(
+        beside.contains(&"lateral ventricle".to_owned()),
+        "what lies beside it: {beside:?}"
     );
     assert_eq!(names("left cochlea", &SAT, Modality::Mri)[0], "cochlea", "kin first");
 }

@@ -153,7 +153,7 @@ impl ResolveError {
                 format!("It may be {}; the loaded model has none of them.", quoted(&names))
             }
             (ResolveError::NotInModality { .. } | ResolveError::NotInModel { .. }, false) => {
-                format!("Related to it or nearby, and available: {}.", quoted(&had))
+                format!("Related to it or beside it, and available: {}.", quoted(&had))
             }
             (_, false) => format!("Near and available: {}.", quoted(&had)),
             (_, true) => "The loaded model has nothing near for this kind of scan; list_anatomy without a query begins with what it has.".into(),

@@ -5,7 +5,7 @@ use super::matcher::{Meant, Names};
 use super::refusal::{Candidate, ResolveError, SEVERAL, tidy};
 use super::suggest::{HIGHEST, LOWEST_OFFERED, Suggester};
 use super::words::{Spelling, spell, without_side};
-use super::{Catalogue, Kind, Offered};
+use super::{Catalogue, Offered};
 use crate::volume::Modality;
 
 /// How many names an error offers.
@@ -229,7 +229,7 @@ impl Resolver {
     }
 
     /// What a class that cannot be had here is related to: its pieces, what it is a piece of, the other side of it. Shared words are
-    /// no kinship: the rectum is not the straight gyrus. Where it has no kin, what else there is in its region.
+    /// no kinship: the rectum is not the straight gyrus. Where it has no kin, what lies beside it.
     fn relatives(&self, meant: &Entry, modality: Modality) -> Vec<Candidate> {
         let mut pieces: Vec<&str> = meant.parts(None).iter().map(String::as_str).collect();
         for at in 0.. {
@@ -261,9 +261,8 @@ impl Resolver {
         if kin.iter().any(|candidate| candidate.available) {
             return kin;
         }
-        let region = meant.region(None);
-        let around = others.filter(|entry| entry.is_class() && entry.kind() == Kind::Structure);
-        let around = around.filter(|entry| entry.region(Some(modality)) == region);
+        let beside = meant.class.map_or(&[][..], |class| &class.neighbours);
+        let around = others.filter(|entry| beside.contains(&entry.name));
         let around = self.offer(modality, around.map(|entry| (entry, LOWEST_OFFERED, false)));
         kin.into_iter().chain(around).take(OFFERED).collect()
     }

@@ -128,7 +128,7 @@ fn a_model_taught_as_sat_was_says_scans_published_dice_and_what_lies_inside() {
     );
     assert_eq!(
         warned(&answer, "overlapping"),
-        ["kidney: holds kidney tumor as SAT was taught it, so do not add the volumes."]
+        ["kidney: holds kidney tumor, so do not add the volumes."]
     );
     assert_eq!(
         warned(&answer, "long_tail"),
@@ -144,7 +144,7 @@ fn a_model_taught_as_sat_was_says_scans_published_dice_and_what_lies_inside() {
     let text = answer.text();
     let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap().to_owned();
     assert!(
-        line("- kidney:").contains(" ! Holds kidney tumor as SAT was taught it"),
+        line("- kidney:").contains(" ! Holds kidney tumor, so do not add"),
         "{text}"
     );
     assert!(
@@ -157,7 +157,9 @@ fn a_model_taught_as_sat_was_says_scans_published_dice_and_what_lies_inside() {
     );
     assert!(text.contains("of 5 targets 5 cut off by the image's edge"), "{text}");
     assert!(
-        text.contains("Published mean Dice of such targets: 0.46 to 0.77 (SAT-Nano in a paper)."),
+        text.contains(
+            "Published mean Dice: 0.77 kidney; 0.46 kidney tumor; 0.74 left anterior eyeball (SAT-Nano in a paper)."
+        ),
         "{text}"
     );
 }

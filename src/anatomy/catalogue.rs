@@ -234,13 +234,6 @@ static REGIONS: [&str; 10] = [
     "other",
 ];
 
-/// `ct`, `mri` or `pet`.
-pub(super) fn modality(word: &str) -> Option<Modality> {
-    [Modality::Ct, Modality::Mri, Modality::Pet]
-        .into_iter()
-        .find(|modality| modality.as_str() == word)
-}
-
 fn pieces<'a>(cell: &'a str, by: &'a str) -> impl Iterator<Item = &'a str> {
     cell.split(by).filter(|piece| !piece.is_empty())
 }
@@ -248,7 +241,7 @@ fn pieces<'a>(cell: &'a str, by: &'a str) -> impl Iterator<Item = &'a str> {
 /// "ct 2265"
 fn scan_count(text: &str) -> Option<(Modality, u32)> {
     let (word, count) = text.split_once(' ')?;
-    Some((modality(word)?, count.parse().ok()?))
+    Some((Modality::from_word(word)?, count.parse().ok()?))
 }
 
 /// "ct,mri: left kidney + right kidney"
@@ -259,7 +252,7 @@ fn divisions(text: &str) -> Vec<Division> {
     let parts: Vec<String> = parts.split(" + ").map(str::to_owned).collect();
     modalities
         .split(',')
-        .filter_map(modality)
+        .filter_map(Modality::from_word)
         .map(|modality| Division {
             modality,
             parts: parts.clone(),

@@ -12,6 +12,7 @@
 
 mod catalogue;
 mod entries;
+mod facts;
 mod list;
 mod matcher;
 mod mentions;
@@ -28,6 +29,7 @@ mod word_table;
 mod words;
 
 pub use catalogue::{AnatomyCode, Ask, Catalogue, Class, Division, Kind};
+pub use facts::other_side;
 pub use list::list;
 pub use mentions::{CueText, LeftOut, Mention, Mentions, Problem, ReportError, Section, report_text};
 pub use offered::{Offered, OfferedClass};

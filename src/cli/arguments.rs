@@ -259,7 +259,9 @@ pub(super) enum Switch {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum ModalityWord {
     Ct,
+    #[value(alias = "mr")]
     Mri,
+    #[value(alias = "pt")]
     Pet,
 }
 

@@ -50,7 +50,7 @@ pub(super) fn for_people(answer: &SegmentAnswer, out: Option<&Path>) -> String {
         .warnings
         .iter()
         .filter(|w| !["cut_off", "empty_mask"].contains(&w.code.as_str()));
-    for line in warning_lines(&told.cloned().collect::<Vec<_>>()) {
+    for line in warning_lines(&told.cloned().collect::<Vec<_>>(), &answer.names()) {
         text.push_str(&format!("\n! {line}"));
     }
     let execution = &answer.execution;

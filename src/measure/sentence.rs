@@ -53,7 +53,10 @@ impl Measurement {
                 edges(&self.truncated_at)
             ),
         };
-        text + &self.failed_checks()
+        let failed = self.checks.iter().filter(|check| !check.ok);
+        let failed =
+            failed.map(|check| format!(" Check failed: {} {:.2}.", check.check.replace('_', " "), check.value));
+        text + &failed.collect::<String>()
     }
 
     fn failed_checks(&self) -> String {

@@ -5,6 +5,7 @@
 //! `ct`, 5.0 for 5.
 
 use crate::service::{Code, Fault};
+use crate::volume::Modality;
 use rmcp::model::JsonObject;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -123,6 +124,11 @@ fn check(path: &str, schema: &Value, value: &mut Value, faults: &mut Vec<Wrong>)
 /// Takes what is plainly meant: a word in capitals, a whole number written with a point.
 fn settle(wanted: &str, schema: &Value, value: &mut Value) {
     if let (Some(words), Some(given)) = (schema["enum"].as_array(), value.as_str()) {
+        // MR and PT are DICOM's words for what is mri and pet here
+        let given = match Modality::from_word(given).map(Modality::as_str) {
+            Some(word) if words.iter().any(|known| known == word) => word,
+            _ => given,
+        };
         let same = |word: &&Value| word.as_str().is_some_and(|word| word.eq_ignore_ascii_case(given));
         if let Some(word) = words.iter().find(same) {
             *value = word.clone();

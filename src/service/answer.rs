@@ -144,6 +144,9 @@ pub struct Warning {
     /// The target concerned, where it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// The targets concerned, where a summary says the same of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<Vec<String>>,
 }
 
 /// What really ran.

@@ -1,18 +1,22 @@
 //! How long a summary may be. A model pays for every token that it reads, so a summary that would be too long leaves out
 //! what a reader can best do without, in a fixed order, until it fits. All of it stays in `detail: full`.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Something that a summary may leave out.
 pub(super) struct Cut {
     /// Where it lies: names from the top, `[]` for each element of a list.
     pub path: &'static str,
-    /// Which of those values may go.
-    pub which: fn(&Value) -> bool,
+    /// Which of those values may go, by themselves and what they lie in.
+    pub which: fn(&Value, &Map<String, Value>) -> bool,
 }
 
 pub(super) const fn cut(path: &'static str) -> Cut {
-    Cut { path, which: |_| true }
+    cut_where(path, |_, _| true)
+}
+
+pub(super) const fn cut_where(path: &'static str, which: fn(&Value, &Map<String, Value>) -> bool) -> Cut {
+    Cut { path, which }
 }
 
 /// Leaves out `cuts` one after the other until about `most` tokens are left.
@@ -24,7 +28,7 @@ pub(super) fn fit(answer: &mut Value, cuts: &[Cut], most: usize) {
     }
 }
 
-fn remove(value: &mut Value, path: &str, which: fn(&Value) -> bool) {
+fn remove(value: &mut Value, path: &str, which: fn(&Value, &Map<String, Value>) -> bool) {
     let (head, rest) = path
         .split_once('.')
         .map_or((path, None), |(head, rest)| (head, Some(rest)));
@@ -43,7 +47,7 @@ fn remove(value: &mut Value, path: &str, which: fn(&Value) -> bool) {
             }
         }
         (_, None) => {
-            if object.get(head).is_some_and(which) {
+            if object.get(head).is_some_and(|value| which(value, object)) {
                 object.shift_remove(head);
             }
         }
@@ -104,7 +108,7 @@ mod tests {
     fn what_can_best_be_missed_goes_first_and_only_as_much_as_needed() {
         let answer = json!({"items": [{"name": "left kidney", "kind": "structure"}, {"name": "liver tumor", "kind": "abnormality"}],
             "model": {"sha256": "0123456789abcdef"}});
-        let plain = |value: &Value| value == "structure";
+        let plain = |value: &Value, _: &Map<String, Value>| value == "structure";
         let cuts = [
             cut("model.sha256"),
             Cut {

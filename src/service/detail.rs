@@ -1,9 +1,9 @@
 //! Short answers: what a reader of the summary can do without. All of it stays in `result.json`.
 
-use super::budget::{Cut, cut, fit};
+use super::budget::{Cut, cut, cut_where, fit};
 use super::text::grouped;
 use crate::anatomy::{ListAnswer, ListRequest};
-use crate::service::{MeasureAnswer, SegmentAnswer};
+use crate::service::{MeasureAnswer, SegmentAnswer, Warning};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -15,42 +15,41 @@ const MANY: usize = 20;
 const MOST_LISTED: usize = 740;
 const PAGE: i64 = 20;
 
-/// What a long summary of a segmentation leaves out, the least missed first. The text tells most of it all the same.
+/// What a long summary of a segmentation leaves out, the least missed first: hashes, what is said twice and what is plain before
+/// any figure. The text tells the figures all the same.
 const OF_SEGMENT: &[Cut] = &[
+    cut("image.sha256"),
+    cut("model.sha256"),
+    cut("labelmap.labels"),
+    cut("masks[].measurement.name"),
+    cut_where("masks[].measurement.truncated_at", |faces, _| {
+        faces.as_array().is_some_and(Vec::is_empty)
+    }),
+    // the warnings say them
+    cut("masks[].measurement.checks"),
+    cut("masks[].measurement.warnings"),
+    cut("masks[].files[].bytes"),
+    cut_where("masks[].measurement.components", |count, _| *count == 1),
+    cut("masks[].measurement.largest_component_ml"),
     cut("masks[].measurement.intensity.min"),
     cut("masks[].measurement.intensity.max"),
-    cut("masks[].measurement.intensity"),
-    cut("labelmap.labels"),
-    cut("masks[].trust"),
-    Cut {
-        path: "masks[].measurement.components",
-        which: |count| *count == 1,
-    },
-    cut("masks[].measurement.largest_component_ml"),
-    cut("masks[].files[].bytes"),
-    cut("masks[].measurement.longest_diameter_mm"),
-    cut("masks[].measurement.warnings"),
-    cut("model.sha256"),
-    cut("image.sha256"),
     // the folder that the label map's path names holds them all, under the names that the URIs end with
     cut("masks[].files[].path"),
-    Cut {
-        path: "masks[].measurement.truncated_at",
-        which: |faces| faces.as_array().is_some_and(Vec::is_empty),
-    },
-    cut("masks[].measurement.voxels"),
-    // the mask's own
-    cut("masks[].measurement.name"),
-    cut("masks[].measurement.centroid_mm"),
-    Cut {
-        path: "masks[].measurement.status",
-        which: |status| status == "present",
-    },
-    cut("masks[].measurement.components"),
-    // the warnings say it
-    cut("masks[].measurement.truncated_at"),
+    cut("masks[].measurement.intensity"),
+    cut("masks[].trust"),
+    cut_where("masks[].measurement.status", |status, _| status == "present"),
     cut("masks[].files[].format"),
+    cut("masks[].measurement.longest_diameter_mm"),
+    cut("masks[].measurement.voxels"),
+    cut("masks[].measurement.components"),
+    cut("masks[].composed_of"),
     cut("masks[].includes"),
+    cut("masks[].measurement.centroid_mm"),
+    cut("masks[].measurement.truncated_at"),
+    cut("labelmap.path"),
+    // a phrase that is the class's own name
+    cut_where("masks[].name", |name, mask| mask.get("target") == Some(name)),
+    cut("masks[].measurement.mean_probability"),
 ];
 
 /// The same of measurements.
@@ -68,10 +67,7 @@ const OF_MEASURE: &[Cut] = &[
 fn of_list(request: &ListRequest) -> Vec<Cut> {
     let mut cuts = vec![
         cut("items[].laterality"),
-        Cut {
-            path: "items[].kind",
-            which: |kind| kind == "structure",
-        },
+        cut_where("items[].kind", |kind, _| kind == "structure"),
     ];
     cuts.extend(request.region.is_none().then(|| cut("items[].region")));
     cuts.extend(request.modality.is_none().then(|| cut("items[].modalities")));
@@ -118,7 +114,7 @@ impl SegmentAnswer {
                 file.sha256 = None;
             }
         }
-        short.warnings = grouped(&short.warnings);
+        short.warnings = in_groups(&self.warnings, &self.names());
         fitted(&short, OF_SEGMENT, short.masks.len())
     }
 }
@@ -130,9 +126,14 @@ impl MeasureAnswer {
         for measurement in &mut short.measurements {
             *measurement = measurement.summary();
         }
-        short.warnings = grouped(&short.warnings);
+        short.warnings = in_groups(&self.warnings, &self.names());
         fitted(&short, OF_MEASURE, short.measurements.len())
     }
+}
+
+fn in_groups(warnings: &[Warning], names: &[(&str, &str)]) -> Vec<Warning> {
+    let groups = grouped(warnings, names).into_iter();
+    groups.map(|group| group.into_warning(names.len())).collect()
 }
 
 fn fitted(answer: &impl Serialize, cuts: &[Cut], parts: usize) -> Value {

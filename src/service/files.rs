@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+/// Bytes of a file's name at most, since answers repeat it; SAT's longest name is nearly twice as long.
+const LONGEST_SLUG: usize = 48;
 const LABELMAP: &str = "labelmap.nii.gz";
 const ITK_SNAP: &str = "labelmap.itksnap.txt";
 const SLICER: &str = "labelmap.slicer.ctbl";
@@ -121,14 +123,10 @@ fn file_names(found: &[(String, Measured)]) -> Vec<String> {
         let words = name
             .split(|c: char| !c.is_alphanumeric())
             .filter(|word| !word.is_empty());
-        let slug: String = words
-            .collect::<Vec<_>>()
-            .join("_")
-            .to_lowercase()
-            .char_indices()
-            .take_while(|(at, _)| *at < 120) // bytes: file systems end at 255
-            .map(|(_, c)| c)
-            .collect();
+        let slug = words.collect::<Vec<_>>().join("_").to_lowercase();
+        let letters = slug.char_indices().take_while(|(at, _)| *at < LONGEST_SLUG);
+        let slug: String = letters.map(|(_, letter)| letter).collect();
+        let slug = slug.trim_end_matches('_').to_owned();
         if slug.is_empty() { "target".to_owned() } else { slug }
     };
     let unique = found.iter().map(|(name, _)| {

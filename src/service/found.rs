@@ -3,7 +3,7 @@
 //! Masks stay packed; they are unpacked one at a time, so that what a request takes does not grow with its targets.
 
 use super::plan::{Piece, Plan, Target};
-use crate::anatomy::{Catalogue, Laterality};
+use crate::anatomy::{Catalogue, other_side};
 use crate::measure::{Measurement, Measuring, agreement, measure};
 use crate::store::KeptMask;
 use crate::volume::{Mask, Modality, PackedMask, Volume};
@@ -50,7 +50,7 @@ pub(super) fn measured(plan: &Plan, of_piece: &HashMap<String, KeptMask>) -> Vec
 
 fn measured_target(plan: &Plan, target: &Target, masks: &MaskOf<'_>) -> Measured {
     let (packed, mean_probability) = &masks[target.name.as_str()];
-    let laterality = Laterality::of_name(&target.name);
+    let laterality = Catalogue::load().mirrored_side(&target.name);
     let other = laterality.and_then(|_| masks.get(other_side(&target.name).as_str()));
     let other = other.map(|(mask, _)| mask.unpack());
     let mask = packed.unpack();
@@ -83,16 +83,6 @@ fn parts_at_hand<'a>(name: &str, modality: Modality, masks: &'a MaskOf<'_>) -> O
         .iter()
         .filter(|division| division.modality == modality)
         .find_map(|division| masks_of(&division.parts))
-}
-
-/// The name of the same structure on the other side.
-fn other_side(name: &str) -> String {
-    let swapped = name.split(' ').map(|word| match word {
-        "left" => "right",
-        "right" => "left",
-        other => other,
-    });
-    swapped.collect::<Vec<_>>().join(" ")
 }
 
 /// The mask of a target. A union's mean probability is that of its pieces, weighted by their voxels.

@@ -1,7 +1,7 @@
 //! The `measure_volume` tool: numbers about a result's masks, or about any mask file.
 
 use super::{Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, paths};
-use crate::anatomy::Laterality;
+use crate::anatomy::Catalogue;
 use crate::measure::{Measurement, Measuring, compare, measure};
 use crate::volume::{LabelMap, Mask, Volume, read, read_labels};
 
@@ -100,7 +100,7 @@ impl Service {
                     let with = Measuring {
                         image: image.as_ref(),
                         modality: image.as_ref().and_then(|image| image.modality()).or(modality),
-                        laterality: Laterality::of_name(&name),
+                        laterality: Catalogue::load().mirrored_side(&name),
                         mean_probability: known.as_ref().and_then(|known| known.mean_probability),
                         ..Measuring::default()
                     };
@@ -121,6 +121,7 @@ impl Service {
                 code: warning.code.clone(),
                 message: warning.message.clone(),
                 target: Some(measurement.name.clone()),
+                targets: None,
             });
             answer.warnings.extend(told);
             answer.measurements.push(measurement);

@@ -9,6 +9,8 @@ pub(super) const EXPERIMENTAL: &str = "experimental_class";
 
 /// Answers of more masks than this say less of each.
 const MANY: usize = 8;
+/// A caveat of more masks than this is said once for all of them.
+const FEW: usize = 3;
 /// Codes of warnings that a measurement's own sentence tells.
 const TOLD: [&str; 3] = ["empty_mask", "cut_off", "check_failed"];
 
@@ -39,16 +41,27 @@ impl SegmentAnswer {
             self.image.modality.as_str(),
             self.in_short()
         );
+        let often = self.said_often();
         for mask in &self.masks {
-            let _ = writeln!(text, "- {}", self.line(mask));
+            let _ = writeln!(text, "- {}", self.line(mask, &often));
+        }
+        for group in &often {
+            let line = match group.targets.len() == self.masks.len() {
+                true => format!("All: {}", group.caveat),
+                false => group.line(),
+            };
+            let _ = writeln!(text, "! {line}");
         }
         if self.masks.len() > MANY {
             text.push_str(
                 "Across: longest diameter within a slice; at: centre in mm RAS; probability: mean of the model's.\n",
             );
         }
-        if let (Some(source), Some(dice)) = (&self.model.published, self.published_dice()) {
-            let _ = writeln!(text, "Published mean Dice of such targets: {dice} ({source}).");
+        if let Some(source) = &self.model.published {
+            let dice = self.published_dice();
+            if !dice.is_empty() {
+                let _ = writeln!(text, "Published mean Dice: {dice} ({source}).");
+            }
         }
         for warning in self.warnings.iter().filter(|warning| warning.target.is_none()) {
             let _ = writeln!(text, "! {}", warning.message);
@@ -68,16 +81,26 @@ impl SegmentAnswer {
         text
     }
 
-    /// The lowest and the highest Dice published for these masks.
-    fn published_dice(&self) -> Option<String> {
-        let figures = self.masks.iter().filter_map(|mask| mask.trust.as_ref()?.published_dice);
-        let figures: Vec<f64> = figures.collect();
-        let low = figures.iter().copied().reduce(f64::min)?;
-        let high = figures.iter().copied().reduce(f64::max)?;
-        Some(match low == high {
-            true => format!("{low:.2}"),
-            false => format!("{low:.2} to {high:.2}"),
-        })
+    /// The Dice published for these masks, each figure with the names it is for: "0.77 liver, spleen; 0.46 liver tumor".
+    fn published_dice(&self) -> String {
+        let mut figures: Vec<(f64, Vec<&str>)> = Vec::new();
+        for mask in &self.masks {
+            let Some(dice) = mask.trust.as_ref().and_then(|trust| trust.published_dice) else {
+                continue;
+            };
+            match figures.iter_mut().find(|(figure, _)| *figure == dice) {
+                Some((_, names)) if names.contains(&mask.name.as_str()) => {}
+                Some((_, names)) => names.push(&mask.name),
+                None => figures.push((dice, vec![&mask.name])),
+            }
+        }
+        let figures = figures
+            .iter()
+            .map(|(dice, names)| match (names.len(), names.len() == self.masks.len()) {
+                (2.., true) => format!("{dice:.2} for all"),
+                _ => format!("{dice:.2} {}", names.join(", ")),
+            });
+        figures.collect::<Vec<_>>().join("; ")
     }
 
     /// How many of the masks are not simply there.
@@ -103,8 +126,18 @@ impl SegmentAnswer {
         }
     }
 
-    /// A mask's numbers, then what to know of them.
-    fn line(&self, mask: &MaskAnswer) -> String {
+    /// What holds for so many of many masks that it is better said once.
+    fn said_often(&self) -> Vec<Group<'_>> {
+        let mut often = match self.masks.len() > MANY {
+            true => grouped(&self.warnings, &self.names()),
+            false => Vec::new(),
+        };
+        often.retain(|group| group.targets.len() > FEW && !TOLD.contains(&group.code));
+        often
+    }
+
+    /// A mask's numbers, then what to know of them, unless it is said of many.
+    fn line(&self, mask: &MaskAnswer, often: &[Group]) -> String {
         let measurement = &mask.measurement;
         let facts = if self.masks.len() > MANY {
             measurement.brief()
@@ -112,8 +145,14 @@ impl SegmentAnswer {
             measurement.sentence()
         };
         let mut line = format!("{}{facts}", asked_as(mask));
-        if let Some(parts) = &mask.composed_of {
-            let _ = write!(line, " The union of {}.", parts.join(", "));
+        match &mask.composed_of {
+            Some(parts) if self.masks.len() > MANY && parts.len() > 2 => {
+                let _ = write!(line, " A union of {} classes.", parts.len());
+            }
+            Some(parts) => {
+                let _ = write!(line, " The union of {}.", parts.join(", "));
+            }
+            None => {}
         }
         let inside = mask.includes.iter().flatten();
         let inside: Vec<&str> = inside.map(String::as_str).collect();
@@ -123,8 +162,10 @@ impl SegmentAnswer {
             .iter()
             .filter(|warning| warning.target.as_ref() == Some(&mask.target))
         {
-            if !told(&warning.code) {
-                let _ = write!(line, " ! {}", capital(caveat(&mask.name, &warning.message)));
+            let caveat = caveat(&mask.name, &warning.message);
+            let elsewhere = |group: &Group| group.code == warning.code && group.caveat == caveat;
+            if !told(&warning.code) && !often.iter().any(elsewhere) {
+                let _ = write!(line, " ! {}", capital(caveat));
             }
         }
         let overlapping =
@@ -149,14 +190,31 @@ fn capital(text: &str) -> String {
         .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
+impl SegmentAnswer {
+    /// Each target with its mask's name.
+    pub(crate) fn names(&self) -> Vec<(&str, &str)> {
+        let names = self.masks.iter().map(|mask| (mask.target.as_str(), mask.name.as_str()));
+        names.collect()
+    }
+}
+
 impl MeasureAnswer {
+    /// Each measurement's name, which is also what its warnings are about.
+    pub(super) fn names(&self) -> Vec<(&str, &str)> {
+        let names = self
+            .measurements
+            .iter()
+            .map(|one| (one.name.as_str(), one.name.as_str()));
+        names.collect()
+    }
+
     /// A line a measurement, then the warnings.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for measurement in &self.measurements {
             let _ = writeln!(text, "- {}", measurement.sentence());
         }
-        write_warnings(&mut text, &self.warnings);
+        write_warnings(&mut text, &self.warnings, &self.names());
         text.truncate(text.trim_end().len());
         text
     }
@@ -169,57 +227,99 @@ fn asked_as(mask: &MaskAnswer) -> String {
     }
 }
 
-/// A line a warning; what is said of several targets is said once.
-pub(crate) fn warning_lines(warnings: &[Warning]) -> Vec<String> {
-    let (weak, others): (Vec<_>, Vec<_>) = grouped(warnings)
-        .into_iter()
-        .partition(|warning| warning.code == EXPERIMENTAL);
+/// A line a warning; what is said of several targets is said once. `names` are pairs of a target and its mask's name.
+pub(crate) fn warning_lines(warnings: &[Warning], names: &[(&str, &str)]) -> Vec<String> {
+    let groups = grouped(warnings, names);
+    let (weak, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.code == EXPERIMENTAL);
     let mut lines: Vec<String> = Vec::new();
     match weak.as_slice() {
         [] => {}
-        [only] => lines.push(only.message.clone()),
+        [only] => lines.push(only.line()),
         several => {
-            let names = several.iter().filter_map(|warning| warning.message.split_once(": "));
-            let mut names: Vec<&str> = names.map(|(name, _)| name).collect();
-            names.dedup();
+            let weak: Vec<&str> = several.iter().flat_map(|group| group.names.iter().copied()).collect();
             lines.push(format!(
                 "Experimental, found poorly by this model: {}. Do not rely on these masks or their volumes.",
-                names.join(", ")
+                weak.join(", ")
             ));
         }
     }
-    lines.extend(others.into_iter().map(|warning| warning.message));
+    lines.extend(others.iter().map(Group::line));
     lines
 }
 
-/// Warnings that say the same of several targets as one, which names them all.
-pub(super) fn grouped(warnings: &[Warning]) -> Vec<Warning> {
-    let mut groups: Vec<(Warning, Vec<&str>, &str)> = Vec::new();
-    for warning in warnings {
-        let (name, caveat) = match (&warning.target, warning.message.split_once(": ")) {
-            (Some(_), Some(parts)) => parts,
-            _ => ("", warning.message.as_str()),
-        };
-        let same = |(first, _, said): &&mut (Warning, Vec<&str>, &str)| first.code == warning.code && *said == caveat;
-        match groups.iter_mut().find(same) {
-            Some((_, names, _)) if names.contains(&name) => {}
-            Some((_, names, _)) => names.push(name),
-            None => groups.push((warning.clone(), vec![name], caveat)),
-        }
-    }
-    let joined = groups.into_iter().map(|(first, names, caveat)| match names.len() {
-        1 => first,
-        _ => Warning {
-            message: format!("{}: {caveat}", names.join(", ")),
-            target: None,
-            ..first
-        },
-    });
-    joined.collect()
+/// What is said of one target or of several.
+pub(super) struct Group<'a> {
+    code: &'a str,
+    /// The message, without the names before it.
+    caveat: &'a str,
+    names: Vec<&'a str>,
+    targets: Vec<&'a str>,
 }
 
-fn write_warnings(text: &mut String, warnings: &[Warning]) {
-    for line in warning_lines(warnings) {
+impl Group<'_> {
+    fn line(&self) -> String {
+        match self.names.is_empty() {
+            true => self.caveat.to_owned(),
+            false => format!("{}: {}", self.names.join(", "), self.caveat),
+        }
+    }
+
+    /// As one warning, which names a few targets in words and many in its list, unless it is about all of the answer's.
+    pub(super) fn into_warning(self, of: usize) -> Warning {
+        let (code, count) = (self.code.to_owned(), self.targets.len());
+        let listed = || self.targets.iter().map(|target| (*target).to_owned()).collect();
+        let (message, target, targets) = match count {
+            0 => (self.caveat.to_owned(), None, None),
+            1 => (self.line(), Some(self.targets[0].to_owned()), None),
+            _ if count == of && count > FEW => (format!("All targets: {}", self.caveat), None, None),
+            _ if count > FEW => (format!("{count} targets: {}", self.caveat), None, Some(listed())),
+            _ => (self.line(), None, Some(listed())),
+        };
+        Warning {
+            code,
+            message,
+            target,
+            targets,
+        }
+    }
+}
+
+/// The name of the mask that a warning is about.
+fn named<'a>(warning: &Warning, names: &[(&str, &'a str)]) -> Option<&'a str> {
+    let target = warning.target.as_deref()?;
+    names.iter().find(|(asked, _)| *asked == target).map(|(_, name)| *name)
+}
+
+/// Warnings, those that say the same of several targets together.
+pub(super) fn grouped<'a>(warnings: &'a [Warning], names: &[(&str, &'a str)]) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group> = Vec::new();
+    for warning in warnings {
+        let name = named(warning, names);
+        let caveat = caveat(name.unwrap_or_default(), &warning.message);
+        let known = groups
+            .iter()
+            .position(|group| group.code == warning.code && group.caveat == caveat);
+        let place = known.unwrap_or(groups.len());
+        if known.is_none() {
+            groups.push(Group {
+                code: &warning.code,
+                caveat,
+                names: Vec::new(),
+                targets: Vec::new(),
+            });
+        }
+        let group = &mut groups[place];
+        group.names.extend(name.filter(|name| !group.names.contains(name)));
+        let target = warning.target.as_deref();
+        group
+            .targets
+            .extend(target.filter(|target| !group.targets.contains(target)));
+    }
+    groups
+}
+
+fn write_warnings(text: &mut String, warnings: &[Warning], names: &[(&str, &str)]) {
+    for line in warning_lines(warnings, names) {
         let _ = writeln!(text, "! {line}");
     }
 }

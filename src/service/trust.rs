@@ -3,7 +3,7 @@
 
 use super::Trust;
 use super::plan::{Plan, Target};
-use crate::anatomy::{Catalogue, Class, Kind};
+use crate::anatomy::{Catalogue, Class};
 
 /// What was known of a target; of a union, that of its weakest class. None where nothing is.
 pub(super) fn trust(plan: &Plan, target: &Target) -> Option<Trust> {
@@ -18,9 +18,9 @@ pub(super) fn trust(plan: &Plan, target: &Target) -> Option<Trust> {
         .collect::<Option<Vec<_>>>();
     let figure = |class: Option<&Class>| {
         let (class, published) = (class?, manifest.published.as_ref()?);
-        match class.kind {
-            Kind::Abnormality => published.lesions,
-            Kind::Structure => published.dice.get(class.region(Some(modality))).copied(),
+        match Catalogue::load().is_finding(&class.name, modality) {
+            true => published.lesions,
+            false => published.dice.get(class.region(Some(modality))).copied(),
         }
     };
     let trust = Trust {
@@ -38,24 +38,34 @@ fn lowest(figures: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     figures.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::min)
 }
 
-/// What SAT was taught as lying inside a target: its lesions, and whatever was asked for too.
+/// What lies inside a target and so counts to it: its lesions, and whatever was asked for too. Of a union its pieces do by
+/// construction; what lies inside a class is known where it was taught as SAT was.
 pub(super) fn includes(plan: &Plan, target: &Target) -> Vec<String> {
-    if !plan.folder.manifest().taught_as_sat() || target.untrained.is_some() {
+    if target.untrained.is_some() {
         return Vec::new();
     }
-    let asked = |name: &str| plan.targets.iter().any(|other| other.name == name);
-    let lesion = |name: &str| {
-        Catalogue::load()
-            .class(name)
-            .is_some_and(|class| class.kind == Kind::Abnormality)
-    };
+    let (catalogue, modality) = (Catalogue::load(), plan.image.modality);
+    let taught = plan.folder.manifest().taught_as_sat();
+    let pieces: Vec<&str> = target.pieces.iter().map(|piece| piece.name.as_str()).collect();
+    let asked = |name: &str| name != target.name && plan.targets.iter().any(|other| other.name == name);
     let mut inside: Vec<String> = Vec::new();
-    for piece in &target.pieces {
-        let class = Catalogue::load().class(&piece.name);
-        let held = class.map_or(&[][..], |class| class.includes_in(plan.image.modality));
-        for name in held.iter().filter(|name| lesion(name) || asked(name)) {
-            if !inside.contains(name) && !target.pieces.iter().any(|piece| piece.name == *name) {
-                inside.push(name.clone());
+    for piece in &pieces {
+        let held = if taught {
+            catalogue.inside(piece, modality)
+        } else {
+            Vec::new()
+        };
+        for name in held
+            .into_iter()
+            .chain(pieces.iter().copied().filter(|_| pieces.len() > 1))
+        {
+            let own = pieces.contains(&name);
+            // a cyst of the left kidney is told with the kidney's cysts
+            let whole = catalogue.class(name).and_then(|class| class.part_of.as_deref());
+            let told = whole.is_some_and(|whole| inside.iter().any(|there| there == whole));
+            let counts = asked(name) || (!own && !told && catalogue.is_finding(name, modality));
+            if counts && !inside.iter().any(|there| there == name) {
+                inside.push(name.to_owned());
             }
         }
     }

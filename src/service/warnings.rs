@@ -4,7 +4,7 @@ use super::Warning;
 use super::found::Measured;
 use super::plan::{Plan, Target};
 use super::trust::{includes, trust};
-use crate::anatomy::{Catalogue, Kind, Laterality};
+use crate::anatomy::Catalogue;
 use crate::measure::{Measurement, Status};
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ const LITTLE: f64 = 1.0 / 8.0;
 const FEW_SCANS: u32 = 100;
 /// Below this the model was unsure of a mask as a whole.
 const UNSURE: f64 = 0.6;
-/// A one-sided structure whose largest piece is less of it than this has voxels where it should have none.
+/// A structure of one piece whose largest piece is less of it than this has voxels where it should have none.
 const MOST_OF_IT: f64 = 0.9;
 
 /// Warnings of a result, each once. Of a target's, the message begins with the mask's name.
@@ -24,11 +24,15 @@ pub(super) fn warnings(plan: &Plan, found: &HashMap<&str, &Measured>) -> Vec<War
     for target in &plan.targets {
         let measurement = &found[target.name.as_str()].measurement;
         let before = known_before(plan, target).into_iter();
-        for (code, caveat) in before.chain(seen(measurement)).chain(shared(plan, target, found)) {
+        for (code, caveat) in before
+            .chain(seen(plan, target, measurement))
+            .chain(shared(plan, target, found))
+        {
             let warning = Warning {
                 code: code.into(),
                 message: format!("{}: {caveat}.", target.name),
                 target: Some(target.asked.clone()),
+                targets: None,
             };
             if !warnings.contains(&warning) {
                 warnings.push(warning);
@@ -42,6 +46,7 @@ pub(super) fn warnings(plan: &Plan, found: &HashMap<&str, &Measured>) -> Vec<War
             code: warning.code.clone(),
             message: warning.message.clone(),
             target: Some(target.asked.clone()),
+            targets: None,
         }));
     }
     warnings
@@ -85,11 +90,7 @@ fn known_before(plan: &Plan, target: &Target) -> Vec<Caveat> {
         };
         caveats.push(("long_tail", format!("taught from {scans} only, so trust it less")));
     }
-    let lesion = |name: &str| {
-        Catalogue::load()
-            .class(name)
-            .is_some_and(|class| class.kind == Kind::Abnormality)
-    };
+    let lesion = |name: &str| Catalogue::load().is_finding(name, plan.image.modality);
     if let Some(dice) = trust
         .published_dice
         .filter(|_| target.pieces.iter().any(|piece| lesion(&piece.name)))
@@ -103,7 +104,7 @@ fn known_before(plan: &Plan, target: &Target) -> Vec<Caveat> {
 }
 
 /// What the mask itself gives away.
-fn seen(measurement: &Measurement) -> Vec<Caveat> {
+fn seen(plan: &Plan, target: &Target, measurement: &Measurement) -> Vec<Caveat> {
     let mut caveats: Vec<Caveat> = Vec::new();
     match measurement.status {
         Status::Present => {}
@@ -129,7 +130,8 @@ fn seen(measurement: &Measurement) -> Vec<Caveat> {
         ));
     }
     let largest = measurement.largest_component_ml.unwrap_or(measurement.volume_ml);
-    if Laterality::of_name(&measurement.name).is_some() && largest < MOST_OF_IT * measurement.volume_ml {
+    let one_piece = target.pieces.len() == 1 && Catalogue::load().is_one_piece(&target.name, plan.image.modality);
+    if one_piece && largest < MOST_OF_IT * measurement.volume_ml {
         let percent = 100.0 * largest / measurement.volume_ml;
         caveats.push((
             "scattered",
@@ -156,10 +158,7 @@ fn shared(plan: &Plan, target: &Target, found: &HashMap<&str, &Measured>) -> Opt
     let asked: Vec<&str> = asked.map(String::as_str).collect();
     (!asked.is_empty()).then(|| {
         let names = asked.join(" and ");
-        (
-            "overlapping",
-            format!("holds {names} as SAT was taught it, so do not add the volumes"),
-        )
+        ("overlapping", format!("holds {names}, so do not add the volumes"))
     })
 }
 
@@ -180,5 +179,6 @@ fn small_image(plan: &Plan) -> Option<Warning> {
             said(window)
         ),
         target: None,
+        targets: None,
     })
 }

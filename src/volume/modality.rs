@@ -33,4 +33,14 @@ impl Modality {
             Modality::Pet => "pet",
         }
     }
+
+    /// The modality that a word means: the contract's, or DICOM's own `MR` and `PT`.
+    pub fn from_word(word: &str) -> Option<Modality> {
+        match word.to_ascii_lowercase().as_str() {
+            "ct" => Some(Modality::Ct),
+            "mri" | "mr" => Some(Modality::Mri),
+            "pet" | "pt" => Some(Modality::Pet),
+            _ => None,
+        }
+    }
 }

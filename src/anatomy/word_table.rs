@@ -65,6 +65,7 @@ pub(super) const WORDS: &[(&str, &str)] = &[
     ("sacra", "sacrum"),
     ("scapulae", "scapula"),
     ("scapulas", "scapula"),
+    ("seg", "segment"),
     ("sterna", "sternum"),
     ("sup", "superior"),
     ("testes", "testis"),

@@ -172,11 +172,10 @@ const NUMBERED: &[&str] = &[
 
 fn side_word(word: &str) -> Option<&'static str> {
     Some(match word {
-        "left" | "l" | "lt" | "lft" | "sin" | "sinister" | "sinistra" | "sinistrum" | "sinistri" | "sinistrae"
-        | "lhs" => "left",
-        "right" | "r" | "rt" | "rgt" | "dex" | "dexter" | "dextra" | "dextrum" | "dextri" | "dextrae" | "rhs" => {
-            "right"
-        }
+        "left" | "l" | "lt" | "lft" | "sin" | "sinist" | "sinister" | "sinistra" | "sinistrum" | "sinistri"
+        | "sinistrae" | "lhs" => "left",
+        "right" | "r" | "rt" | "rgt" | "dex" | "dext" | "dextr" | "dexter" | "dextra" | "dextrum" | "dextri"
+        | "dextrae" | "rhs" => "right",
         _ => return None,
     })
 }

@@ -7,6 +7,7 @@ Sources, all beside this script (README.md says where they come from):
   composites.tsv     names without a class of their own whose pieces are classes; names other models offer
   synonyms.tsv       what people call them
   asks.tsv           phrases that ask back
+  both-sides.tsv     classes without a left and a right that hold both sides
   definitions.tsv    what each name is and what SAT's class holds
   neighbours.tsv     what touches what
   inclusions.tsv     what a class holds besides its parts
@@ -31,6 +32,8 @@ COLUMNS = ("name", "kind", "region", "laterality", "scans", "part_of", "parts", 
 
 # Pairs whose joining would not be what the words say.
 NO_WHOLE = {"lobe of liver"}
+# In the note of a class: "both" in a phrase means the class itself.
+BOTH_SIDES = "both sides"
 ADJECTIVES = {"cervical": ("c", "cervicalis"), "thoracic": ("t", "thoracica"), "lumbar": ("l", "lumbalis")}
 
 
@@ -138,11 +141,41 @@ def synonyms(table: dict[str, Row]) -> None:
         row.add_synonyms(levels(row))
 
 
+def both_sides(table: dict[str, Row]) -> None:
+    sided = {base_of(name) for name in table if side_of(name)}
+    for source in rows("both-sides.tsv"):
+        name = source["name"]
+        if name not in table or not table[name].scans or not source["why"]:
+            raise SystemExit(f"both-sides.tsv: {name!r} wants to be a class of SAT's, with where it is said")
+        if side_of(name) or name in sided:
+            raise SystemExit(f"both-sides.tsv: {name!r} has a left and a right")
+        if table[name].note:
+            raise SystemExit(f"both-sides.tsv: two rows for {name!r}")
+        table[name].note = BOTH_SIDES
+
+
+def bodies(table: dict[str, Row]) -> list[dict[str, str]]:
+    """The body of a vertebra, at every level: SAT has the whole bone."""
+    found = []
+    for name in sorted(table, key=natural):
+        if level := re.fullmatch(r"(cervical|thoracic|lumbar|sacral) vertebrae (\d+) \(([ctls]\d+)\)", name):
+            part, number, short = level.groups()
+            found.append({"phrases": f"{short} vertebral body; {short} body; {short} vertebra body; {part} {number} vertebral body; "
+                          f"body of {part} vertebra {number}", "choices": name,
+                          "why": "SAT's vertebrae are whole bones, arch included."})
+    return found
+
+
 def asks(table: dict[str, Row]) -> list[list[str]]:
     lines = []
-    for source in rows("asks.tsv"):
+    seen: set[str] = set()
+    for source in rows("asks.tsv") + bodies(table):
         phrases = source["phrases"].split("; ")
         choices = source["choices"].split("; ")
+        for phrase in phrases:
+            if phrase in seen:
+                raise SystemExit(f"asks.tsv: {phrase!r} asks twice")
+            seen.add(phrase)
         for choice in choices:
             if choice not in table:
                 raise SystemExit(f"asks.tsv: {phrases[0]!r} offers {choice!r}, which is no name here")
@@ -159,6 +192,7 @@ def build() -> str:
     halves_and_wholes(table)
     synonyms(table)
     codes(table)
+    both_sides(table)
     for row in table.values():
         if not row.parents and side_of(row.name) and base_of(row.name) in table:
             row.parents.append((base_of(row.name), "laterality"))

@@ -1,5 +1,7 @@
 """The checked-in catalogue is what the tables give, and the tables hold together."""
 
+import re
+
 import build
 import knowledge
 import tables
@@ -148,3 +150,79 @@ def test_a_wrong_row_is_refused(monkeypatch, file, row):
     monkeypatch.setattr(knowledge, "rows", rows)
     with pytest.raises(SystemExit, match=file):
         build.build()
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("spleeen\tboth", "wants to be a class"),
+        ("lentiform nucleus\ta union", "wants to be a class"),
+        ("renal artery\t", "wants to be a class"),
+        ("kidney\tboth", "has a left and a right"),
+        ("left kidney\tboth", "has a left and a right"),
+        ("cochlea\tone class on MR", "has a left and a right"),
+        ("gonad\tagain", "two rows"),
+    ],
+)
+def test_a_class_of_both_sides_is_one_of_sat_without_a_left_and_a_right(monkeypatch, row, says):
+    true_rows = tables.rows
+
+    def rows(name):
+        extra = [dict(zip(("name", "why"), row.split("\t"), strict=True))] if name == "both-sides.tsv" else []
+        return true_rows(name) + extra
+
+    monkeypatch.setattr(build, "rows", rows)
+    with pytest.raises(SystemExit, match=says):
+        build.build()
+
+
+def test_only_classes_of_both_sides_have_a_note():
+    noted = {name for name, line in catalogue().items() if line["note"]}
+    assert noted == {row["name"] for row in tables.rows("both-sides.tsv")}
+    assert catalogue()["renal artery"]["note"] == "both sides" and not catalogue()["liver"]["note"]
+
+
+def asked():
+    """Phrase -> (choices, why) of the questions."""
+    found = {}
+    for line in build.build().splitlines():
+        cells = line.split("\t")
+        if len(cells) > 8 and cells[1] == "ask":
+            for phrase in [cells[0], *filter(None, cells[7].split("; "))]:
+                assert phrase not in found, f"{phrase!r} asks twice"
+                found[phrase] = (cells[6].split(" + "), cells[8])
+    return found
+
+
+def test_no_question_is_hidden_by_a_name_or_synonym():
+    """Whatever is a name of a class is taken for it and never asks; without regard to the order of words."""
+    def key(phrase):
+        return frozenset(phrase.split()) - {"of", "the", "in"}
+
+    names = {key(phrase) for name, line in catalogue().items() for phrase in [name, *line["synonyms"].split("; ")]}
+    assert not [phrase for phrase in asked() if key(phrase) in names]
+
+
+def test_the_body_of_every_vertebra_asks_for_the_whole_bone():
+    questions = asked()
+    levels = [name for name in catalogue() if re.search(r" vertebrae \d+ \(", name) and "disc" not in name]
+    assert len(levels) == 7 + 12 + 6 + 1
+    for name in levels:
+        short = name[name.index("(") + 1:-1]
+        for phrase in (f"{short} vertebral body", f"{short} body"):
+            assert questions[phrase] == ([name], "SAT's vertebrae are whole bones, arch included."), phrase
+
+
+def test_a_question_twice_is_refused(monkeypatch):
+    true_rows = tables.rows
+    monkeypatch.setattr(build, "rows", lambda name: true_rows(name) * (2 if name == "asks.tsv" else 1))
+    with pytest.raises(SystemExit, match="asks twice"):
+        build.build()
+
+
+def test_the_definition_of_one_side_is_not_of_both():
+    for name, line in catalogue().items():
+        if tables.side_of(name):
+            words = set(re.findall(r"[a-z]+", line["definition"].lower()))
+            # Both venae cavae lead to the right atrium.
+            assert not words & {"either", "each", "pair", "both"} or name == "right heart atrium", name

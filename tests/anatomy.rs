@@ -426,6 +426,18 @@ fn no_other_organ_is_offered_for_a_shared_word() {
 }
 
 #[test]
+fn both_may_be_said_of_what_holds_both_sides() {
+    for (phrase, expected) in [
+        ("bilateral pleural effusions", "lung effusion"),
+        ("both renal arteries", "renal artery"),
+        ("bilateral pulmonary emboli", "pulmonary embolism"),
+    ] {
+        assert_eq!(told(SAT.resolve(phrase, Modality::Ct, false)), expected);
+    }
+    assert!(SAT.resolve("both livers", Modality::Ct, false).is_err());
+}
+
+#[test]
 fn a_question_back_is_asked_with_a_side_too() {
     for (phrase, first) in [
         ("left ilium", "left hip"),

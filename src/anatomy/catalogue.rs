@@ -63,6 +63,8 @@ pub struct Class {
     pub divisions: Vec<Division>,
     /// Other names for the same thing.
     pub synonyms: Vec<String>,
+    /// One class holds both sides, and SAT has none for either.
+    pub both_sides: bool,
     /// What it is, in a sentence; where it is not obvious also what SAT's class holds.
     pub definition: String,
     /// What touches it or lies right beside it.
@@ -194,6 +196,7 @@ impl Catalogue {
                 part_of: (!part_of.is_empty()).then(|| part_of.to_owned()),
                 divisions: pieces(parts, " | ").flat_map(divisions).collect(),
                 synonyms: pieces(synonyms, "; ").map(str::to_owned).collect(),
+                both_sides: note == "both sides",
                 definition: definition.to_owned(),
                 neighbours: pieces(neighbours, "; ").map(str::to_owned).collect(),
                 includes: pieces(includes, " | ").flat_map(divisions).collect(),

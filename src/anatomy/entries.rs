@@ -58,7 +58,7 @@ pub(super) struct Entry {
     pub laterality: Option<Laterality>,
     /// The model's own, then the catalogue's.
     pub synonyms: Vec<Synonym>,
-    /// There are classes of the same name for the left and the right.
+    /// "Both" may be said of it: there are classes of the same name for the left and the right, or it holds both sides.
     pub paired: bool,
     pub reach: [Reach; 3],
     /// Ways to divide it, per modality.
@@ -179,7 +179,7 @@ pub(super) fn joined(catalogue: &'static Catalogue, offered: &Offered) -> Vec<En
             name: name.to_owned(),
             laterality: offered.as_ref().and_then(|offered| offered.laterality).or(side),
             synonyms: synonyms(offered.as_ref(), class),
-            paired: false,
+            paired: class.is_some_and(|class| class.both_sides),
             reach: Default::default(),
             divisions: divisions
                 .map(|division| (division.modality, division.parts.clone()))

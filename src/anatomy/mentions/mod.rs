@@ -5,12 +5,13 @@
 //! uncertain says by which words, after NegEx (Chapman et al. 2001, doi:10.1006/jbin.2001.1029). No model is needed and the same
 //! report always gives the same answer.
 //!
-//! The way of a report: [`tokens`] → [`sections`] and [`cues`]; [`scan`] (with [`lists`], [`removed`], [`share`]) finds names through
+//! The way of a report: [`tokens`] → [`sections`] and [`cues`]; [`scan`] (with [`levels`], [`lists`], [`removed`], [`share`]) finds names through
 //! the [`lexicon`]; [`scope`] joins them with the cues; [`targets`] picks.
 
 #[rustfmt::skip] // tables are packed
 mod cue_tables;
 mod cues;
+mod levels;
 mod lexicon;
 mod lists;
 mod removed;

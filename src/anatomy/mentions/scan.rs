@@ -92,6 +92,7 @@ impl<'s, 'r, 'n> Scan<'s, 'r, 'n> {
             i = next.unwrap_or(i + 1);
         }
         self.share();
+        self.without_all_discs();
         (self.found, self.lexicon)
     }
 

@@ -139,6 +139,23 @@ pub(super) const NOT_THE_BONE: &[&str] = &[
     "dermatomal",
 ];
 
+/// Words that make two levels the disc between them.
+pub(super) const DISC: &[&str] = &[
+    "annular", "annulus", "bulge", "bulges", "bulging", "desiccated", "desiccation", "disc", "discs", "disk", "disks",
+    "extruded", "extrusion", "extrusions", "herniated", "herniation", "herniations", "interspace", "protruding",
+    "protrusion", "protrusions", "sequestration",
+];
+/// Words that make them the bones.
+pub(super) const BONE: &[&str] = &[
+    "bodies", "body", "bone", "bony", "compression", "corpectomy", "endplate", "endplates", "fracture", "fractured",
+    "fractures", "fused", "fusion", "hardware", "instrumentation", "laminectomy", "marrow", "metastases", "metastasis",
+    "pedicle", "pedicles", "screws", "vertebra", "vertebrae", "vertebral",
+];
+/// Words behind a number that make it a count of something else: "L2 and 3 other levels".
+pub(super) const COUNTED: &[&str] = &[
+    "additional", "further", "large", "larger", "more", "new", "old", "other", "others", "prior", "small", "smaller",
+];
+
 /// Words between a side, a number and "rib".
 pub(super) const RIB_PLACES: &[&str] = &[
     "anterior", "anterolateral", "lateral", "medial", "posterior", "posterolateral", "posteromedial",

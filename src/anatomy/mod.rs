@@ -21,6 +21,7 @@ mod runs;
 mod spelling;
 mod suggest;
 mod text;
+mod unnamed;
 mod words;
 
 pub use catalogue::{AnatomyCode, Ask, Catalogue, Class, Division, Kind};

@@ -3,6 +3,7 @@
 use super::entries::{Entry, Reach};
 use super::matcher::{Meant, Names};
 use super::suggest::{HIGHEST, LOWEST_OFFERED, Suggester};
+use super::unnamed::BOTH_SIDES;
 use super::words::{Spelling, spell};
 use super::{Catalogue, Offered};
 use crate::volume::Modality;
@@ -258,6 +259,11 @@ impl Resolver {
                 Err(self.not_in_modality(phrase, &spelling, &self.names.entries[place], modality))
             }
             Meant::Nothing => Err(match self.several(&phrase, modality) {
+                None if let Some(place) = self.of_both_sides(&spelling, modality) => ResolveError::Unknown {
+                    candidates: self.choices(&[place], modality),
+                    phrase,
+                    note: Some(format!("Its {:?} {BOTH_SIDES}.", self.names.entries[place].name)),
+                },
                 Some(places) => ResolveError::Unknown {
                     candidates: self.choices(&places, modality),
                     phrase,
@@ -270,20 +276,6 @@ impl Resolver {
                 },
             }),
         }
-    }
-
-    /// The names that a phrase lists ("liver and spleen"), where each of them is one.
-    fn several(&self, phrase: &str, modality: Modality) -> Option<Vec<usize>> {
-        let listed = phrase.replace(" and ", ",").replace(" or ", ",");
-        let pieces = listed.split([',', ';', '&', '/', '+']).map(str::trim);
-        let places = pieces.map(|piece| {
-            let hits = self.names.hits(piece, &spell(piece));
-            match self.names.settle(&hits, modality) {
-                Meant::One(place, _) => Some(place),
-                _ => None,
-            }
-        });
-        places.collect::<Option<Vec<usize>>>().filter(|places| places.len() > 1)
     }
 
     /// How the loaded model has what a phrase means, if it does.

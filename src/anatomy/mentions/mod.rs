@@ -25,6 +25,7 @@ mod tables;
 mod targets;
 mod text;
 mod tokens;
+mod titles;
 
 pub use report::{ReportError, report_text};
 pub use sections::Section;

@@ -257,7 +257,7 @@ impl<'s, 'r, 'n> Scan<'s, 'r, 'n> {
             return false;
         }
         // "coronary artery" is no artery of the catalogue: a general word asks back only where nothing says which it is
-        let general = matches!(reading, Reading::Ask(_))
+        let general = matches!(reading, Reading::Ask { .. })
             && tables::GENERAL.contains(&words::spell(self.lower(only)).key().as_str());
         let said_which = i > 0
             && matches!(self.gap(i), Gap::Space | Gap::Hyphen)

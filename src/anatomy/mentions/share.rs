@@ -68,7 +68,7 @@ impl Scan<'_, '_, '_> {
     /// "renal artery and vein": a general word takes the words before the general word of the item before.
     fn share_words(&mut self, list: &mut [Found]) {
         for i in 1..list.len() {
-            let general = matches!(self.lexicon.read(&list[i].phrase), Some(Reading::Ask(_)));
+            let general = matches!(self.lexicon.read(&list[i].phrase), Some(Reading::Ask { .. }));
             let before = list[i - 1].phrase.rsplit_once(' ').map(|(before, _)| before.to_owned());
             if let Some(before) = before.filter(|_| general) {
                 let phrase = format!("{before} {}", list[i].phrase);

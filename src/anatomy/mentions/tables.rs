@@ -107,6 +107,34 @@ pub(super) const UNITS: &[&str] = &[
     "kev", "kg", "kv", "kvp", "l", "mas", "mci", "mg", "mgy", "min", "minutes", "ml", "mm", "mm2", "mm3", "month",
     "months", "mhz", "ms", "mbq", "percent", "sec", "seconds", "slices", "t", "tesla", "times", "week", "weeks",
     "year", "years", "yo",
+/// Words, evened out, that make a name something found: SAT was taught none of these, and offers what lies near.
+pub(super) const FINDINGS: &[&str] = &[
+    "abscess", "adenoma", "adenopathy", "air", "aneurysm", "ascites", "atelectasis", "calculus", "cancer", "catheter",
+    "choledocholithiasis", "cholelithiasis", "collection", "consolidation", "cyst", "dissection", "diverticulitis", "diverticulosis", "diverticulum", "drain",
+    "effusion", "embolus", "emphysema", "fibroid", "gallstone", "ggo", "hemangioma", "hematoma", "hemorrhage", "hernia",
+    "hydrocephalus", "hydronephrosis", "hydroureter", "infiltrate", "lacune", "leiomyoma", "lesion", "lymphadenopathy", "macroadenoma", "mass",
+    "metastasis", "microadenoma", "microbleed", "myoma", "nephrolithiasis", "nodule", "opacity", "pacemaker", "pneumonia",
+    "pneumoperitoneum", "pneumothorax", "polyp", "pseudocyst", "sdh", "shunt", "stent", "stone", "thrombosis",
+    "thrombus", "tube", "tumor", "urolithiasis", "varice", "varix", "ventriculomegaly",
+];
+
+/// Words behind an adjective that are no nouns.
+pub(super) const NO_NOUNS: &[&str] = &[
+    "and", "are", "but", "can", "does", "for", "from", "had", "has", "have", "into", "may", "nor", "not", "than", "that",
+    "the", "then", "this", "was", "were", "which", "with", "within", "without",
+];
+/// Nouns behind the adjective of an organ that are not in the organ, or nothing to be seen.
+pub(super) const NOT_THE_ORGAN: &[&str] = &[
+    "access", "angiogram", "angiography", "aqueduct", "arrest", "arterial", "arteries", "artery", "bed", "biliary",
+    "biopsy", "canal", "catheter", "catheterization", "cistern", "cisterns", "clinic", "colic", "contrast",
+    "device", "devices", "dialysis", "drainage", "duct", "ductal", "ducts", "emptying", "encephalopathy", "enzymes", "event", "events", "failure", "fissure", "flexure",
+    "fossa", "function", "functions", "ganglia", "ganglion", "gating", "hernia", "hernias", "hila", "hilar", "hilum", "hypertension", "implant",
+    "implants", "insufficiency", "lead", "leads", "ligament", "ligaments", "line", "lymph", "murmur", "nerve", "nerves", "node", "nodes", "output", "pacemaker", "pacemakers", "palsy", "panel", "phase",
+    "portal", "protocol", "recess", "reflux", "region", "scan", "sheath", "sinus", "space", "spaces", "stent", "sulci", "sulcus", "surgery", "symptoms",
+    "transit", "tube", "ultrasound", "urethra", "valve", "valves", "valvular", "varices", "vascular", "vascularity", "vasculature", "vein", "veins", "venous",
+    "vessel", "vessels", "window", "windows",
+];
+
 ];
 
 /// MR words behind T1 and T2.

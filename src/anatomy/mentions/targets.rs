@@ -17,9 +17,15 @@ pub(super) fn pick(mentions: &[Mention]) -> (Vec<String>, Vec<LeftOut>) {
     let mut told: HashSet<Vec<Cow<str>>> = HashSet::new();
     for mention in mentions {
         let class = classes(mention);
-        let Some(reason) = reason(mention).filter(|_| !taken.contains(&class)) else {
+        let told_elsewhere = taken.contains(&class) || mention.negated && missed.contains(&class);
+        let Some(reason) = reason.filter(|_| !told_elsewhere) else {
             continue;
         };
+    // what is denied in one place and had nowhere in another is missed for the second reason
+    let missed: HashSet<Vec<Cow<str>>> = (mentions.iter())
+        .filter(|mention| mention.problem.is_some() && !mention.negated)
+        .map(classes)
+        .collect();
         if told.insert(class) {
             left_out.push(LeftOut {
                 target: mention.target.clone(),
@@ -45,7 +51,7 @@ fn reason(mention: &Mention) -> Option<String> {
         Some(cue) => format!("{what} ({:?})", cue.text),
         None => what.to_owned(),
     };
-    if let Some(problem) = &mention.problem {
+    if let Some(problem) = mention.problem.as_ref().filter(|_| !mention.negated) {
         return Some(match problem.code.as_str() {
             "ambiguous_target" => format!("may mean several classes{}", near(&problem.candidates)),
             "unknown_target" => format!("no class of its own{}", near(&problem.candidates)),

@@ -1,5 +1,6 @@
 //! Lists and ranges: ribs, segments of the liver, and names that share a word.
 
+use super::super::words::spell;
 use super::lexicon::Word;
 use super::scan::Scan;
 use super::tables;
@@ -148,8 +149,12 @@ impl Scan<'_, '_, '_> {
         let mut from = i;
         let mut joined = false;
         while let Some((to, next, by_word)) = self.item(from) {
-            if items.len() == MOST_ITEMS || self.lexicon.name(&self.phrase(from, to)).is_some() {
+            if items.len() == MOST_ITEMS {
                 return None;
+            }
+            // "left and right thalamus, left and right putamen": a name by itself is where the list ends
+            if self.lexicon.name(&self.phrase(from, to)).is_some() {
+                break;
             }
             items.push((from, to));
             joined = by_word;
@@ -254,9 +259,10 @@ impl Scan<'_, '_, '_> {
     }
 
     /// The phrase with its last word, which stands before `to`, in the singular: of two kidneys each is a kidney.
-    fn singular(&mut self, phrase: String, to: usize) -> String {
+    fn singular(&self, phrase: String, to: usize) -> String {
         let one = phrase.strip_suffix('s').unwrap_or_default();
-        match self.lower(to - 1).ends_with('s') && self.lexicon.name(one) == self.lexicon.name(&phrase) {
+        // not "left thalamu", which is a name with a slip
+        match self.lower(to - 1).ends_with('s') && spell(one) == spell(&phrase) {
             true => one.to_owned(),
             false => phrase,
         }

@@ -1,6 +1,7 @@
 //! Levels of the spine: one, several, a range of them, and the disc between two.
 
 use super::super::runs::{self, Level};
+use super::lexicon::Reading;
 use super::lists::number;
 use super::scan::Scan;
 use super::tables;
@@ -77,14 +78,35 @@ impl Scan<'_, '_, '_> {
         };
         if let Some(disc) = &run.or_else
             && self.is_of_disc(i, end)
-            && self.resolver.resolve(disc, self.modality, false).is_ok()
+            && self.is_here(disc)
         {
             self.add(i, end, disc.clone());
             return Some(end);
         }
+        if let Some(to) = self.discs_between(i, end, &run.members) {
+            return Some(to);
+        }
         let to = self.swallow(end, tables::VERTEBRA);
         self.add_range(i, to, run.name, run.members);
         Some(to)
+    }
+
+    fn is_here(&mut self, phrase: &str) -> bool {
+        matches!(self.lexicon.read(phrase), Some(Reading::Name { here: true, .. }))
+    }
+
+    /// "L2-L5 discs": each of those between.
+    fn discs_between(&mut self, from: usize, to: usize, levels: &[String]) -> Option<usize> {
+        let said = self.gap(to) == Gap::Space && matches!(self.lower(to), "discs" | "disks");
+        let discs: Vec<String> = (levels.windows(2))
+            .map(|pair| format!("{} disc", pair.join("-")))
+            .filter(|disc| said && self.is_here(disc))
+            .collect();
+        if discs.is_empty() {
+            return None;
+        }
+        discs.into_iter().for_each(|disc| self.add(from, to + 1, disc));
+        Some(to + 1)
     }
 
     /// "L2", or "L2, 3 and 4", where bare numbers go on with the level's letter.
@@ -119,7 +141,8 @@ impl Scan<'_, '_, '_> {
         to
     }
 
-    /// Whether the nearest word of the sentence that says so makes the levels from `from` to before `to` a disc.
+    /// Whether the nearest word of the sentence that says so makes the levels from `from` to before `to` a disc; a colon behind
+    /// them does where no word says either, since reports on the spine go from disc to disc.
     fn is_of_disc(&self, from: usize, to: usize) -> bool {
         let sentence = self.tokens[from].sentence;
         let says = |k: usize| {
@@ -129,7 +152,7 @@ impl Scan<'_, '_, '_> {
         };
         (0..DISC_REACH)
             .find_map(|step| says(to + step).or_else(|| says(from.checked_sub(step + 1)?)))
-            .unwrap_or(false)
+            .unwrap_or(self.gap(to) == Gap::Colon)
     }
 
     /// "L4-5: disc bulge" speaks of that disc, not of all.

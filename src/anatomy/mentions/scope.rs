@@ -20,6 +20,8 @@ pub(super) struct Said {
     pub negated: Option<Cue>,
     pub history: Option<Cue>,
     pub uncertain: Option<Cue>,
+    /// It is there, but named only for something that is not: the spleen of "no splenic lesion".
+    pub beside: Option<Cue>,
 }
 
 /// A mention as far as scopes need it.
@@ -39,12 +41,12 @@ pub(super) fn said(tokens: &[Token], spots: &[Spot], cues: &[Cue]) -> Vec<Said> 
             Says::Nothing | Says::Still | Says::End => {}
         }
     }
-    for (spot, said) in spots.iter().zip(&mut said) {
-        let first = &tokens[spot.found.from];
     // the present is told after the past, whatever the order of the cues
     for cue in cues.iter().filter(|cue| cue.says == Says::Still) {
         scope.still(*cue, &mut said);
     }
+    for (spot, said) in spots.iter().zip(&mut said) {
+        let first = &tokens[spot.found.from];
         if first.asked && spot.is_finding && said.uncertain.is_none() {
             said.uncertain = Some(Cue {
                 from: spot.found.from,
@@ -92,6 +94,7 @@ impl Scope<'_, '_> {
                     said.negated = said.negated.or(Some(cue).filter(|_| straight));
                 }
                 (Says::NoneOf, true) => said.negated = said.negated.or(Some(cue)),
+                (Says::NoneOf, false) if spot.found.adjective => said.beside = said.beside.or(Some(cue)),
                 (Says::NoneOf, false) if self.touches(cue.to, from) && self.is_whole(to) => {
                     said.negated = said.negated.or(Some(cue));
                 }
@@ -102,9 +105,6 @@ impl Scope<'_, '_> {
         }
     }
 
-    /// Whether the words between two mentions only carry a list on.
-    fn goes_on(&self, reached: usize, from: usize) -> bool {
-        let between = &self.tokens[reached.min(from)..from];
     /// Takes the past from what is said to be there now: what stands right before, and the list or place that it ends.
     fn still(&self, cue: Cue, said: &mut [Said]) {
         const ON: [&str; 8] = ["and", "at", "in", "of", "on", "or", "the", "within"];
@@ -136,6 +136,9 @@ impl Scope<'_, '_> {
         }
     }
 
+    /// Whether the words between two mentions only carry a list on.
+    fn goes_on(&self, reached: usize, from: usize) -> bool {
+        let between = &self.tokens[reached.min(from)..from];
         let joined = between
             .iter()
             .any(|token| matches!(token.lower.as_str(), "and" | "or" | "nor"));
@@ -243,6 +246,7 @@ impl Scope<'_, '_> {
             reached = reached.min(from);
             match (cue.says, spot.is_finding) {
                 (Says::IsNot, true) => said.negated = said.negated.or(Some(cue)),
+                (Says::IsNot, false) if spot.found.adjective => said.beside = said.beside.or(Some(cue)),
                 (Says::IsNot, false) if !findings_only && to <= cue.from => said.negated = said.negated.or(Some(cue)),
                 (Says::IsPerhaps, true) => said.uncertain = said.uncertain.or(Some(cue)),
                 _ => {}

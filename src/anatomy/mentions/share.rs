@@ -4,6 +4,7 @@ use super::super::Laterality;
 use super::super::words::spell;
 use super::lexicon::Reading;
 use super::scan::{Found, Scan};
+use super::tables;
 use super::tokens::Gap;
 
 impl Scan<'_, '_, '_> {
@@ -26,15 +27,19 @@ impl Scan<'_, '_, '_> {
             }
             start = end;
         }
-        for item in &mut found {
-            self.side_behind(item);
+        let mut behind = 0;
+        for i in 0..found.len() {
+            self.side_behind(&mut found[i]);
+            self.side_of_no_class(&mut found, i, behind);
+            behind = found[i].to;
         }
         self.found = found;
     }
 
     /// Whether `next` is the next item of a list: only a comma, a slash or a conjunction lies between.
     fn follows(&self, last: &Found, next: &Found) -> bool {
-        if last.removed.is_some() || next.removed.is_some() {
+        let other = |found: &Found| found.removed.is_some() || found.adjective;
+        if other(last) || other(next) {
             return false;
         }
         match next.from.checked_sub(last.to) {
@@ -90,6 +95,46 @@ impl Scan<'_, '_, '_> {
         if self.lexicon.name(&phrase).is_some() {
             item.phrase = phrase;
             item.to = behind;
+        }
+    }
+
+    /// "right renal vein": a side that the class does not have stays with the name, so that no one is given both for one. Words
+    /// before `behind` belong to what came before.
+    fn side_of_no_class(&mut self, list: &mut [Found], i: usize, behind: usize) {
+        let Found { from, .. } = list[i];
+        let spelling = spell(&list[i].phrase);
+        let sided = from > behind && matches!(self.gap(from), Gap::Space | Gap::Hyphen);
+        if !sided || spelling.side().is_some() || spelling.both || list[i].removed.is_some() || list[i].adjective {
+            return;
+        }
+        let word = from - 1 - usize::from(matches!(self.lower(from - 1), "sided" | "side") && from > behind + 1);
+        let Some(side) = tables::side(self.lower(word)) else {
+            return;
+        };
+        let two =
+            word >= 2 && matches!(self.lower(word - 1), "and" | "or") && tables::side(self.lower(word - 2)).is_some();
+        let Some(reading @ Reading::Name { entry, here: true }) = self.lexicon.read(&list[i].phrase) else {
+            return;
+        };
+        if two || self.lexicon.is_finding(&reading) || self.lexicon.side(entry).is_some() {
+            return;
+        }
+        list[i].phrase = format!("{side} {}", list[i].phrase);
+        list[i].from = word;
+        // "right renal artery and vein"
+        let next = list.get(i + 1).is_some_and(|next| {
+            self.follows(&list[i], next) && !self.is_plural(next) && spell(&next.phrase).side().is_none()
+        });
+        if next && self.side_fits(&list[i + 1].phrase) {
+            list[i + 1].phrase = format!("{side} {}", list[i + 1].phrase);
+        }
+    }
+
+    /// Whether a side before a name would say which of two.
+    fn side_fits(&mut self, phrase: &str) -> bool {
+        match self.lexicon.read(phrase) {
+            Some(reading @ Reading::Name { here: true, .. }) => !self.lexicon.is_finding(&reading),
+            _ => false,
         }
     }
 

@@ -22,15 +22,18 @@ pub(super) fn side(word: &str) -> Option<&'static str> {
 
 /// Short words of names that are words and no abbreviations.
 pub(super) const SHORT_WORDS: &[&str] = &[
-    "bone", "bones", "cord", "cyst", "disc", "disk", "eye", "eyes", "fat", "gut", "head", "hip", "hips", "horn",
+    "axis", "bone", "bones", "cord", "cyst", "disc", "disk", "eye", "eyes", "fat", "gut", "head", "hip", "hips", "horn",
     "lens", "lip", "lips", "lobe", "lung", "mass", "pons", "rib", "ribs", "scar", "skin", "vein", "womb",
 ];
 
 /// Words that are names but mean nothing by themselves in a report.
 pub(super) const NEVER_ALONE: &[&str] = &[
-    "abnormalities", "abnormality", "areas", "axis", "body", "cor", "globus", "level", "levels", "matter", "mouth",
+    "abnormalities", "abnormality", "areas", "body", "cor", "globus", "level", "levels", "matter", "mouth",
     "ren",
 ];
+
+/// Names that are mere adjectives before another noun: "bone marrow", "fat necrosis".
+pub(super) const MODIFIERS: &[&str] = &["bone", "fat"];
 
 /// Words that are the last part of many names, evened out: alone they ask back, behind a word that says which they mean
 /// something else.
@@ -52,7 +55,7 @@ pub(super) const NEUTRAL: &[&str] = &[
 pub(super) const OTHER_THINGS: &[&str] = &[
     "air fluid level", "air fluid levels", "axis deviation", "body mass", "bone algorithm", "bone density",
     "bone scan", "bone window", "bone windows", "brain window", "brain windows", "breast feeding", "cancer screening",
-    "disc space narrowing", "fat plane", "fat planes", "fat sat", "fat saturated", "fat saturation", "fat stranding",
+    "disc space narrowing", "drain into", "drain to", "drains into", "drains to", "fat plane", "fat planes", "fat sat", "fat saturated", "fat saturation", "fat stranding",
     "fat suppressed", "fat suppression", "gallbladder bed", "gallbladder fossa", "heart failure", "heart rate",
     "iliac spine", "iliac spines", "ischial spine", "ischial spines", "kidney function", "liver function",
     "liver protocol", "liver window", "liver windows", "long axis", "lung cancer screening", "lung protocol",
@@ -63,10 +66,10 @@ pub(super) const OTHER_THINGS: &[&str] = &[
     "tumour markers", "umbilical cord", "vocal cord", "vocal cords",
 ];
 
-/// Abbreviations that prose uses for something else, too: they count only beside one of the words in [`COMPANY`], and where it
+/// Abbreviations and words that prose uses for something else, too: they count only beside one of the words in [`COMPANY`], and where it
 /// has none for them never.
 pub(super) const DOUBTFUL: &[&str] = &[
-    "acc", "bg", "cc", "cia", "cor", "cst", "cva", "f2", "f3", "gm", "gp", "ian", "la", "lk",
+    "acc", "axis", "bg", "cc", "cia", "cor", "cst", "cva", "f2", "f3", "gm", "gp", "ian", "la", "lk",
     "nac", "pv", "ra", "rk", "sn", "spl", "ub", "v3", "v4",
 ];
 
@@ -83,9 +86,12 @@ const BELLY: &[&str] = &[
     "kidney", "kidneys", "rk", "lk", "liver", "bladder", "portal", "splenic", "smv", "cyst", "stone", "ub", "ivc",
 ];
 
+const NECK: &[&str] = &["atlantoaxial", "atlas", "c1", "c2", "dens", "odontoid"];
+
 /// Which words make a doubtful abbreviation a sure one.
 pub(super) const COMPANY: &[(&str, &[&str])] = &[
     ("acc", BRAIN),
+    ("axis", NECK),
     ("bg", BRAIN),
     ("cc", BRAIN),
     ("cst", BRAIN),
@@ -101,12 +107,6 @@ pub(super) const COMPANY: &[(&str, &[&str])] = &[
     ("ub", BELLY),
 ];
 
-/// Units and counts behind a number that is no level and no rib.
-pub(super) const UNITS: &[&str] = &[
-    "cc", "cm", "cm2", "cm3", "cms", "day", "days", "degree", "degrees", "f", "g", "gy", "hounsfield", "hours", "hu",
-    "kev", "kg", "kv", "kvp", "l", "mas", "mci", "mg", "mgy", "min", "minutes", "ml", "mm", "mm2", "mm3", "month",
-    "months", "mhz", "ms", "mbq", "percent", "sec", "seconds", "slices", "t", "tesla", "times", "week", "weeks",
-    "year", "years", "yo",
 /// Words, evened out, that make a name something found: SAT was taught none of these, and offers what lies near.
 pub(super) const FINDINGS: &[&str] = &[
     "abscess", "adenoma", "adenopathy", "air", "aneurysm", "ascites", "atelectasis", "calculus", "cancer", "catheter",
@@ -135,6 +135,12 @@ pub(super) const NOT_THE_ORGAN: &[&str] = &[
     "vessel", "vessels", "window", "windows",
 ];
 
+/// Units and counts behind a number that is no level and no rib.
+pub(super) const UNITS: &[&str] = &[
+    "cc", "cm", "cm2", "cm3", "cms", "day", "days", "degree", "degrees", "f", "g", "gy", "hounsfield", "hours", "hu",
+    "kev", "kg", "kv", "kvp", "l", "mas", "mci", "mg", "mgy", "min", "minutes", "ml", "mm", "mm2", "mm3", "month",
+    "months", "mhz", "ms", "mbq", "percent", "sec", "seconds", "slices", "t", "tesla", "times", "week", "weeks",
+    "year", "years", "yo",
 ];
 
 /// MR words behind T1 and T2.

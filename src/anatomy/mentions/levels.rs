@@ -120,9 +120,10 @@ impl Scan<'_, '_, '_> {
             }
         };
         let (numbers, _, end) = self.numbers(i, read).unwrap_or((vec![first.1], false, i + 1));
-        let tied = end > i + 2
-            && (matches!(self.lower(end - 2), "and" | "or")
-                || matches!(self.gap(end - 1), Gap::Slash | Gap::And | Gap::Hyphen));
+        let tied = numbers.len() > 2
+            || end > i + 2
+                && (matches!(self.lower(end - 2), "and" | "or")
+                    || matches!(self.gap(end - 1), Gap::Slash | Gap::And | Gap::Hyphen));
         let counted = self.gap(end) == Gap::Space && tables::COUNTED.contains(&self.lower(end));
         let (numbers, end) = match tied && !counted {
             true => (numbers, end),

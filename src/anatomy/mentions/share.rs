@@ -21,8 +21,11 @@ impl Scan<'_, '_, '_> {
             let tied = found[start..end]
                 .windows(2)
                 .any(|pair| self.gap(pair[1].from) != Gap::Comma);
+            // "left and right caudate, putamen": the putamen is on both sides
+            let paired =
+                start > 0 && (found[start - 1].from, found[start - 1].to) == (found[start].from, found[start].to);
             if tied {
-                self.share_side(&mut found[start..end]);
+                self.share_side(&mut found[start..end], paired);
                 self.share_words(&mut found[start..end]);
             }
             start = end;
@@ -53,12 +56,13 @@ impl Scan<'_, '_, '_> {
         }
     }
 
-    fn share_side(&mut self, list: &mut [Found]) {
+    /// Gives a side to the items after it; where the first is one of a pair on the same words, its side is not the others'.
+    fn share_side(&mut self, list: &mut [Found], paired: bool) {
         let mut side: Option<Laterality> = None;
-        for item in list {
+        for (i, item) in list.iter_mut().enumerate() {
             let spelling = spell(&item.phrase);
             if let Some(own) = spelling.side() {
-                side = Some(own);
+                side = Some(own).filter(|_| i > 0 || !paired);
             } else if let Some(shared) = side.filter(|_| !spelling.both && !self.is_plural(item)) {
                 let phrase = format!("{} {}", shared.as_str(), item.phrase);
                 if let Some(entry) = self.lexicon.name(&phrase)

@@ -311,6 +311,20 @@ const WORDS: &[&str] = &[
     "gluteus",
     "maximus",
     "medius",
+    "hippocampal",
+    "hepatic",
+    "lesion",
+    "atrophy",
+    "resection of",
+    "transplant",
+    "renal vein",
+    "measures",
+    "is unchanged",
+    "COMPARISON:",
+    "CT",
+    "stone",
+    "atlas",
+    "axis",
 ];
 
 proptest! {
@@ -348,6 +362,12 @@ fn long_reports_take_time_in_proportion() {
         "splenectomy, spleen, ",
         "absent ",
         "rib 1, 2, 3, ",
+        "prior cyst measures ",
+        "right hepatic and splenic lesion, ",
+        "resection of the the liver and ",
+        "COMPARISON: a. ",
+        "CT ",
+        "L4-5 disc ",
         "\n",
     ];
     let mut reports: Vec<String> = texts

@@ -25,6 +25,7 @@ mod runs;
 mod spelling;
 mod suggest;
 mod text;
+mod unnamed;
 mod word_table;
 mod words;
 

@@ -4,6 +4,7 @@ use super::entries::{Entry, Reach};
 use super::matcher::{Meant, Names};
 use super::refusal::{Candidate, ResolveError, SEVERAL, tidy};
 use super::suggest::{HIGHEST, LOWEST_OFFERED, Suggester};
+use super::unnamed::BOTH_SIDES;
 use super::words::{Spelling, spell, without_side};
 use super::{Catalogue, Offered};
 use crate::volume::Modality;
@@ -114,6 +115,11 @@ impl Resolver {
             }),
             Meant::Elsewhere(place) => Err(self.not_in_modality(phrase, &self.names.entries[place], modality)),
             Meant::Nothing => Err(match self.several(&phrase, modality) {
+                None if let Some(place) = self.of_both_sides(&spelling, modality) => ResolveError::Unknown {
+                    candidates: self.choices(&[place], modality, true),
+                    phrase,
+                    note: Some(format!("Its {:?} {BOTH_SIDES}.", self.names.entries[place].name)),
+                },
                 Some(places) => ResolveError::Unknown {
                     candidates: self.choices(&places, modality, true),
                     phrase,
@@ -126,20 +132,6 @@ impl Resolver {
                 },
             }),
         }
-    }
-
-    /// The names that a phrase lists ("liver and spleen"), where each of them is one.
-    pub(super) fn several(&self, phrase: &str, modality: Modality) -> Option<Vec<usize>> {
-        let listed = phrase.replace(" and ", ",").replace(" or ", ",");
-        let pieces = listed.split([',', ';', '&', '/', '+']).map(str::trim);
-        let places = pieces.map(|piece| {
-            let hits = self.names.hits(piece, &spell(piece));
-            match self.names.settle(&hits, modality) {
-                Meant::One(place, _) => Some(place),
-                _ => None,
-            }
-        });
-        places.collect::<Option<Vec<usize>>>().filter(|places| places.len() > 1)
     }
 
     /// How the loaded model has what a phrase means, if it does.

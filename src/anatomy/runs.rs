@@ -136,8 +136,14 @@ fn end(text: &str, counted: &str) -> Option<End> {
     Some(end)
 }
 
-/// `l4`: the letter of its part of the spine, and its number.
-fn level(word: &str) -> Option<(char, u8)> {
+/// A vertebra: the letter of its part of the spine, and its number there.
+pub(super) type Level = (char, u8);
+
+/// The vertebrae that most people have, from the head down.
+const SPINE: [Level; 4] = [('c', 7), ('t', 12), ('l', 5), ('s', 1)];
+
+/// `l4`: an evened-out word that may be a level.
+fn level(word: &str) -> Option<Level> {
     let mut letters = word.chars();
     let letter = letters
         .next()
@@ -145,10 +151,27 @@ fn level(word: &str) -> Option<(char, u8)> {
     Some((letter, letters.as_str().parse().ok()?))
 }
 
-/// The vertebrae that most people have, from the head down.
-const SPINE: [(char, u8); 4] = [('c', 7), ('t', 12), ('l', 5), ('s', 1)];
+/// The vertebra that a word names, however it is written: L4, Th12, D7.
+pub(super) fn vertebra(word: &str) -> Option<Level> {
+    match spell(word).words.as_slice() {
+        [word] => level(word).filter(|level| (1..=highest(level.0)).contains(&level.1)),
+        _ => None,
+    }
+}
 
-fn vertebrae(from: (char, u8), to: (char, u8), dashed: bool) -> Option<Run> {
+/// The highest number in a part of the spine; a few people have a sixth lumbar vertebra.
+pub(super) fn highest(letter: char) -> u8 {
+    let usual = SPINE.iter().find(|part| part.0 == letter).map_or(0, |part| part.1);
+    if letter == 'l' { usual + 1 } else { usual }
+}
+
+/// How a level is called: L4.
+pub(super) fn said((letter, number): Level) -> String {
+    format!("{}{number}", letter.to_ascii_uppercase())
+}
+
+/// The vertebrae from one to another, from the head down; `dashed` where a sign and no word joins them.
+pub(super) fn vertebrae(from: Level, to: Level, dashed: bool) -> Option<Run> {
     let mut spine: Vec<(char, u8)> = SPINE
         .iter()
         .flat_map(|(letter, count)| (1..=*count).map(|number| (*letter, number)))
@@ -164,7 +187,6 @@ fn vertebrae(from: (char, u8), to: (char, u8), dashed: bool) -> Option<Run> {
     if first == last {
         return None;
     }
-    let said = |(letter, number): (char, u8)| format!("{}{number}", letter.to_ascii_uppercase());
     let (upper, lower) = (said(spine[first]), said(spine[last]));
     Some(Run {
         name: format!("{upper} to {lower}"),

@@ -29,7 +29,16 @@ pub(super) const HISTORY_OF: &[&str] = &[
 
 /// What follows was found before.
 pub(super) const EARLIER: &[&str] = &[
-    "known", "previous", "previously diagnosed", "prior", "previously treated",
+    "previous", "previously diagnosed", "prior", "previously treated",
+];
+
+/// What came before is there now, whatever was said of its past.
+pub(super) const STILL: &[&str] = &[
+    "again demonstrated", "again noted", "again seen", "are larger", "are now", "are smaller", "are stable", "are unchanged",
+    "continues to", "has decreased", "has enlarged", "has grown", "has increased", "has progressed", "has shrunk",
+    "have decreased", "have enlarged", "have grown", "have increased", "have progressed", "have shrunk", "is larger",
+    "is now", "is smaller", "is stable", "is unchanged", "measure", "measures", "measuring", "now", "persist",
+    "persists", "remain", "remains", "stable", "unchanged",
 ];
 
 /// What follows may be there.

@@ -3,7 +3,7 @@
 //! After NegEx (Chapman et al. 2001, doi:10.1006/jbin.2001.1029): cues before and behind a mention, phrases that only look like
 //! cues, and words that end a cue's reach. The tables are our own.
 
-use super::cue_tables::{EARLIER, END, EXAMINATIONS, HISTORY_OF, IS_NOT, IS_PERHAPS, NONE_OF, NOTHING, PERHAPS};
+use super::cue_tables::{EARLIER, END, EXAMINATIONS, HISTORY_OF, IS_NOT, IS_PERHAPS, NONE_OF, NOTHING, PERHAPS, STILL};
 use super::tokens::{Gap, Token};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -19,6 +19,8 @@ pub(super) enum Says {
     HistoryOf,
     /// What follows was found before: a finding's past says nothing against the organ.
     Earlier,
+    /// What came before is there now.
+    Still,
     /// What follows may be there.
     Perhaps,
     /// What came before may be there.
@@ -49,6 +51,7 @@ static CUES: LazyLock<HashMap<&'static str, Vec<Entry>>> = LazyLock::new(|| {
         (IS_NOT, Says::IsNot),
         (HISTORY_OF, Says::HistoryOf),
         (EARLIER, Says::Earlier),
+        (STILL, Says::Still),
         (PERHAPS, Says::Perhaps),
         (IS_PERHAPS, Says::IsPerhaps),
         (END, Says::End),
@@ -91,7 +94,12 @@ pub(super) fn cues(tokens: &[Token]) -> Vec<Cue> {
                     .any(|next| EXAMINATIONS.contains(&next.lower.as_str()));
             // "HISTORY:" is a heading
             let heading = *says == Says::HistoryOf && tokens.get(to).is_some_and(|next| next.gap == Gap::Colon);
-            if !compared && !heading {
+            // "now 8 mm", but not "now with seizures"
+            let vague = *says == Says::Still
+                && tokens[to - 1].lower == "now"
+                && length == 1
+                && !tokens.get(to).is_some_and(Token::is_number);
+            if !compared && !heading && !vague {
                 found.push(Cue {
                     from: i,
                     to,

@@ -6,6 +6,7 @@
 use super::super::matcher::{Meant, Names};
 use super::super::words::{has_digit, is_side, spell};
 use super::super::{Kind, Laterality};
+use super::tables;
 use super::tokens::Token;
 use crate::volume::Modality;
 use std::collections::{HashMap, HashSet};
@@ -49,8 +50,13 @@ pub(super) enum Reading {
         /// It means something in this modality.
         here: bool,
     },
-    /// It asks back; the choices' places.
-    Ask(Vec<usize>),
+    /// It asks back.
+    Ask {
+        /// The choices' places.
+        choices: Vec<usize>,
+        /// By its own words it is something found: a stone, though all that SAT has near is organs.
+        found: bool,
+    },
 }
 
 /// The names, as one report asks for them.
@@ -122,7 +128,13 @@ impl<'n> Lexicon<'n> {
             .all(|word| self.names.knows(word) || has_digit(word) || is_side(word));
         match self.names.settle(&self.names.hits(phrase, &spelling), self.modality) {
             Meant::One(entry, score) if as_written || score >= ONE_SLIP => Some(Reading::Name { entry, here: true }),
-            Meant::Ask(choices, _) if as_written => Some(Reading::Ask(choices)),
+            Meant::Ask(choices, _) if as_written => Some(Reading::Ask {
+                choices,
+                found: spelling
+                    .words
+                    .iter()
+                    .any(|word| tables::FINDINGS.contains(&word.as_str())),
+            }),
             Meant::Elsewhere(entry) if as_written => Some(Reading::Name { entry, here: false }),
             _ => None,
         }
@@ -140,15 +152,16 @@ impl<'n> Lexicon<'n> {
     pub fn kind(&self, reading: &Reading) -> Kind {
         let abnormal = match reading {
             Reading::Name { entry, .. } => self.kind_of(*entry) == Kind::Abnormality,
-            Reading::Ask(choices) => {
-                !choices.is_empty() && choices.iter().all(|choice| self.kind_of(*choice) == Kind::Abnormality)
+            Reading::Ask { choices, found } => {
+                let abnormal = |choice: &usize| self.kind_of(*choice) == Kind::Abnormality;
+                *found || !choices.is_empty() && choices.iter().all(abnormal)
             }
         };
         if abnormal { Kind::Abnormality } else { Kind::Structure }
     }
 
     /// Whether it is something found rather than an organ. SAT's table counts a kidney's cyst among the structures where it names
-    /// the side, and white matter hyperintensities, too.
+    /// the side, white matter hyperintensities and lymph nodes, too.
     pub fn is_finding(&self, reading: &Reading) -> bool {
         let part_of_one = |entry: usize| {
             let parent = self.names.entries[entry]
@@ -156,12 +169,14 @@ impl<'n> Lexicon<'n> {
                 .and_then(|parent| self.names.named(parent));
             parent.is_some_and(|parent| self.kind_of(parent) == Kind::Abnormality)
         };
+        // reports speak of nodes where they are diseased, and SAT was taught those
+        let node = |entry: &usize| self.names.entries[*entry].name.ends_with("lymph node");
         match reading {
             _ if self.kind(reading) == Kind::Abnormality => true,
             Reading::Name { entry, .. } => {
-                part_of_one(*entry) || self.names.entries[*entry].name.ends_with("hyperintensities")
+                part_of_one(*entry) || self.names.entries[*entry].name.ends_with("hyperintensities") || node(entry)
             }
-            Reading::Ask(_) => false,
+            Reading::Ask { choices, .. } => !choices.is_empty() && choices.iter().all(node),
         }
     }
 
@@ -174,7 +189,7 @@ impl<'n> Lexicon<'n> {
         let region = |entry: usize| self.names.entries[entry].region(Some(self.modality));
         match reading {
             Reading::Name { entry, .. } => Some(region(*entry)),
-            Reading::Ask(choices) => {
+            Reading::Ask { choices, .. } => {
                 let first = region(*choices.first()?);
                 choices.iter().all(|choice| region(*choice) == first).then_some(first)
             }

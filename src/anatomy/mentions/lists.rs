@@ -1,13 +1,11 @@
-//! Lists and ranges: levels of the spine, ribs, segments of the liver, and names that share a word.
+//! Lists and ranges: ribs, segments of the liver, and names that share a word.
 
+use super::super::words::spell;
 use super::lexicon::Word;
 use super::scan::Scan;
 use super::tables;
 use super::tokens::Gap;
-use crate::volume::Modality;
 
-/// Highest level of each part of the spine that has a class, in order.
-const PARTS: [(char, u8); 4] = [('c', 7), ('t', 12), ('l', 6), ('s', 1)];
 /// Most items that share a word.
 const MOST_ITEMS: usize = 5;
 /// Most numbers in a list: all ribs of both sides.
@@ -17,88 +15,9 @@ const MOST_ASIDES: usize = 3;
 /// Longest item before the last, in words.
 const LONGEST_ITEM: usize = 3;
 
-/// A vertebra's level: the place of its part in [`PARTS`], and its number.
-type Level = (usize, u8);
-
 impl Scan<'_, '_, '_> {
-    /// T1 and T2 in front of or behind a word for MR signal are no vertebrae.
-    pub(super) fn sequence(&self, i: usize) -> Option<usize> {
-        if !matches!(self.lower(i), "t1" | "t2" | "t1w" | "t2w") {
-            return None;
-        }
-        let said = |k: usize| tables::SIGNAL.contains(&self.lower(k));
-        let mut next = i + 1;
-        // "T1 and T2 weighted"
-        while matches!(self.lower(next), "and" | "or" | "t1" | "t2") && self.gap(next) != Gap::Sentence && next < i + 4
-        {
-            next += 1;
-        }
-        let behind = self.gap(next) != Gap::Sentence && said(next);
-        let before = i > 0 && self.gap(i) != Gap::Sentence && tables::BEFORE_SIGNAL.contains(&self.lower(i - 1));
-        // On MR both words are sequences unless something says that they are bones.
-        let bone = [i.wrapping_sub(1), i + 1, i + 2].iter().any(|k| {
-            tables::SPINE.contains(&self.lower(*k)) || (*k != i && self.level(*k).is_some_and(|level| level.1 > 2))
-        });
-        let unsaid = self.modality == Modality::Mri && !bone;
-        (behind || before || unsaid).then_some(i + 1)
-    }
-
-    fn level(&self, i: usize) -> Option<Level> {
-        let token = self.tokens.get(i)?;
-        let digits = token.lower.trim_start_matches(|c: char| c.is_ascii_alphabetic());
-        let letter = match &token.lower[..token.lower.len() - digits.len()] {
-            "c" => 'c',
-            "t" | "th" => 't',
-            "d" if token.is_upper() => 't',
-            "l" => 'l',
-            "s" => 's',
-            _ => return None,
-        };
-        let part = PARTS.iter().position(|(part, _)| *part == letter)?;
-        number(digits, PARTS[part].1).map(|number| (part, number))
-    }
-
-    /// The level at the other end of a range that goes on at `i`: whole, or as a bare number of the same part.
-    fn other_end(&self, first: Level, i: usize) -> Option<Level> {
-        let bare = || number(self.lower(i), PARTS[first.0].1).map(|number| (first.0, number));
-        let measure = self.measures.get(i).copied().unwrap_or(true);
-        self.level(i).or_else(bare).filter(|last| *last > first && !measure)
-    }
-
-    /// A level of the spine or a range of them; a disc is left to its name.
-    pub(super) fn levels(&mut self, i: usize) -> Option<usize> {
-        let first = self.level(i)?;
-        let range = match self.gap(i + 1) {
-            Gap::Hyphen | Gap::Slash | Gap::Dash => Some(i + 1),
-            Gap::Space if tables::TO.contains(&self.lower(i + 1)) && self.gap(i + 2) == Gap::Space => Some(i + 2),
-            _ => None,
-        };
-        let last = range.and_then(|k| Some((k + 1, self.other_end(first, k)?)));
-        let end = last.map_or(i + 1, |(end, _)| end);
-        if let Some((to, _)) = self.longest(i)
-            && to > end
-        {
-            let phrase = self.phrase(i, to);
-            self.add(i, to, phrase);
-            return Some(to);
-        }
-        if tables::NOT_THE_BONE.contains(&self.lower(end)) && self.gap(end) == Gap::Space {
-            return Some(end);
-        }
-        let to = self.swallow(end, tables::VERTEBRA);
-        let Some((_, last)) = last else {
-            let phrase = self.phrase(i, i + 1);
-            self.add(i, to, phrase);
-            return Some(to);
-        };
-        let whole = format!("{} to {}", said(first), said(last));
-        let each = between(first, last).into_iter().map(said).collect();
-        self.add_range(i, to, whole, each);
-        Some(to)
-    }
-
     /// The phrase for a whole range where `segment` takes it, otherwise one for each of its pieces.
-    fn add_range(&mut self, from: usize, to: usize, whole: String, each: Vec<String>) {
+    pub(super) fn add_range(&mut self, from: usize, to: usize, whole: String, each: Vec<String>) {
         if self.resolver.resolve(&whole, self.modality, false).is_ok() {
             self.add(from, to, whole);
         } else {
@@ -107,7 +26,7 @@ impl Scan<'_, '_, '_> {
     }
 
     /// The place after the words of `table` that follow at `i`.
-    fn swallow(&self, mut i: usize, table: &[&str]) -> usize {
+    pub(super) fn swallow(&self, mut i: usize, table: &[&str]) -> usize {
         while self.gap(i) == Gap::Space && table.contains(&self.lower(i)) {
             i += 1;
         }
@@ -115,7 +34,7 @@ impl Scan<'_, '_, '_> {
     }
 
     /// Numbers joined by commas, "and", "to" and the like: what they are, whether they are one range, and the place behind.
-    fn numbers(&self, i: usize, read: impl Fn(&str) -> Option<u8>) -> Option<(Vec<u8>, bool, usize)> {
+    pub(super) fn numbers(&self, i: usize, read: impl Fn(&str) -> Option<u8>) -> Option<(Vec<u8>, bool, usize)> {
         let at = |k: usize| {
             (self.measures.get(k) == Some(&false))
                 .then(|| read(self.lower(k)))
@@ -230,8 +149,12 @@ impl Scan<'_, '_, '_> {
         let mut from = i;
         let mut joined = false;
         while let Some((to, next, by_word)) = self.item(from) {
-            if items.len() == MOST_ITEMS || self.lexicon.name(&self.phrase(from, to)).is_some() {
+            if items.len() == MOST_ITEMS {
                 return None;
+            }
+            // "left and right thalamus, left and right putamen": a name by itself is where the list ends
+            if self.lexicon.name(&self.phrase(from, to)).is_some() {
+                break;
             }
             items.push((from, to));
             joined = by_word;
@@ -336,32 +259,18 @@ impl Scan<'_, '_, '_> {
     }
 
     /// The phrase with its last word, which stands before `to`, in the singular: of two kidneys each is a kidney.
-    fn singular(&mut self, phrase: String, to: usize) -> String {
+    fn singular(&self, phrase: String, to: usize) -> String {
         let one = phrase.strip_suffix('s').unwrap_or_default();
-        match self.lower(to - 1).ends_with('s') && self.lexicon.name(one) == self.lexicon.name(&phrase) {
+        // not "left thalamu", which is a name with a slip
+        match self.lower(to - 1).ends_with('s') && spell(one) == spell(&phrase) {
             true => one.to_owned(),
             false => phrase,
         }
     }
 }
 
-fn said((part, number): Level) -> String {
-    format!("{}{number}", PARTS[part].0.to_ascii_uppercase())
-}
-
-/// The levels from one to another, both included; the sixth lumbar vertebra only where it is named.
-fn between(first: Level, last: Level) -> Vec<Level> {
-    let usual = |part: usize| if PARTS[part].0 == 'l' { 5 } else { PARTS[part].1 };
-    (first.0..=last.0)
-        .flat_map(|part| {
-            let from = if part == first.0 { first.1 } else { 1 };
-            let to = if part == last.0 { last.1 } else { usual(part) };
-            (from..=to).map(move |number| (part, number))
-        })
-        .collect()
-}
-
-fn number(digits: &str, highest: u8) -> Option<u8> {
+/// A number in figures from 1 to `highest`.
+pub(super) fn number(digits: &str, highest: u8) -> Option<u8> {
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     digits
         .parse()

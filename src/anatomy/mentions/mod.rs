@@ -5,12 +5,14 @@
 //! uncertain says by which words, after NegEx (Chapman et al. 2001, doi:10.1006/jbin.2001.1029). No model is needed and the same
 //! report always gives the same answer.
 //!
-//! The way of a report: [`tokens`] → [`sections`] and [`cues`]; [`scan`] (with [`lists`], [`removed`], [`share`]) finds names through
+//! The way of a report: [`tokens`] → [`sections`] and [`cues`]; [`scan`] (with [`levels`], [`lists`], [`adjectives`], [`removed`], [`share`]) finds names through
 //! the [`lexicon`]; [`scope`] joins them with the cues; [`targets`] picks.
 
+mod adjectives;
 #[rustfmt::skip] // tables are packed
 mod cue_tables;
 mod cues;
+mod levels;
 mod lexicon;
 mod lists;
 mod removed;
@@ -23,17 +25,19 @@ mod share;
 mod tables;
 mod targets;
 mod text;
+mod titles;
 mod tokens;
 
 pub use report::{ReportError, report_text};
 pub use sections::Section;
 
 use super::resolve::{Resolved, Resolver};
+use super::unnamed::BOTH_SIDES;
 use super::{Kind, ResolveError};
 use crate::volume::Modality;
 use cues::Cue;
 use lexicon::Lexicon;
-use removed::Removed;
+use removed::{Left, Removed};
 use scan::{Found, Scan};
 use schemars::JsonSchema;
 use scope::{Said, Spot};
@@ -185,7 +189,8 @@ impl Resolver {
             .map(|(found, said)| reader.mention(found, said, sections[found.from], &mut lexicon))
             .collect();
         reader.without_removed(&found, &mut mentions);
-        let (targets, left_out) = targets::pick(&mentions);
+        let beside: Vec<Option<CueText>> = said.iter().map(|said| Some(reader.cue(said.beside?))).collect();
+        let (targets, left_out) = targets::pick(&mentions, &beside);
         Mentions {
             modality,
             model: Some(self.model.clone()),
@@ -229,16 +234,23 @@ impl Reader<'_> {
                 (name, None, Some(problem(&error)))
             }
         };
-        // a range is no name of its own: its first piece says where it lies
+        // a range is no name of its own: its first piece says where it lies; nor is a side that SAT has no class for
         let piece = composed_of.as_ref().and_then(|parts| parts.first());
+        let piece = piece.or_else(|| problem.as_ref()?.unsided());
         let reading = lexicon.read(&found.phrase).or_else(|| lexicon.read(piece?));
         let removed = found.removed;
         let first = &self.tokens[found.from];
+        // of a transplant the past is only that it was done
+        let past = match removed {
+            Some(removed) => removed.left != Left::Piece,
+            None => said.history.is_some() && !Scan::is_transplant(self.tokens, found),
+        };
         let cue = match removed {
+            Some(removed) if removed.left == Left::Piece => None,
             Some(removed) => Some(self.word(removed.word)),
             None => said
                 .negated
-                .or(said.history)
+                .or(said.history.filter(|_| past))
                 .or(said.uncertain)
                 .map(|cue| self.cue(cue)),
         };
@@ -257,8 +269,8 @@ impl Reader<'_> {
                 .as_ref()
                 .map_or(Kind::Structure, |reading| lexicon.kind(reading)),
             region: reading.and_then(|reading| lexicon.region(&reading)).map(str::to_owned),
-            negated: said.negated.is_some() || removed.is_some_and(|removed| removed.whole),
-            history: said.history.is_some() || removed.is_some() || section == Some(Section::History),
+            negated: said.negated.is_some() || removed.is_some_and(|removed| removed.left == Left::Nothing),
+            history: section == Some(Section::History) || past,
             uncertain: said.uncertain.is_some() && removed.is_none(),
             cue,
             section,
@@ -304,7 +316,13 @@ impl Reader<'_> {
         let sentence = |found: &Found| self.tokens[found.from].sentence;
         let mut gone: HashMap<(usize, String), Option<CueText>> = HashMap::new();
         for (found, mention) in found.iter().zip(mentions.iter()) {
-            if let (Some(Removed { whole: true, .. }), Some(name)) = (found.removed, &mention.name) {
+            if let (
+                Some(Removed {
+                    left: Left::Nothing, ..
+                }),
+                Some(name),
+            ) = (found.removed, &mention.name)
+            {
                 gone.insert((sentence(found), name.clone()), mention.cue.clone());
             }
         }
@@ -317,6 +335,16 @@ impl Reader<'_> {
                 mention.negated = true;
                 mention.cue = cue.clone();
             }
+        }
+    }
+}
+
+impl Problem {
+    /// The class that it would be without the side, where it is only the side that SAT has no class for.
+    fn unsided(&self) -> Option<&String> {
+        match self.candidates.as_slice() {
+            [only] if self.message.contains(BOTH_SIDES) => Some(only),
+            _ => None,
         }
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Found {
     pub phrase: String,
     /// Where the words say that it was taken out.
     pub removed: Option<Removed>,
+    /// It is said by its adjective, of something else: "splenic infarct".
+    pub adjective: bool,
 }
 
 /// A report while it is read.
@@ -88,10 +90,13 @@ impl<'s, 'r, 'n> Scan<'s, 'r, 'n> {
                 .or_else(|| self.liver_segments(i))
                 .or_else(|| self.together(i))
                 .or_else(|| self.levels(i))
-                .or_else(|| self.name(i));
+                .or_else(|| self.name(i))
+                .or_else(|| self.adjective(i));
             i = next.unwrap_or(i + 1);
         }
         self.share();
+        self.without_all_discs();
+        self.resections();
         (self.found, self.lexicon)
     }
 
@@ -132,6 +137,7 @@ impl<'s, 'r, 'n> Scan<'s, 'r, 'n> {
             to,
             phrase,
             removed: None,
+            adjective: false,
         });
     }
 
@@ -166,6 +172,16 @@ impl<'s, 'r, 'n> Scan<'s, 'r, 'n> {
                 let phrase = self.phrase(from, end);
                 self.add(from, end, phrase);
             }
+        }
+        // "right lung nodule" is a lung nodule, too
+        if self.words[i] == Word::Side
+            && let Some((end, reading)) = self.longest(i + 1)
+            && end > to
+            && self.lexicon.is_finding(&reading)
+        {
+            let phrase = self.phrase(i + 1, end);
+            self.add(i + 1, end, phrase);
+            return Some(end);
         }
         Some(self.heir(i, to).unwrap_or(to))
     }
@@ -252,11 +268,13 @@ impl<'s, 'r, 'n> Scan<'s, 'r, 'n> {
         let (Some(only), None) = (content.next(), content.next()) else {
             return true;
         };
-        if tables::NEVER_ALONE.contains(&self.lower(only)) || !self.is_spelled_out(only) {
+        // a bone infarct is not the skeleton
+        let modifies = tables::MODIFIERS.contains(&self.lower(only)) && only + 1 == to && self.is_noun(to);
+        if tables::NEVER_ALONE.contains(&self.lower(only)) || modifies || !self.is_spelled_out(only) {
             return false;
         }
         // "coronary artery" is no artery of the catalogue: a general word asks back only where nothing says which it is
-        let general = matches!(reading, Reading::Ask(_))
+        let general = matches!(reading, Reading::Ask { .. })
             && tables::GENERAL.contains(&words::spell(self.lower(only)).key().as_str());
         let said_which = i > 0
             && matches!(self.gap(i), Gap::Space | Gap::Hyphen)
@@ -270,14 +288,16 @@ impl<'s, 'r, 'n> Scan<'s, 'r, 'n> {
     fn is_spelled_out(&self, i: usize) -> bool {
         let token = &self.tokens[i];
         // a number has a letter before it, "L 4", or it would be no name
-        if token.is_number() || token.lower.chars().count() > 4 || tables::SHORT_WORDS.contains(&token.lower.as_str()) {
+        let doubtful = tables::DOUBTFUL.contains(&token.lower.as_str());
+        let is_word = tables::SHORT_WORDS.contains(&token.lower.as_str());
+        if token.is_number() || token.lower.chars().count() > 4 || is_word && !doubtful {
             return true;
         }
-        if !token.is_upper() {
+        if !token.is_upper() && !is_word {
             return false;
         }
         let counted = i > 0 && self.tokens[i - 1].is_number() && matches!(self.gap(i), Gap::Space | Gap::Hyphen);
-        !counted && (!tables::DOUBTFUL.contains(&token.lower.as_str()) || self.has_company(i))
+        !counted && (!doubtful || self.has_company(i))
     }
 
     /// Another abbreviation or word of the same sentence that says what this one is about.

@@ -20,6 +20,8 @@ pub(super) struct Said {
     pub negated: Option<Cue>,
     pub history: Option<Cue>,
     pub uncertain: Option<Cue>,
+    /// It is there, but named only for something that is not: the spleen of "no splenic lesion".
+    pub beside: Option<Cue>,
 }
 
 /// A mention as far as scopes need it.
@@ -36,8 +38,12 @@ pub(super) fn said(tokens: &[Token], spots: &[Spot], cues: &[Cue]) -> Vec<Said> 
         match cue.says {
             Says::NoneOf | Says::HistoryOf | Says::Earlier | Says::Perhaps => scope.ahead(i, *cue, &mut said),
             Says::IsNot | Says::IsPerhaps => scope.behind(i, *cue, &mut said),
-            Says::Nothing | Says::End => {}
+            Says::Nothing | Says::Still | Says::End => {}
         }
+    }
+    // the present is told after the past, whatever the order of the cues
+    for cue in cues.iter().filter(|cue| cue.says == Says::Still) {
+        scope.still(*cue, &mut said);
     }
     for (spot, said) in spots.iter().zip(&mut said) {
         let first = &tokens[spot.found.from];
@@ -88,6 +94,7 @@ impl Scope<'_, '_> {
                     said.negated = said.negated.or(Some(cue).filter(|_| straight));
                 }
                 (Says::NoneOf, true) => said.negated = said.negated.or(Some(cue)),
+                (Says::NoneOf, false) if spot.found.adjective => said.beside = said.beside.or(Some(cue)),
                 (Says::NoneOf, false) if self.touches(cue.to, from) && self.is_whole(to) => {
                     said.negated = said.negated.or(Some(cue));
                 }
@@ -95,6 +102,37 @@ impl Scope<'_, '_> {
                 (Says::Perhaps, true) => said.uncertain = said.uncertain.or(Some(cue)),
                 _ => {}
             }
+        }
+    }
+
+    /// Takes the past from what is said to be there now: what stands right before, and the list or place that it ends.
+    fn still(&self, cue: Cue, said: &mut [Said]) {
+        const ON: [&str; 8] = ["and", "at", "in", "of", "on", "or", "the", "within"];
+        const PARTING: [&str; 4] = ["and", "but", "with", "without"];
+        let parted = |token: &Token| token.gap == Gap::Comma || PARTING.contains(&token.lower.as_str());
+        let on = |token: &Token| token.gap != Gap::Comma && ON.contains(&token.lower.as_str());
+        let sentence = self.tokens[cue.from].sentence;
+        let before = self.spots.partition_point(|spot| spot.found.from < cue.from);
+        let mut reached = cue.from;
+        for (spot, said) in self.spots[..before].iter().zip(&mut said[..before]).rev() {
+            let Found { from, to, .. } = *spot.found;
+            if self.tokens[from].sentence != sentence || from + LIST_REACH < cue.from {
+                break;
+            }
+            if to <= reached {
+                let between = &self.tokens[to..reached];
+                let near = match reached == cue.from {
+                    true => {
+                        between.len() <= REACH && !between.iter().any(parted) && self.tokens[reached].gap != Gap::Comma
+                    }
+                    false => between.len() <= 4 && between.iter().all(on) && self.tokens[reached].gap != Gap::Comma,
+                };
+                if !near {
+                    break;
+                }
+            }
+            said.history = None;
+            reached = reached.min(from);
         }
     }
 
@@ -187,7 +225,7 @@ impl Scope<'_, '_> {
             .iter()
             .rev()
             .take_while(|before| before.from + LIST_REACH > cue.from)
-            .find(|before| before.to <= cue.from && before.says != Says::Nothing && before.says != Says::Earlier)
+            .find(|before| before.to <= cue.from && !matches!(before.says, Says::Nothing | Says::Earlier | Says::Still))
             .map_or(0, |before| before.to);
         let mut reached = cue.from;
         let mut findings_only = false;
@@ -208,6 +246,7 @@ impl Scope<'_, '_> {
             reached = reached.min(from);
             match (cue.says, spot.is_finding) {
                 (Says::IsNot, true) => said.negated = said.negated.or(Some(cue)),
+                (Says::IsNot, false) if spot.found.adjective => said.beside = said.beside.or(Some(cue)),
                 (Says::IsNot, false) if !findings_only && to <= cue.from => said.negated = said.negated.or(Some(cue)),
                 (Says::IsPerhaps, true) => said.uncertain = said.uncertain.or(Some(cue)),
                 _ => {}

@@ -1,5 +1,6 @@
 //! Sections of a report: what a mention is worth depends on whether it stands under FINDINGS or under HISTORY.
 
+use super::titles;
 use super::tokens::{Gap, Token};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -82,8 +83,30 @@ const BESIDE: &[&str] = &[
     "the",
     "type",
 ];
-/// Words that a report's title begins with.
-const TITLES: &[&str] = &["ct", "cta", "cect", "ncct", "hrct", "mr", "mri", "mra", "pet", "fdg"];
+/// Headings that say where the findings begin.
+const BODY: &[&str] = &["findings", "report", "result", "results"];
+/// Words that make a sentence one of what the scan shows.
+const SHOWN: &[&str] = &["are", "demonstrates", "is", "measures", "shows", "there"];
+/// Words that make it one of the patient or the examination all the same.
+const NOT_SHOWN: &[&str] = &[
+    "exam",
+    "examination",
+    "he",
+    "image",
+    "images",
+    "imaging",
+    "pain",
+    "patient",
+    "pt",
+    "scan",
+    "scans",
+    "she",
+    "study",
+    "symptoms",
+    "who",
+];
+/// Longest sentence that is looked through for them.
+const SENTENCE: usize = 60;
 
 /// The section that each word stands in; None for findings.
 pub(super) fn sections(tokens: &[Token]) -> Vec<Option<Section>> {
@@ -92,7 +115,8 @@ pub(super) fn sections(tokens: &[Token]) -> Vec<Option<Section>> {
         .map(|i| first(i).then(|| heading(&tokens[i..])).flatten())
         .collect();
     let last = headings.iter().rposition(Option::is_some).unwrap_or(0);
-    let title = title(tokens);
+    let ends = ends(tokens, &headings);
+    let mut title = 0;
     let mut current = None;
     let mut sections = Vec::with_capacity(tokens.len());
     for (i, token) in tokens.iter().enumerate() {
@@ -100,31 +124,77 @@ pub(super) fn sections(tokens: &[Token]) -> Vec<Option<Section>> {
         let paragraph = i > last && token.line > tokens[i - 1].line + 1;
         current = match headings[i] {
             Some(next) => next,
-            None if paragraph => None,
+            None if paragraph || ends[i] => None,
             None => current,
         };
+        if first(i) && headings[i].is_none() && current.is_none() {
+            title = title.max(i + titles::title(tokens, i));
+        }
         sections.push(if i < title { Some(Section::Technique) } else { current });
     }
     sections
 }
 
-/// Words of the title: a first line such as "CT ABDOMEN AND PELVIS WITH CONTRAST" that is no sentence.
-fn title(tokens: &[Token]) -> usize {
-    let Some(first) = tokens.first().filter(|first| TITLES.contains(&first.lower.as_str())) else {
-        return 0;
-    };
-    let words = tokens.iter().take_while(|token| token.line == first.line).count();
-    let sentence = tokens[..words].iter().any(|token| {
-        matches!(
-            token.lower.as_str(),
-            "is" | "are" | "was" | "were" | "shows" | "showed" | "demonstrates"
-        )
-    });
-    if sentence || words > 14 || words == tokens.len() {
-        0
-    } else {
-        words
+/// The words at which a section is over though no heading says so: where nothing but findings can follow, its content is what
+/// stands on the heading's line, up to the first sentence of what the scan shows.
+fn ends(tokens: &[Token], headings: &[Option<Option<Section>>]) -> Vec<bool> {
+    let mut ends = vec![false; tokens.len()];
+    let body = (0..tokens.len())
+        .rev()
+        .find(|i| headings[*i] == Some(None) && line(tokens, *i).any(|token| BODY.contains(&token.lower.as_str())));
+    let mut next = tokens.len();
+    for start in (0..tokens.len()).rev() {
+        let Some(opens) = headings[start] else { continue };
+        let alone = body.is_none_or(|body| body < start) && headings.get(next).is_none_or(|next| *next == Some(None));
+        if let Some(section) = opens.filter(|_| alone)
+            && let Some(end) = end(tokens, section, start, next)
+        {
+            ends[end] = true;
+        }
+        next = start;
     }
+    ends
+}
+
+/// Where the section is over whose heading is at `start`, before the next heading.
+fn end(tokens: &[Token], section: Section, start: usize, next: usize) -> Option<usize> {
+    let begun = |k: &usize| tokens[*k].gap == Gap::Colon || tokens[*k].line != tokens[start].line;
+    let content = (start + 1..next).find(begun)?;
+    let own_line = tokens[content].line == tokens[start].line;
+    (content + 1..next)
+        .filter(|k| tokens[*k].gap == Gap::Sentence)
+        .find(|k| {
+            let new_line = tokens[*k].line > tokens[*k - 1].line;
+            new_line && own_line || is_shown(&tokens[*k..next], section)
+        })
+}
+
+/// Whether the sentence at the beginning of `tokens` is one of what the scan shows.
+fn is_shown(tokens: &[Token], section: Section) -> bool {
+    let sentence = || {
+        tokens
+            .iter()
+            .take(SENTENCE)
+            .take_while(|token| token.sentence == tokens[0].sentence)
+    };
+    let any = |table: &[&str]| sentence().any(|token| table.contains(&token.lower.as_str()));
+    match section {
+        // a scan or a date is what was compared with
+        Section::Comparison => !titles::is_title_word(&tokens[0]) && !tokens[0].is_number(),
+        Section::History | Section::Technique => {
+            let named = sentence().skip(1).take(3).any(|token| token.gap == Gap::Colon);
+            (named || any(SHOWN)) && !any(NOT_SHOWN)
+        }
+    }
+}
+
+/// The first words of the line that `i` begins.
+fn line<'t, 'r>(tokens: &'t [Token<'r>], i: usize) -> impl Iterator<Item = &'t Token<'r>> {
+    let line = tokens[i].line;
+    tokens[i..]
+        .iter()
+        .take(LONGEST)
+        .take_while(move |token| token.line == line)
 }
 
 /// The section that a heading at the beginning of `tokens` opens.
@@ -181,5 +251,34 @@ mod tests {
         assert_eq!(of(report, "cyst"), None);
         assert_eq!(of("History of lung cancer", "lung"), None);
         assert_eq!(of("COMPARISON: Brain MRI.\n\nThe liver is normal.", "liver"), None);
+    }
+
+    #[test]
+    fn where_no_findings_are_headed_a_section_is_over_with_its_line_or_sentence() {
+        let history = Some(Section::History);
+        let report = "Indication: memory complaints, stroke.\nThe left hippocampus is smaller.\nIMPRESSION: atrophy";
+        assert_eq!(of(report, "stroke"), history);
+        assert_eq!(of(report, "hippocampus"), None);
+        assert_eq!(of("COMPARISON: None. The liver is enlarged.", "liver"), None);
+        assert_eq!(
+            of("COMPARISON: CT chest. MRI of the liver.", "liver"),
+            Some(Section::Comparison)
+        );
+        assert_eq!(of("Indication: pain. The liver is enlarged.", "liver"), None);
+        assert_eq!(of("Indication: pain. Liver: enlarged.", "enlarged"), None);
+        assert_eq!(
+            of("HISTORY: pain. The patient is tender over the liver.", "liver"),
+            history
+        );
+        assert_eq!(
+            of("HISTORY: pain.\nProven liver metastasis.\nTECHNIQUE: CT", "liver"),
+            history
+        );
+        assert_eq!(
+            of("HISTORY: pain.\nTumor of the liver.\nFINDINGS: none", "liver"),
+            history
+        );
+        let wrapped = "HISTORY: a long story of many words that goes on to the line behind in a\nsmall liver";
+        assert_eq!(of(wrapped, "liver"), history);
     }
 }

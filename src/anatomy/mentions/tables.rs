@@ -22,15 +22,18 @@ pub(super) fn side(word: &str) -> Option<&'static str> {
 
 /// Short words of names that are words and no abbreviations.
 pub(super) const SHORT_WORDS: &[&str] = &[
-    "bone", "bones", "cord", "cyst", "disc", "disk", "eye", "eyes", "fat", "gut", "head", "hip", "hips", "horn",
+    "axis", "bone", "bones", "cord", "cyst", "disc", "disk", "eye", "eyes", "fat", "gut", "head", "hip", "hips", "horn",
     "lens", "lip", "lips", "lobe", "lung", "mass", "pons", "rib", "ribs", "scar", "skin", "vein", "womb",
 ];
 
 /// Words that are names but mean nothing by themselves in a report.
 pub(super) const NEVER_ALONE: &[&str] = &[
-    "abnormalities", "abnormality", "areas", "axis", "body", "cor", "globus", "level", "levels", "matter", "mouth",
+    "abnormalities", "abnormality", "areas", "body", "cor", "globus", "level", "levels", "matter", "mouth",
     "ren",
 ];
+
+/// Names that are mere adjectives before another noun: "bone marrow", "fat necrosis".
+pub(super) const MODIFIERS: &[&str] = &["bone", "fat"];
 
 /// Words that are the last part of many names, evened out: alone they ask back, behind a word that says which they mean
 /// something else.
@@ -52,7 +55,7 @@ pub(super) const NEUTRAL: &[&str] = &[
 pub(super) const OTHER_THINGS: &[&str] = &[
     "air fluid level", "air fluid levels", "axis deviation", "body mass", "bone algorithm", "bone density",
     "bone scan", "bone window", "bone windows", "brain window", "brain windows", "breast feeding", "cancer screening",
-    "disc space narrowing", "fat plane", "fat planes", "fat sat", "fat saturated", "fat saturation", "fat stranding",
+    "disc space narrowing", "drain into", "drain to", "drains into", "drains to", "fat plane", "fat planes", "fat sat", "fat saturated", "fat saturation", "fat stranding",
     "fat suppressed", "fat suppression", "gallbladder bed", "gallbladder fossa", "heart failure", "heart rate",
     "iliac spine", "iliac spines", "ischial spine", "ischial spines", "kidney function", "liver function",
     "liver protocol", "liver window", "liver windows", "long axis", "lung cancer screening", "lung protocol",
@@ -63,10 +66,10 @@ pub(super) const OTHER_THINGS: &[&str] = &[
     "tumour markers", "umbilical cord", "vocal cord", "vocal cords",
 ];
 
-/// Abbreviations that prose uses for something else, too: they count only beside one of the words in [`COMPANY`], and where it
+/// Abbreviations and words that prose uses for something else, too: they count only beside one of the words in [`COMPANY`], and where it
 /// has none for them never.
 pub(super) const DOUBTFUL: &[&str] = &[
-    "acc", "bg", "cc", "cia", "cor", "cst", "cva", "f2", "f3", "gm", "gp", "ian", "la", "lk",
+    "acc", "axis", "bg", "cc", "cia", "cor", "cst", "cva", "f2", "f3", "gm", "gp", "ian", "la", "lk",
     "nac", "pv", "ra", "rk", "sn", "spl", "ub", "v3", "v4",
 ];
 
@@ -83,9 +86,12 @@ const BELLY: &[&str] = &[
     "kidney", "kidneys", "rk", "lk", "liver", "bladder", "portal", "splenic", "smv", "cyst", "stone", "ub", "ivc",
 ];
 
+const NECK: &[&str] = &["atlantoaxial", "atlas", "c1", "c2", "dens", "odontoid"];
+
 /// Which words make a doubtful abbreviation a sure one.
 pub(super) const COMPANY: &[(&str, &[&str])] = &[
     ("acc", BRAIN),
+    ("axis", NECK),
     ("bg", BRAIN),
     ("cc", BRAIN),
     ("cst", BRAIN),
@@ -99,6 +105,34 @@ pub(super) const COMPANY: &[(&str, &[&str])] = &[
     ("rk", BELLY),
     ("sn", BRAIN),
     ("ub", BELLY),
+];
+
+/// Words, evened out, that make a name something found: SAT was taught none of these, and offers what lies near.
+pub(super) const FINDINGS: &[&str] = &[
+    "abscess", "adenoma", "adenopathy", "air", "aneurysm", "ascites", "atelectasis", "calculus", "cancer", "catheter",
+    "choledocholithiasis", "cholelithiasis", "collection", "consolidation", "cyst", "dissection", "diverticulitis", "diverticulosis", "diverticulum", "drain",
+    "effusion", "embolus", "emphysema", "fibroid", "gallstone", "ggo", "hemangioma", "hematoma", "hemorrhage", "hernia",
+    "hydrocephalus", "hydronephrosis", "hydroureter", "infiltrate", "lacune", "leiomyoma", "lesion", "lymphadenopathy", "macroadenoma", "mass",
+    "metastasis", "microadenoma", "microbleed", "myoma", "nephrolithiasis", "nodule", "opacity", "pacemaker", "pneumonia",
+    "pneumoperitoneum", "pneumothorax", "polyp", "pseudocyst", "sdh", "shunt", "stent", "stone", "thrombosis",
+    "thrombus", "tube", "tumor", "urolithiasis", "varice", "varix", "ventriculomegaly",
+];
+
+/// Words behind an adjective that are no nouns.
+pub(super) const NO_NOUNS: &[&str] = &[
+    "and", "are", "but", "can", "does", "for", "from", "had", "has", "have", "into", "may", "nor", "not", "than", "that",
+    "the", "then", "this", "was", "were", "which", "with", "within", "without",
+];
+/// Nouns behind the adjective of an organ that are not in the organ, or nothing to be seen.
+pub(super) const NOT_THE_ORGAN: &[&str] = &[
+    "access", "angiogram", "angiography", "aqueduct", "arrest", "arterial", "arteries", "artery", "bed", "biliary",
+    "biopsy", "canal", "catheter", "catheterization", "cistern", "cisterns", "clinic", "colic", "contrast",
+    "device", "devices", "dialysis", "drainage", "duct", "ductal", "ducts", "emptying", "encephalopathy", "enzymes", "event", "events", "failure", "fissure", "flexure",
+    "fossa", "function", "functions", "ganglia", "ganglion", "gating", "hernia", "hernias", "hila", "hilar", "hilum", "hypertension", "implant",
+    "implants", "insufficiency", "lead", "leads", "ligament", "ligaments", "line", "lymph", "murmur", "nerve", "nerves", "node", "nodes", "output", "pacemaker", "pacemakers", "palsy", "panel", "phase",
+    "portal", "protocol", "recess", "reflux", "region", "scan", "sheath", "sinus", "space", "spaces", "stent", "sulci", "sulcus", "surgery", "symptoms",
+    "transit", "tube", "ultrasound", "urethra", "valve", "valves", "valvular", "varices", "vascular", "vascularity", "vasculature", "vein", "veins", "venous",
+    "vessel", "vessels", "window", "windows",
 ];
 
 /// Units and counts behind a number that is no level and no rib.
@@ -137,6 +171,23 @@ pub(super) const VERTEBRA: &[&str] = &[
 pub(super) const NOT_THE_BONE: &[&str] = &[
     "dermatome", "dermatomes", "ganglia", "ganglion", "myotome", "nerve", "nerves", "radiculopathy", "root", "roots",
     "dermatomal",
+];
+
+/// Words that make two levels the disc between them.
+pub(super) const DISC: &[&str] = &[
+    "annular", "annulus", "bulge", "bulges", "bulging", "desiccated", "desiccation", "disc", "discs", "disk", "disks",
+    "extruded", "extrusion", "extrusions", "herniated", "herniation", "herniations", "interspace", "protruding",
+    "protrusion", "protrusions", "sequestration",
+];
+/// Words that make them the bones.
+pub(super) const BONE: &[&str] = &[
+    "bodies", "body", "bone", "bony", "compression", "corpectomy", "endplate", "endplates", "fracture", "fractured",
+    "fractures", "fused", "fusion", "hardware", "instrumentation", "laminectomy", "marrow", "metastases", "metastasis",
+    "pedicle", "pedicles", "screws", "vertebra", "vertebrae", "vertebral",
+];
+/// Words behind a number that make it a count of something else: "L2 and 3 other levels".
+pub(super) const COUNTED: &[&str] = &[
+    "additional", "further", "large", "larger", "more", "new", "old", "other", "others", "prior", "small", "smaller",
 ];
 
 /// Words between a side, a number and "rib".

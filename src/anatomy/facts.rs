@@ -6,15 +6,13 @@ use crate::volume::Modality;
 
 impl Catalogue {
     /// Whether a class is something found rather than an organ. SAT's table counts a kidney's cyst among the structures where it
-    /// names the side, and white matter hyperintensities, too; what it has on PET are tumours and the nodes they have spread to.
-    pub fn is_finding(&self, name: &str, modality: Modality) -> bool {
+    /// names the side, white matter hyperintensities and lymph nodes, too: SAT was taught the diseased ones.
+    pub fn is_finding(&self, name: &str) -> bool {
         let abnormal = |class: &Class| class.kind == Kind::Abnormality;
         let Some(class) = self.class(name) else { return false };
         let parent = class.part_of.as_deref().and_then(|parent| self.class(parent));
-        abnormal(class)
-            || parent.is_some_and(abnormal)
-            || name.ends_with("hyperintensities")
-            || modality == Modality::Pet
+        let diseased = name.ends_with("hyperintensities") || name.ends_with("lymph node");
+        abnormal(class) || parent.is_some_and(abnormal) || diseased
     }
 
     /// The side of a name that has its like across the midline. None for what is called left or right by its place in an organ:
@@ -39,7 +37,7 @@ impl Catalogue {
     /// Whether a class is one connected thing: one of a pair, neither a finding nor made of parts.
     pub fn is_one_piece(&self, name: &str, modality: Modality) -> bool {
         let single = |class: &Class| !class.divisions.iter().any(|division| division.modality == modality);
-        self.class(name).is_some_and(single) && self.mirrored_side(name).is_some() && !self.is_finding(name, modality)
+        self.class(name).is_some_and(single) && self.mirrored_side(name).is_some() && !self.is_finding(name)
     }
 
     /// All that lies inside a class in a modality: its parts and what it includes, and theirs.
@@ -113,12 +111,10 @@ mod tests {
             ("lymph node", Modality::Pet),
             ("brain edema", Modality::Mri),
         ] {
-            assert!(catalogue.is_finding(name, modality), "{name}");
+            assert!(catalogue.is_finding(name), "{name}");
             assert!(!catalogue.is_one_piece(name, modality), "{name}");
         }
-        assert!(
-            catalogue.is_one_piece("left kidney", Modality::Ct) && !catalogue.is_finding("left kidney", Modality::Ct)
-        );
+        assert!(catalogue.is_one_piece("left kidney", Modality::Ct) && !catalogue.is_finding("left kidney"));
         assert!(!catalogue.is_one_piece("left rib", Modality::Ct) && !catalogue.is_one_piece("kidney", Modality::Ct));
     }
 

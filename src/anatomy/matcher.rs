@@ -13,6 +13,9 @@ use super::{Catalogue, Laterality, Offered};
 use crate::volume::Modality;
 use std::collections::{HashMap, HashSet};
 
+/// How sure a question that only one class can answer is, where it was asked of both sides.
+const BOTH_SCORE: f64 = 0.82;
+
 /// What a spelling may belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
@@ -275,6 +278,10 @@ impl Names {
             let here: Vec<usize> = choices.iter().copied().filter(known).collect();
             return match (self.single(&here, modality), &ask.why) {
                 (Some(entry), None) if score > HIGHEST => Meant::One(entry, score),
+                // "both atria": of what it may mean, only one is here, and it has two sides
+                (Some(entry), None) if hits.asked_side.is_none() && self.entries[entry].paired => {
+                    Meant::One(entry, BOTH_SCORE)
+                }
                 (_, why) => Meant::Ask(if here.is_empty() { choices } else { here }, why.as_deref()),
             };
         }

@@ -18,7 +18,7 @@ pub(super) fn trust(plan: &Plan, target: &Target) -> Option<Trust> {
         .collect::<Option<Vec<_>>>();
     let figure = |class: Option<&Class>| {
         let (class, published) = (class?, manifest.published.as_ref()?);
-        match Catalogue::load().is_finding(&class.name, modality) {
+        match Catalogue::load().is_finding(&class.name) {
             true => published.lesions,
             false => published.dice.get(class.region(Some(modality))).copied(),
         }
@@ -63,7 +63,7 @@ pub(super) fn includes(plan: &Plan, target: &Target) -> Vec<String> {
             // a cyst of the left kidney is told with the kidney's cysts
             let whole = catalogue.class(name).and_then(|class| class.part_of.as_deref());
             let told = whole.is_some_and(|whole| inside.iter().any(|there| there == whole));
-            let counts = asked(name) || (!own && !told && catalogue.is_finding(name, modality));
+            let counts = asked(name) || (!own && !told && catalogue.is_finding(name));
             if counts && !inside.iter().any(|there| there == name) {
                 inside.push(name.to_owned());
             }

@@ -90,7 +90,7 @@ fn known_before(plan: &Plan, target: &Target) -> Vec<Caveat> {
         };
         caveats.push(("long_tail", format!("taught from {scans} only, so trust it less")));
     }
-    let lesion = |name: &str| Catalogue::load().is_finding(name, plan.image.modality);
+    let lesion = |name: &str| Catalogue::load().is_finding(name);
     if let Some(dice) = trust
         .published_dice
         .filter(|_| target.pieces.iter().any(|piece| lesion(&piece.name)))

@@ -82,14 +82,16 @@ async def test_summaries_of_any_length_fit_the_schema_and_say_what_full_says(con
         for answer in (short, full):
             jsonschema.validate(answer, schema)
         for brief, whole in zip(short["masks"], full["masks"], strict=True):
-            assert (brief["target"], brief["name"]) == (whole["target"], whole["name"])
+            assert (brief["target"], brief.get("name", brief["target"])) == (whole["target"], whole["name"])
             shared = brief["measurement"].keys() & whole["measurement"].keys() - {"intensity", "checks"}
             assert "volume_ml" in shared
             assert all(brief["measurement"][key] == whole["measurement"][key] for key in shared)
-        said = " ".join(warning["message"] for warning in short["warnings"])
         for warning in full["warnings"]:
-            assert warning["code"] in {other["code"] for other in short["warnings"]}
-            assert warning.get("target") is None or warning["message"].split(": ")[0] in said
+            same = [other for other in short["warnings"] if other["code"] == warning["code"]]
+            about = [{*other.get("targets", []), other.get("target")} for other in same]
+            assert any(other["message"].startswith("All targets") for other in same) or any(
+                warning.get("target") in targets for targets in about
+            ), warning
 
 
 @pytest.mark.parametrize("phrase", ["", "   ", "\n\t", "\x07\x1b", "—", "kidney " * 1500, "x" * 10_000])
@@ -126,11 +128,19 @@ async def test_every_bad_target_is_named_and_the_error_ends_with_a_call_that_wor
         assert not (await segment(client, scans, json.loads(would_work))).is_error
 
 
-async def test_meaning_helps_where_no_word_does(connect, scans):
+async def test_meaning_is_offered_behind_words_and_never_on_another_side(connect, scans):
     async with connect() as client:
-        fault = error(await segment(client, scans, ["cranium bones"]))
-        near = [candidate for candidate in fault["candidates"] if candidate.get("by_meaning")]
-        assert [candidate["name"] for candidate in near] == ["skull"] and near[0]["score"] < 0.8
+        fault = error(await segment(client, scans, ["stem", "grey substance", "right thalamic lesion"]))
+        names = {}
+        for candidate in fault["candidates"]:
+            names.setdefault(candidate["target"], []).append(candidate)
+        assert any(one["name"] == "brainstem" and one.get("by_meaning") for one in names["stem"])
+        near = names["grey substance"]
+        assert any(candidate.get("by_meaning") for candidate in near)
+        assert all(candidate["score"] < 0.8 for candidate in near)
+        flags = [candidate.get("by_meaning", False) for candidate in near if candidate["available"]]
+        assert flags == sorted(flags), "what shares words comes first"
+        assert not any("left" in candidate["name"] for candidate in names["right thalamic lesion"])
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,8 @@ impl Scan<'_, '_, '_> {
             (run.members.first() == Some(&runs::said(first))).then_some((k + 1, run))
         });
         let end = run.as_ref().map_or(i + 1, |(end, _)| *end);
-        if let Some((to, _)) = self.longest(i)
+        // a question such as that of the vertebral body is left to the level: in a report its bone is what is looked at
+        if let Some((to, Reading::Name { .. })) = self.longest(i)
             && to > end
         {
             let phrase = self.phrase(i, to);

@@ -5,7 +5,7 @@
 
 use super::super::matcher::{Meant, Names};
 use super::super::words::{has_digit, is_side, spell};
-use super::super::{Kind, Laterality};
+use super::super::{Catalogue, Kind, Laterality};
 use super::tables;
 use super::tokens::Token;
 use crate::volume::Modality;
@@ -160,23 +160,15 @@ impl<'n> Lexicon<'n> {
         if abnormal { Kind::Abnormality } else { Kind::Structure }
     }
 
-    /// Whether it is something found rather than an organ. SAT's table counts a kidney's cyst among the structures where it names
-    /// the side, white matter hyperintensities and lymph nodes, too.
+    /// Whether it is something found rather than an organ; a question is where all its choices are.
     pub fn is_finding(&self, reading: &Reading) -> bool {
-        let part_of_one = |entry: usize| {
-            let parent = self.names.entries[entry]
-                .part_of()
-                .and_then(|parent| self.names.named(parent));
-            parent.is_some_and(|parent| self.kind_of(parent) == Kind::Abnormality)
+        let found = |entry: &usize| {
+            let entry = &self.names.entries[*entry];
+            entry.kind() == Kind::Abnormality || Catalogue::load().is_finding(&entry.name)
         };
-        // reports speak of nodes where they are diseased, and SAT was taught those
-        let node = |entry: &usize| self.names.entries[*entry].name.ends_with("lymph node");
         match reading {
-            _ if self.kind(reading) == Kind::Abnormality => true,
-            Reading::Name { entry, .. } => {
-                part_of_one(*entry) || self.names.entries[*entry].name.ends_with("hyperintensities") || node(entry)
-            }
-            Reading::Ask { choices, .. } => !choices.is_empty() && choices.iter().all(node),
+            Reading::Name { entry, .. } => found(entry),
+            Reading::Ask { choices, .. } => !choices.is_empty() && choices.iter().all(found),
         }
     }
 

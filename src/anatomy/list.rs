@@ -2,9 +2,8 @@
 
 use super::entries::{Entry, MODALITIES, Reach};
 use super::matcher::{Hits, Meant};
-use super::refusal::{SEVERAL, not_here, tidy};
+use super::refusal::{HIGHEST, LOWEST, SEVERAL, not_here, tidy};
 use super::resolve::Resolver;
-use super::suggest::{HIGHEST, LOWEST};
 use super::words::{Spelling, spell};
 use super::{
     Catalogue, Class, Detail, Laterality, ListAnswer, ListError, ListItem, ListRequest, Offered, TrainingScans,

@@ -5,9 +5,9 @@
 
 use super::entries::Entry;
 use super::reach::entries;
+use super::refusal::HIGHEST;
 use super::runs;
 use super::spelling::Vocabulary;
-use super::suggest::HIGHEST;
 use super::words::{Spelling, is_side, spell, without_side};
 use super::{Catalogue, Laterality, Offered};
 use crate::volume::Modality;

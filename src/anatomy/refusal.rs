@@ -1,11 +1,19 @@
 //! Why a phrase is no target, what it is near to, and what would work.
 
-use super::suggest::HIGHEST;
 use crate::volume::Modality;
+
+/// The highest score of a suggestion: `segment` would not take the phrase for it.
+pub(super) const HIGHEST: f64 = 0.79;
+/// Below this a list has nothing to do with its query.
+pub(super) const LOWEST: f64 = 0.35;
+/// Below this an error doesn't offer a name: lower, because any help is welcome there.
+pub(super) const LOWEST_OFFERED: f64 = 0.25;
 
 /// Longer phrases are no names.
 const LONGEST: usize = 200;
 
+/// What a note says of a class that a side was asked of in vain.
+pub(super) const BOTH_SIDES: &str = "is one class without sides";
 /// Why a list is no name.
 pub(super) const SEVERAL: &str = "It names several structures: give each as a target of its own.";
 

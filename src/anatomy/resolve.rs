@@ -2,9 +2,8 @@
 
 use super::entries::{Entry, Reach};
 use super::matcher::{Meant, Names};
-use super::refusal::{Candidate, ResolveError, SEVERAL, tidy};
-use super::suggest::{HIGHEST, LOWEST_OFFERED, Suggester};
-use super::unnamed::BOTH_SIDES;
+use super::refusal::{BOTH_SIDES, Candidate, HIGHEST, LOWEST_OFFERED, ResolveError, SEVERAL, tidy};
+use super::suggest::Suggester;
 use super::words::{Spelling, spell, without_side};
 use super::{Catalogue, Offered};
 use crate::volume::Modality;

@@ -2,15 +2,9 @@
 
 use super::Laterality;
 use super::matcher::Names;
+use super::refusal::HIGHEST;
 use super::words::{Spelling, has_digit, spell};
 use std::collections::HashMap;
-
-/// The highest score of a suggestion: `segment` would not take the phrase for it.
-pub(super) const HIGHEST: f64 = 0.79;
-/// Below this a list has nothing to do with its query.
-pub(super) const LOWEST: f64 = 0.35;
-/// Below this an error doesn't offer a name: lower, because any help is welcome there.
-pub(super) const LOWEST_OFFERED: f64 = 0.25;
 
 /// Names and synonyms as words, with the weight of each word.
 #[derive(Debug)]

@@ -5,9 +5,6 @@ use super::resolve::Resolver;
 use super::words::{Spelling, is_side, spell};
 use crate::volume::Modality;
 
-/// What a note says of a class that a side was asked of in vain.
-pub(super) const BOTH_SIDES: &str = "is one class without sides";
-
 impl Resolver {
     /// The names that a phrase lists ("liver and spleen"), where each of them is one.
     pub(super) fn several(&self, phrase: &str, modality: Modality) -> Option<Vec<usize>> {

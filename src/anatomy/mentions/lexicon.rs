@@ -162,11 +162,9 @@ impl<'n> Lexicon<'n> {
 
     /// Whether it is something found rather than an organ; a question is where all its choices are.
     pub fn is_finding(&self, reading: &Reading) -> bool {
-        let found = |entry: &usize| {
-            let entry = &self.names.entries[*entry];
-            entry.kind() == Kind::Abnormality || Catalogue::load().is_finding(&entry.name)
-        };
+        let found = |entry: &usize| Catalogue::load().is_finding(&self.names.entries[*entry].name);
         match reading {
+            _ if self.kind(reading) == Kind::Abnormality => true,
             Reading::Name { entry, .. } => found(entry),
             Reading::Ask { choices, .. } => !choices.is_empty() && choices.iter().all(found),
         }

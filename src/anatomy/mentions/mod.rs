@@ -31,14 +31,13 @@ mod tokens;
 pub use report::{ReportError, report_text};
 pub use sections::Section;
 
+use super::refusal::BOTH_SIDES;
 use super::resolve::{Resolved, Resolver};
-use super::unnamed::BOTH_SIDES;
 use super::{Kind, ResolveError};
 use crate::volume::Modality;
 use cues::Cue;
 use lexicon::Lexicon;
-use removed::{Left, Removed};
-use scan::{Found, Scan};
+use scan::{Found, Left, Removed, Scan};
 use schemars::JsonSchema;
 use scope::{Said, Spot};
 use serde::{Deserialize, Serialize};

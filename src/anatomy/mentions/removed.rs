@@ -1,28 +1,8 @@
 //! Operations that say by their name what was taken out: a splenectomy's spleen is not there to be segmented.
 
-use super::scan::{Found, Scan};
+use super::scan::{Found, Left, Removed, Scan};
 use super::tables;
 use super::tokens::{Gap, Token};
-
-/// What an operation's name says of a structure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Removed {
-    /// The word that says so.
-    pub word: usize,
-    /// What of it is left.
-    pub left: Left,
-}
-
-/// What an operation leaves of a structure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
-    /// Nothing: it is not there to be segmented.
-    Nothing,
-    /// A piece, which is.
-    Piece,
-    /// Something else in its place, or one of two without a word which.
-    Unsure,
-}
 
 /// An operation.
 struct Operation {

@@ -4,10 +4,29 @@
 
 use super::super::{Resolver, words};
 use super::lexicon::{Lexicon, Reading, Word};
-use super::removed::Removed;
 use super::tables;
 use super::tokens::{self, Gap, Token};
 use crate::volume::Modality;
+
+/// What an operation's name says of a structure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Removed {
+    /// The word that says so.
+    pub word: usize,
+    /// What of it is left.
+    pub left: Left,
+}
+
+/// What an operation leaves of a structure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing: it is not there to be segmented.
+    Nothing,
+    /// A piece, which is.
+    Piece,
+    /// Something else in its place, or one of two without a word which.
+    Unsure,
+}
 
 /// Longest name in words, articles included.
 const LONGEST: usize = 10;

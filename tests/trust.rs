@@ -8,19 +8,13 @@ mod library;
 #[path = "common/nifti_bytes.rs"]
 mod nifti_bytes;
 
-use nifti_bytes::Nifti;
-use sat_mcp::model::{Provider, ProviderChoice, ProviderOptions};
-use sat_mcp::segment::Ahead;
-use sat_mcp::service::{Access, Cancel, Progress, SegmentAnswer, SegmentRequest, Service, Settings, Step, Trust};
-use sat_mcp::store::Limits;
+#[path = "common/service.rs"]
+mod service;
+
+use sat_mcp::model::{Provider, ProviderOptions};
+use sat_mcp::service::{SegmentAnswer, SegmentRequest, Trust};
 use sat_mcp::volume::Modality;
 use std::path::Path;
-
-struct Silent;
-
-impl Progress for Silent {
-    fn report(&self, _step: &Step) {}
-}
 
 const TAUGHT_AS_SAT: &str = r#"
 [training]
@@ -47,32 +41,14 @@ fn segment(dir: &Path, facts: &str, classes: &[&str], targets: &[&str]) -> Segme
     };
     let classes: String = classes.iter().map(class).collect();
     std::fs::write(model.join("model.toml"), format!("{head}{facts}\n{classes}")).unwrap();
-    let service = Service::open(Settings {
-        model: model.display().to_string(),
-        models: None,
-        provider: ProviderChoice::Named(Provider::Cpu),
-        options: ProviderOptions::default(),
-        ort_lib: Some(library::runtime().library().path.clone()),
-        threads: Some(2),
-        ahead: Ahead::Off,
-        feature_cache: 0,
-        results: dir.join("results"),
-        cache: dir.join("cache"),
-        limits: Limits::default(),
-        access: Access::Anything,
-    })
-    .unwrap();
-    let values: Vec<f32> = (0..24 * 24 * 24).map(|i| ((i * 7919) % 251) as f32 + 1.0).collect();
-    let mut scan = Nifti::new();
-    scan.dim(&[3, 24, 24, 24]).floats(&values);
-    std::fs::write(dir.join("scan.nii"), scan.bytes()).unwrap();
+    let service = service::service(dir, &model, Provider::Cpu, ProviderOptions::default());
     let request = SegmentRequest {
-        image: dir.join("scan.nii").display().to_string(),
+        image: service::scan(dir),
         targets: targets.iter().map(|target| (*target).to_owned()).collect(),
         modality: Some(Modality::Ct),
         ..SegmentRequest::default()
     };
-    service.segment(&request, &Silent, &Cancel::new()).unwrap()
+    service::segment(&service, &request).unwrap()
 }
 
 fn warned(answer: &SegmentAnswer, code: &str) -> Vec<String> {

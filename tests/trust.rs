@@ -181,6 +181,21 @@ fn what_holds_for_sat_is_not_said_of_a_model_that_was_taught_otherwise() {
 }
 
 #[test]
+fn what_sat_was_taught_on_fetuses_alone_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let answer = segment(
+        dir.path(),
+        TAUGHT_AS_SAT,
+        &["white matter", "kidney"],
+        &["white matter", "kidney"],
+    );
+    assert_eq!(
+        warned(&answer, "fetuses_only"),
+        ["white matter: taught on scans of fetuses only, so on anyone else it is an experiment."]
+    );
+}
+
+#[test]
 fn a_published_dice_beyond_one_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     half_model::copy_to(dir.path());

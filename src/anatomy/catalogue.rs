@@ -65,6 +65,8 @@ pub struct Class {
     pub synonyms: Vec<String>,
     /// One class holds both sides, and SAT has none for either.
     pub both_sides: bool,
+    /// SAT was taught it on scans of fetuses alone.
+    pub only_fetuses: bool,
     /// What it is, in a sentence; where it is not obvious also what SAT's class holds.
     pub definition: String,
     /// What touches it or lies right beside it.
@@ -196,7 +198,8 @@ impl Catalogue {
                 part_of: (!part_of.is_empty()).then(|| part_of.to_owned()),
                 divisions: pieces(parts, " | ").flat_map(divisions).collect(),
                 synonyms: pieces(synonyms, "; ").map(str::to_owned).collect(),
-                both_sides: note == "both sides",
+                both_sides: pieces(note, "; ").any(|note| note == "both sides"),
+                only_fetuses: pieces(note, "; ").any(|note| note == "fetuses only"),
                 definition: definition.to_owned(),
                 neighbours: pieces(neighbours, "; ").map(str::to_owned).collect(),
                 includes: pieces(includes, " | ").flat_map(divisions).collect(),

@@ -90,6 +90,13 @@ fn known_before(plan: &Plan, target: &Target) -> Vec<Caveat> {
         };
         caveats.push(("long_tail", format!("taught from {scans} only, so trust it less")));
     }
+    let fetal = |name: &str| Catalogue::load().class(name).is_some_and(|class| class.only_fetuses);
+    if plan.folder.manifest().taught_as_sat() && target.pieces.iter().any(|piece| fetal(&piece.name)) {
+        caveats.push((
+            "fetuses_only",
+            "taught on scans of fetuses only, so on anyone else it is an experiment".into(),
+        ));
+    }
     let lesion = |name: &str| Catalogue::load().is_finding(name);
     if let Some(dice) = trust
         .published_dice

@@ -32,8 +32,9 @@ COLUMNS = ("name", "kind", "region", "laterality", "scans", "part_of", "parts", 
 
 # Pairs whose joining would not be what the words say.
 NO_WHOLE = {"lobe of liver"}
-# In the note of a class: "both" in a phrase means the class itself.
-BOTH_SIDES = "both sides"
+# In the notes of a class: "both" in a phrase means the class itself; SAT was taught it on fetuses alone.
+BOTH_SIDES, ONLY_FETUSES = "both sides", "fetuses only"
+FETAL_DATA = {"FeTA2022"}
 ADJECTIVES = {"cervical": ("c", "cervicalis"), "thoracic": ("t", "thoracica"), "lumbar": ("l", "lumbalis")}
 
 
@@ -47,6 +48,8 @@ def classes(table: dict[str, Row]) -> None:
         row.kind = "abnormality" if source["abnormal"] == "1" else "structure"
         row.regions.append(source["region"])
         row.scans[source["modality"]] = int(source["annotated_scans"])
+        if set(source["datasets"].split(",")) <= FETAL_DATA:
+            row.notes.append(ONLY_FETUSES)
 
 
 def hierarchy(table: dict[str, Row]) -> None:
@@ -149,9 +152,9 @@ def both_sides(table: dict[str, Row]) -> None:
             raise SystemExit(f"both-sides.tsv: {name!r} wants to be a class of SAT's, with where it is said")
         if side_of(name) or name in sided:
             raise SystemExit(f"both-sides.tsv: {name!r} has a left and a right")
-        if table[name].note:
+        if BOTH_SIDES in table[name].notes:
             raise SystemExit(f"both-sides.tsv: two rows for {name!r}")
-        table[name].note = BOTH_SIDES
+        table[name].notes.append(BOTH_SIDES)
 
 
 def bodies(table: dict[str, Row]) -> list[dict[str, str]]:

@@ -60,7 +60,7 @@ class Row:
         self.parents: list[tuple[str, str]] = []
         self.parts: dict[str, list[list[str]]] = {}  # modality -> ways to divide it
         self.synonyms: list[str] = []
-        self.note = ""
+        self.notes: list[str] = []
         self.definition = ""
         self.neighbours: list[str] = []
         self.includes: dict[str, list[str]] = {}  # modality -> what is inside of it, parts aside
@@ -86,6 +86,6 @@ class Row:
         scans = ", ".join(f"{m} {self.scans[m]}" for m in MODALITIES if m in self.scans)
         regions = self.regions if len(set(self.regions)) > 1 else self.regions[:1]
         return [self.name, self.kind, " | ".join(regions), side_of(self.name), scans, self.part_of(), per_modality(self.parts),
-                "; ".join(self.synonyms), self.note, self.definition, "; ".join(self.neighbours),
+                "; ".join(self.synonyms), "; ".join(self.notes), self.definition, "; ".join(self.neighbours),
                 per_modality({modality: [held] for modality, held in self.includes.items()}),
                 CODE_SEPARATOR.join(self.codes[scheme] for scheme in SCHEMES if scheme in self.codes)]

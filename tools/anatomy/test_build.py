@@ -176,10 +176,13 @@ def test_a_class_of_both_sides_is_one_of_sat_without_a_left_and_a_right(monkeypa
         build.build()
 
 
-def test_only_classes_of_both_sides_have_a_note():
-    noted = {name for name, line in catalogue().items() if line["note"]}
-    assert noted == {row["name"] for row in tables.rows("both-sides.tsv")}
-    assert catalogue()["renal artery"]["note"] == "both sides" and not catalogue()["liver"]["note"]
+def test_notes_tell_of_both_sides_and_of_fetuses():
+    noted = {name: line["note"] for name, line in catalogue().items() if line["note"]}
+    both = {name for name, note in noted.items() if "both sides" in note.split("; ")}
+    assert both == {row["name"] for row in tables.rows("both-sides.tsv")}
+    fetal = {name for name, note in noted.items() if "fetuses only" in note.split("; ")}
+    assert fetal == {"brain ventricle", "deep grey matter", "external cerebrospinal fluid", "grey matter", "white matter"}
+    assert noted["renal artery"] == "both sides" and "liver" not in noted
 
 
 def asked():

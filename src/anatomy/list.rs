@@ -2,7 +2,7 @@
 
 use super::entries::{Entry, MODALITIES, Reach};
 use super::matcher::{Hits, Meant};
-use super::refusal::{HIGHEST, LOWEST, SEVERAL, not_here, tidy};
+use super::refusal::{HIGHEST, LOWEST, Note, not_here, tidy};
 use super::resolve::Resolver;
 use super::words::{Spelling, spell};
 use super::{
@@ -155,7 +155,7 @@ fn found<'a>(
                 let several = resolver.several(query, asked);
                 for place in several.iter().flatten() {
                     scores[*place] = scores[*place].max(HIGHEST);
-                    note = Some(SEVERAL.to_owned());
+                    note = Some(Note::Several.to_string());
                 }
             }
         }

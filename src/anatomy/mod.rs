@@ -35,7 +35,7 @@ pub use list::list;
 pub use mentions::{CueText, LeftOut, Mention, Mentions, Problem, ReportError, Section, report_text};
 pub use offered::{Offered, OfferedClass};
 pub use page::{Detail, ListAnswer, ListError, ListItem, ListRequest, TrainingScans};
-pub use refusal::{Candidate, ResolveError};
+pub use refusal::{Candidate, Note, ResolveError};
 pub use resolve::{Resolved, Resolver};
 
 /// Side of the body.

@@ -12,11 +12,6 @@ pub(super) const LOWEST_OFFERED: f64 = 0.25;
 /// Longer phrases are no names.
 const LONGEST: usize = 200;
 
-/// What a note says of a class that a side was asked of in vain.
-pub(super) const BOTH_SIDES: &str = "is one class without sides";
-/// Why a list is no name.
-pub(super) const SEVERAL: &str = "It names several structures: give each as a target of its own.";
-
 /// A name that would work, or nearly so.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Candidate {
@@ -39,6 +34,20 @@ impl Candidate {
     pub const HIGHEST: f64 = HIGHEST;
 }
 
+/// What is known of a phrase that is no name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Note {
+    /// A sentence of the catalogue's.
+    #[error("{0}")]
+    Why(String),
+    /// The candidates are what it lists.
+    #[error("It names several structures: give each as a target of its own.")]
+    Several,
+    /// A side of this class, which SAT has as one for all of it.
+    #[error("Its {0:?} is one class without sides.")]
+    WithoutSides(String),
+}
+
 /// Why a phrase is no target here.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ResolveError {
@@ -55,8 +64,8 @@ pub enum ResolveError {
     Unknown {
         /// The phrase as asked.
         phrase: String,
-        /// Why it asks back, where that is known.
-        note: Option<String>,
+        /// What is known of it all the same.
+        note: Option<Note>,
         /// The nearest names.
         candidates: Vec<Candidate>,
     },
@@ -131,7 +140,24 @@ impl ResolveError {
 
     /// Whether the phrase names several structures, which are the candidates.
     pub fn is_list(&self) -> bool {
-        matches!(self, ResolveError::Unknown { note: Some(note), .. } if note == SEVERAL)
+        matches!(
+            self,
+            ResolveError::Unknown {
+                note: Some(Note::Several),
+                ..
+            }
+        )
+    }
+
+    /// The class that the phrase would be without its side, where it is only the side that SAT has no class for.
+    pub fn without_side(&self) -> Option<&str> {
+        match self {
+            ResolveError::Unknown {
+                note: Some(Note::WithoutSides(class)),
+                ..
+            } => Some(class),
+            _ => None,
+        }
     }
 
     /// Names that would have worked, those that the model has first.
@@ -189,9 +215,9 @@ pub(super) fn tidy(phrase: &str) -> Result<String, ResolveError> {
     Ok(tidy)
 }
 
-fn sentence(note: &Option<String>) -> String {
+fn sentence(note: &Option<Note>) -> String {
     note.as_ref()
-        .map(|note| format!(". {}", note.trim_end_matches('.')))
+        .map(|note| format!(". {}", note.to_string().trim_end_matches('.')))
         .unwrap_or_default()
 }
 

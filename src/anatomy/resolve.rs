@@ -2,7 +2,7 @@
 
 use super::entries::{Entry, Reach};
 use super::matcher::{Meant, Names};
-use super::refusal::{BOTH_SIDES, Candidate, HIGHEST, LOWEST_OFFERED, ResolveError, SEVERAL, tidy};
+use super::refusal::{Candidate, HIGHEST, LOWEST_OFFERED, Note, ResolveError, tidy};
 use super::suggest::Suggester;
 use super::words::{Spelling, spell, without_side};
 use super::{Catalogue, Offered};
@@ -109,7 +109,7 @@ impl Resolver {
             }),
             Meant::Ask(choices, Some(why)) => Err(ResolveError::Unknown {
                 phrase,
-                note: Some(why.to_owned()),
+                note: Some(Note::Why(why.to_owned())),
                 candidates: self.choices(&choices, modality, false),
             }),
             Meant::Elsewhere(place) => Err(self.not_in_modality(phrase, &self.names.entries[place], modality)),
@@ -117,12 +117,12 @@ impl Resolver {
                 None if let Some(place) = self.of_both_sides(&spelling, modality) => ResolveError::Unknown {
                     candidates: self.choices(&[place], modality, true),
                     phrase,
-                    note: Some(format!("Its {:?} {BOTH_SIDES}.", self.names.entries[place].name)),
+                    note: Some(Note::WithoutSides(self.names.entries[place].name.clone())),
                 },
                 Some(places) => ResolveError::Unknown {
                     candidates: self.choices(&places, modality, true),
                     phrase,
-                    note: Some(SEVERAL.into()),
+                    note: Some(Note::Several),
                 },
                 None => ResolveError::Unknown {
                     candidates: self.near(&spelling, modality),
@@ -179,18 +179,9 @@ impl Resolver {
     }
 
     fn choices(&self, choices: &[usize], modality: Modality, instead: bool) -> Vec<Candidate> {
-        let mut found: Vec<Candidate> = choices
-            .iter()
-            .map(|place| {
-                let entry = &self.names.entries[*place];
-                Candidate {
-                    name: entry.name.clone(),
-                    score: HIGHEST,
-                    available: entry.reach(modality).reachable(),
-                    by_meaning: false,
-                    instead,
-                }
-            })
+        let entries = choices.iter().map(|place| &self.names.entries[*place]);
+        let mut found: Vec<Candidate> = entries
+            .map(|entry| candidate(entry, modality, HIGHEST, instead))
             .collect();
         found.sort_by_key(|candidate| !candidate.available);
         found
@@ -262,13 +253,7 @@ impl Resolver {
     fn offer<'a>(&self, modality: Modality, names: impl Iterator<Item = (&'a Entry, f64, bool)>) -> Vec<Candidate> {
         let known = names.filter(|(entry, ..)| entry.reach(modality).known());
         let mut found: Vec<Candidate> = known
-            .map(|(entry, score, instead)| Candidate {
-                name: entry.name.clone(),
-                score: (score * 100.0).round() / 100.0,
-                available: entry.reach(modality).reachable(),
-                by_meaning: false,
-                instead,
-            })
+            .map(|(entry, score, instead)| candidate(entry, modality, score, instead))
             .collect();
         found.sort_by(|a, b| {
             b.available
@@ -278,5 +263,15 @@ impl Resolver {
         });
         found.truncate(OFFERED);
         found
+    }
+}
+
+fn candidate(entry: &Entry, modality: Modality, score: f64, instead: bool) -> Candidate {
+    Candidate {
+        name: entry.name.clone(),
+        score: (score * 100.0).round() / 100.0,
+        available: entry.reach(modality).reachable(),
+        by_meaning: false,
+        instead,
     }
 }

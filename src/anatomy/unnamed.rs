@@ -2,7 +2,7 @@
 
 use super::matcher::Meant;
 use super::resolve::Resolver;
-use super::words::{Spelling, is_side, spell};
+use super::words::{Spelling, spell};
 use crate::volume::Modality;
 
 impl Resolver {
@@ -23,8 +23,7 @@ impl Resolver {
     /// The class that a sided phrase would be without its side, where SAT has it for both sides only: "right renal vein".
     pub(super) fn of_both_sides(&self, spelling: &Spelling, modality: Modality) -> Option<usize> {
         spelling.side()?;
-        let mut plain = spelling.clone();
-        plain.words.retain(|word| !is_side(word));
+        let plain = spelling.without_side()?;
         let hits = self.names.hits(&plain.words.join(" "), &plain);
         match self.names.settle(&hits, modality) {
             Meant::One(place, _) => {

@@ -31,7 +31,6 @@ mod tokens;
 pub use report::{ReportError, report_text};
 pub use sections::Section;
 
-use super::refusal::BOTH_SIDES;
 use super::resolve::{Resolved, Resolver};
 use super::{Kind, ResolveError};
 use crate::volume::Modality;
@@ -134,6 +133,9 @@ pub struct Problem {
     pub message: String,
     /// Names that would be taken, or nearly so.
     pub candidates: Vec<String>,
+    /// The class that it would be without the side, where it is only the side that SAT has no class for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_side: Option<String>,
 }
 
 /// A phrase that is no target.
@@ -235,7 +237,7 @@ impl Reader<'_> {
         };
         // a range is no name of its own: its first piece says where it lies; nor is a side that SAT has no class for
         let piece = composed_of.as_ref().and_then(|parts| parts.first());
-        let piece = piece.or_else(|| problem.as_ref()?.unsided());
+        let piece = piece.or_else(|| problem.as_ref()?.without_side.as_ref());
         let reading = lexicon.read(&found.phrase).or_else(|| lexicon.read(piece?));
         let removed = found.removed;
         let first = &self.tokens[found.from];
@@ -338,16 +340,6 @@ impl Reader<'_> {
     }
 }
 
-impl Problem {
-    /// The class that it would be without the side, where it is only the side that SAT has no class for.
-    fn unsided(&self) -> Option<&String> {
-        match self.candidates.as_slice() {
-            [only] if self.message.contains(BOTH_SIDES) => Some(only),
-            _ => None,
-        }
-    }
-}
-
 fn problem(error: &ResolveError) -> Problem {
     Problem {
         code: error.code().to_owned(),
@@ -357,5 +349,6 @@ fn problem(error: &ResolveError) -> Problem {
             .iter()
             .map(|candidate| candidate.name.clone())
             .collect(),
+        without_side: error.without_side().map(str::to_owned),
     }
 }

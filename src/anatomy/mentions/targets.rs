@@ -61,7 +61,7 @@ fn reason(mention: &Mention) -> Option<String> {
     if let Some(problem) = mention.problem.as_ref().filter(|_| !mention.negated) {
         return Some(match problem.code.as_str() {
             "ambiguous_target" => format!("may mean several classes{}", near(&problem.candidates)),
-            "unknown_target" if let Some(class) = problem.unsided() => {
+            "unknown_target" if let Some(class) = &problem.without_side => {
                 format!("SAT has no {}; {class} is one class without sides", mention.target)
             }
             "unknown_target" => format!("no class of its own{}", near(&problem.candidates)),

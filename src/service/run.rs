@@ -165,15 +165,16 @@ fn answer(plan: &Plan, found: Vec<(String, Measured)>, written: Written) -> Segm
         files: written.files.get(&target.name).cloned().unwrap_or_default(),
         measurement: by_name[target.name.as_str()].measurement.clone(),
     });
+    let masks: Vec<MaskAnswer> = masks.collect();
     SegmentAnswer {
         status: RunStatus::Done,
         result_id: plan.result_id.clone(),
         model: plan.model(),
         image: plan.image.clone(),
-        masks: masks.collect(),
+        warnings: warnings(plan, &masks),
+        masks,
         labelmap: written.labelmap,
         preview: written.preview,
-        warnings: warnings(plan, &by_name),
         execution: Execution::default(),
         eta_s: None,
     }

@@ -1,12 +1,10 @@
 //! What a reader of a result's numbers should know, target by target.
 
-use super::Warning;
-use super::found::Measured;
 use super::plan::{Plan, Target};
-use super::trust::{includes, trust};
+use super::{MaskAnswer, Trust, Warning};
 use crate::anatomy::Catalogue;
 use crate::measure::{Measurement, Status};
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 /// An image shorter than this share of a window along one of its axes is mostly padding to the network.
 const LITTLE: f64 = 1.0 / 8.0;
@@ -19,14 +17,20 @@ const UNSURE: f64 = 0.6;
 const MOST_OF_IT: f64 = 0.9;
 
 /// Warnings of a result, each once. Of a target's, the message begins with the mask's name.
-pub(super) fn warnings(plan: &Plan, found: &HashMap<&str, &Measured>) -> Vec<Warning> {
+/// `masks` are those of the plan's targets.
+pub(super) fn warnings(plan: &Plan, masks: &[MaskAnswer]) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = small_image(plan).into_iter().collect();
-    for target in &plan.targets {
-        let measurement = &found[target.name.as_str()].measurement;
-        let before = known_before(plan, target).into_iter();
+    let found: HashSet<&str> = masks
+        .iter()
+        .filter(|mask| mask.measurement.status != Status::Empty)
+        .map(|mask| mask.name.as_str())
+        .collect();
+    for (target, mask) in plan.targets.iter().zip(masks) {
+        let measurement = &mask.measurement;
+        let before = known_before(plan, target, mask.trust.as_ref()).into_iter();
         for (code, caveat) in before
             .chain(seen(plan, target, measurement))
-            .chain(shared(plan, target, found))
+            .chain(shared(mask, &found))
         {
             let warning = Warning {
                 code: code.into(),
@@ -55,7 +59,7 @@ pub(super) fn warnings(plan: &Plan, found: &HashMap<&str, &Measured>) -> Vec<War
 type Caveat = (&'static str, String);
 
 /// What could be said before the scan was looked at.
-fn known_before(plan: &Plan, target: &Target) -> Vec<Caveat> {
+fn known_before(plan: &Plan, target: &Target, trust: Option<&Trust>) -> Vec<Caveat> {
     if let Some(why) = &target.untrained {
         let why = why.trim_end_matches('.');
         return vec![(
@@ -79,7 +83,7 @@ fn known_before(plan: &Plan, target: &Target) -> Vec<Caveat> {
             format!("{what}found poorly by {model}{figure}: do not rely on this mask or its volume"),
         ));
     }
-    let Some(trust) = trust(plan, target) else {
+    let Some(trust) = trust else {
         return caveats;
     };
     if let Some(scans) = trust.training_scans.filter(|scans| *scans < FEW_SCANS) {
@@ -156,13 +160,9 @@ fn seen(plan: &Plan, target: &Target, measurement: &Measurement) -> Vec<Caveat> 
 }
 
 /// What was asked for twice: a tumour as itself and within its organ.
-fn shared(plan: &Plan, target: &Target, found: &HashMap<&str, &Measured>) -> Option<Caveat> {
-    let inside = includes(plan, target);
-    let asked = inside.iter().filter(|name| {
-        let other = found.get(name.as_str());
-        other.is_some_and(|other| other.measurement.status != Status::Empty)
-    });
-    let asked: Vec<&str> = asked.map(String::as_str).collect();
+fn shared(mask: &MaskAnswer, found: &HashSet<&str>) -> Option<Caveat> {
+    let inside = mask.includes.iter().flatten().map(String::as_str);
+    let asked: Vec<&str> = inside.filter(|name| found.contains(name)).collect();
     (!asked.is_empty()).then(|| {
         let names = asked.join(" and ");
         ("overlapping", format!("holds {names}, so do not add the volumes"))

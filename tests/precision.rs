@@ -12,7 +12,7 @@ mod nifti_bytes;
 mod service;
 
 use sat_mcp::model::{Provider, ProviderOptions};
-use sat_mcp::service::{SegmentRequest, Service};
+use sat_mcp::service::{Caller, SegmentRequest, Service};
 use sat_mcp::volume::Modality;
 use service::segment;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,11 @@ fn the_same_question_in_reduced_precision_is_another_result() {
     let request = request(dir.path());
     let id = |provider, openvino: &str| {
         let service = service_on(dir.path(), &checkout("onnx/sat-mini"), provider, openvino);
-        service.plan(&request).unwrap().result_id().to_owned()
+        service
+            .plan(&Caller::person(), &request)
+            .unwrap()
+            .result_id()
+            .to_owned()
     };
     let single = id(Provider::OpenVino, "");
     assert_eq!(single, id(Provider::Cpu, ""));

@@ -8,6 +8,7 @@ use crate::volume::Modality;
 use clap::builder::Resettable;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -79,7 +80,7 @@ pub(super) struct Common {
 pub(super) enum Command {
     /// Segment the head scan that ships with sat-mcp: the main job from end to end
     Demo(Demo),
-    /// Serve the tools to an agent over MCP on stdin and stdout
+    /// Serve the tools to agents over MCP, on stdin and stdout or over HTTP
     Serve(Serve),
     /// Find structures in a scan by name: masks and volumes
     Segment(Segment),
@@ -126,6 +127,12 @@ pub(super) struct Serve {
     /// Folder that callers may name files in; repeatable [default: the working directory]
     #[arg(long = "data-root", value_name = "DIR")]
     pub data_roots: Vec<PathBuf>,
+    /// Serve Streamable HTTP at /mcp of this address instead of stdin and stdout, such as 127.0.0.1:8765
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub http: Option<SocketAddr>,
+    /// Over HTTP, say where files lie on this machine: for callers who share its disk
+    #[arg(long, requires = "http")]
+    pub expose_paths: bool,
     /// Seconds after which a caller without progress gets an answer, if only `status: running`
     #[arg(long, value_name = "SECONDS", default_value = "8", value_parser = seconds)]
     pub answer_within: Duration,

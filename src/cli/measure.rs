@@ -2,7 +2,7 @@
 
 use super::arguments::{Common, Measure};
 use super::{print, print_json, settings};
-use crate::service::{Detail, Fault, MeasureRequest, Service};
+use crate::service::{Caller, Detail, Fault, MeasureRequest, Service};
 
 pub(super) fn run(common: &Common, arguments: &Measure) -> Result<(), Fault> {
     let request = MeasureRequest {
@@ -15,7 +15,7 @@ pub(super) fn run(common: &Common, arguments: &Measure) -> Result<(), Fault> {
         detail: Some(Detail::Full),
     };
     let service = Service::without_model(settings::settings(common)?)?;
-    let answer = service.measure_volume(&request)?;
+    let answer = service.measure_volume(&Caller::person(), &request)?;
     match arguments.json {
         true => print_json(&answer),
         false => print(&answer.text()),

@@ -3,7 +3,7 @@
 use super::arguments::{Common, Results};
 use super::settings::{self, limits};
 use super::{print, print_json, table};
-use crate::service::{Fault, Service, StoredResult};
+use crate::service::{Caller, Fault, Service, StoredResult};
 use std::time::SystemTime;
 
 pub(super) fn run(common: &Common, arguments: &Results) -> Result<(), Fault> {
@@ -20,7 +20,7 @@ pub(super) fn run(common: &Common, arguments: &Results) -> Result<(), Fault> {
         limit.max_age = asked.max_age.or(limit.max_age);
         pruned = Some(service.store().prune(&limit, None)?);
     }
-    let results = service.results()?;
+    let results = service.results(&Caller::person())?;
     if arguments.json {
         return print_json(&json(&service, &results, arguments, pruned));
     }

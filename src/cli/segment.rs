@@ -3,7 +3,7 @@
 use super::arguments::{Common, Segment};
 use super::{bar, print, print_json, settings, table};
 use crate::service::text::warning_lines;
-use crate::service::{Code, Detail, Fault, SegmentAnswer, SegmentRequest, Service};
+use crate::service::{Caller, Code, Detail, Fault, SegmentAnswer, SegmentRequest, Service};
 use std::path::{Path, PathBuf};
 
 pub(super) fn run(common: &Common, arguments: &Segment) -> Result<(), Fault> {
@@ -28,7 +28,7 @@ pub(super) fn run(common: &Common, arguments: &Segment) -> Result<(), Fault> {
 
 /// Runs a request with a progress bar and copies the files to `out`.
 pub(super) fn segment(service: &Service, request: &SegmentRequest, out: Option<&Path>) -> Result<SegmentAnswer, Fault> {
-    let plan = service.plan(request)?;
+    let plan = service.plan(&Caller::person(), request)?;
     // Better to hear of a folder that can't be written now than after minutes of work.
     out.map(writable).transpose()?;
     let cancel = bar::cancel_on_interrupt();

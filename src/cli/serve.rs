@@ -2,26 +2,49 @@
 
 use super::arguments::{Common, Serve};
 use super::settings::{Config, given_roots};
-use crate::serve::{Options, ServeError, data_roots, run_stdio};
+use crate::serve::{Depth, HttpOptions, Options, ServeError, data_roots, run_http, run_stdio};
 use crate::service::{Access, Code, Fault, Service};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Many callers may wait, but none may fill the queue.
+const HTTP_QUEUE: Depth = Depth { all: 32, each: 8 };
 
 pub(super) fn run(common: &Common, arguments: &Serve) -> Result<(), Fault> {
     let config = Config::read(common.config.as_deref())?;
     let mut settings = config.settings(common)?;
     settings.access = Access::Roots(roots(arguments, &config)?);
-    let service = Service::open(settings)?;
     let options = Options {
         answer_within: arguments.answer_within,
         ..Options::default()
     };
-    run_stdio(Arc::new(service), options).map_err(|error| Fault::new(Code::Internal, error.to_string()))
+    let ended = match arguments.http {
+        None => run_stdio(Arc::new(Service::open(settings)?), options),
+        Some(address) => {
+            let http = HttpOptions {
+                address,
+                expose_paths: arguments.expose_paths,
+            };
+            let options = Options {
+                queue: HTTP_QUEUE,
+                ..options
+            };
+            run_http(Arc::new(Service::open(settings)?), options, http)
+        }
+    };
+    ended.map_err(|error| Fault::new(Code::Internal, error.to_string()))
 }
 
 /// What was given, else the working directory.
 fn roots(arguments: &Serve, config: &Config) -> Result<Vec<PathBuf>, Fault> {
     let given = given_roots(&arguments.data_roots, config);
+    if given.is_empty() && arguments.http.is_some() {
+        return Err(Fault::new(
+            Code::InvalidArgument,
+            "Over HTTP the folders that callers may read have to be named.",
+        )
+        .hint("Give --data-root FOLDER (repeatable), SAT_MCP_DATA_ROOTS, or data_roots in sat-mcp.toml."));
+    }
     let cwd = std::env::current_dir().map_err(|error| {
         Fault::new(
             Code::InvalidArgument,

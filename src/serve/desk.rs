@@ -6,7 +6,8 @@
 use crate::anatomy::{ListAnswer, ListRequest, Mentions};
 use crate::segment::{Cancel, Progress};
 use crate::service::{
-    Fault, MeasureAnswer, MeasureRequest, Plan, ResourceFile, SegmentAnswer, SegmentRequest, Service, StoredResult,
+    Caller, Fault, MeasureAnswer, MeasureRequest, Plan, ResourceFile, SegmentAnswer, SegmentRequest, Service,
+    StoredResult,
 };
 use crate::volume::Modality;
 
@@ -17,19 +18,19 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn list_anatomy(&self, request: &ListRequest) -> Result<ListAnswer, Fault>;
     /// The names that a report mentions.
     fn mentions(&self, report: &str, modality: Modality) -> Result<Mentions, Fault>;
-    fn plan(&self, request: &SegmentRequest) -> Result<Self::Plan, Fault>;
+    fn plan(&self, caller: &Caller, request: &SegmentRequest) -> Result<Self::Plan, Fault>;
     fn result_id(plan: &Self::Plan) -> String;
     /// The answer, where it is already in the store.
     fn stored(&self, plan: &Self::Plan) -> Result<Option<SegmentAnswer>, Fault>;
     fn run(&self, plan: Self::Plan, progress: &dyn Progress, cancel: &Cancel) -> Result<SegmentAnswer, Fault>;
     /// What to say while the run is under way.
     fn running(&self, plan: &Self::Plan) -> SegmentAnswer;
-    fn measure_volume(&self, request: &MeasureRequest) -> Result<MeasureAnswer, Fault>;
+    fn measure_volume(&self, caller: &Caller, request: &MeasureRequest) -> Result<MeasureAnswer, Fault>;
     /// What a URI names, unread.
-    fn resource(&self, uri: &str) -> Result<ResourceFile, Fault>;
-    fn read_resource(&self, uri: &str) -> Result<Vec<u8>, Fault>;
+    fn resource(&self, caller: &Caller, uri: &str) -> Result<ResourceFile, Fault>;
+    fn read_resource(&self, caller: &Caller, uri: &str) -> Result<Vec<u8>, Fault>;
     /// Last used first.
-    fn results(&self) -> Result<Vec<StoredResult>, Fault>;
+    fn results(&self, caller: &Caller) -> Result<Vec<StoredResult>, Fault>;
 }
 
 impl Desk for Service {
@@ -43,8 +44,8 @@ impl Desk for Service {
         self.mentions(report, modality)
     }
 
-    fn plan(&self, request: &SegmentRequest) -> Result<Plan, Fault> {
-        self.plan(request)
+    fn plan(&self, caller: &Caller, request: &SegmentRequest) -> Result<Plan, Fault> {
+        self.plan(caller, request)
     }
 
     fn result_id(plan: &Plan) -> String {
@@ -63,19 +64,19 @@ impl Desk for Service {
         self.running(plan, None)
     }
 
-    fn measure_volume(&self, request: &MeasureRequest) -> Result<MeasureAnswer, Fault> {
-        self.measure_volume(request)
+    fn measure_volume(&self, caller: &Caller, request: &MeasureRequest) -> Result<MeasureAnswer, Fault> {
+        self.measure_volume(caller, request)
     }
 
-    fn resource(&self, uri: &str) -> Result<ResourceFile, Fault> {
-        self.resource(uri)
+    fn resource(&self, caller: &Caller, uri: &str) -> Result<ResourceFile, Fault> {
+        self.resource(caller, uri)
     }
 
-    fn read_resource(&self, uri: &str) -> Result<Vec<u8>, Fault> {
-        self.read_resource(uri).map(|(_, bytes)| bytes)
+    fn read_resource(&self, caller: &Caller, uri: &str) -> Result<Vec<u8>, Fault> {
+        self.read_resource(caller, uri).map(|(_, bytes)| bytes)
     }
 
-    fn results(&self) -> Result<Vec<StoredResult>, Fault> {
-        self.results()
+    fn results(&self, caller: &Caller) -> Result<Vec<StoredResult>, Fault> {
+        self.results(caller)
     }
 }

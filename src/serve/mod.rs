@@ -1,4 +1,4 @@
-//! The Model Context Protocol: the three tools, and results as resources, to any client on stdio.
+//! The Model Context Protocol: the three tools, and results as resources, to any client on stdio or HTTP.
 //!
 //! Async lives here and nowhere else. `server` sorts messages, `tools` and `schema` say what can be called, `arguments`
 //! holds a call against that, `segment` sees one segmentation through, `runs` owns the worker, `reply` and `resources`
@@ -7,6 +7,7 @@
 mod arguments;
 mod beat;
 mod desk;
+mod http;
 mod prompts;
 mod reply;
 mod resources;
@@ -19,10 +20,14 @@ mod stdio;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod who;
 
+pub use http::{HttpOptions, run_http};
 pub use roots::data_roots;
+pub use runs::Depth;
 pub use stdio::{log_to_stderr, run_stdio, stdio};
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,7 +39,7 @@ pub struct Options {
     /// A caller who hears progress hears something at least this often.
     pub beat_every: Duration,
     /// Segmentations that may wait behind the one at work.
-    pub queue: usize,
+    pub queue: Depth,
     /// Bytes of the largest file that `resources/read` puts into a message.
     pub resource_limit: u64,
 }
@@ -44,7 +49,7 @@ impl Default for Options {
         Options {
             answer_within: Duration::from_secs(8),
             beat_every: Duration::from_secs(5),
-            queue: 8,
+            queue: Depth { all: 8, each: 8 },
             resource_limit: 32 << 20,
         }
     }
@@ -75,6 +80,23 @@ pub enum ServeError {
     RootTooWide {
         /// The working directory.
         cwd: PathBuf,
+    },
+    /// The address is taken or may not be used.
+    #[error("{address}: cannot listen there: {source}. Give --http another address and port.")]
+    Listen {
+        /// As given.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Nobody would be asked who they are.
+    #[error(
+        "{address}: this address can be reached from other machines, so callers must show who they are: give --token-file FILE \
+         or an OAuth set-up, or listen on 127.0.0.1."
+    )]
+    Unguarded {
+        /// As given.
+        address: SocketAddr,
     },
     /// The worker or the runtime did not start.
     #[error("serve could not start: {0}")]

@@ -3,7 +3,7 @@
 use super::desk::Desk;
 use super::reply::resource;
 use crate::anatomy::{Detail, ListRequest};
-use crate::service::{Code, Fault};
+use crate::service::{Caller, Code, Fault};
 use crate::volume::Modality;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -35,7 +35,7 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
 }
 
 /// A page of the catalogue and of the files of all results, last used first. The cursor is a position.
-pub(super) fn page(desk: &impl Desk, cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
+pub(super) fn page(desk: &impl Desk, caller: &Caller, cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
     let from = match cursor {
         None => 0,
         Some(cursor) => cursor
@@ -43,7 +43,7 @@ pub(super) fn page(desk: &impl Desk, cursor: Option<&str>) -> Result<ListResourc
             .map_err(|_| ErrorData::invalid_params("No such cursor: list again without one.", None))?,
     };
     let mut all = catalogue();
-    for result in desk.results().map_err(protocol_error)? {
+    for result in desk.results(caller).map_err(protocol_error)? {
         let targets = result.targets.join(", ");
         all.extend(result.files.iter().map(|file| {
             let title = format!("{} ({targets})", file.name);
@@ -59,12 +59,17 @@ pub(super) fn page(desk: &impl Desk, cursor: Option<&str>) -> Result<ListResourc
 }
 
 /// One resource: JSON and tables as text, everything else as a blob.
-pub(super) fn contents(desk: &impl Desk, limit: u64, uri: &str) -> Result<ResourceContents, ErrorData> {
+pub(super) fn contents(
+    desk: &impl Desk,
+    caller: &Caller,
+    limit: u64,
+    uri: &str,
+) -> Result<ResourceContents, ErrorData> {
     if let Some(modality) = uri.strip_prefix("sat://anatomy/") {
         let text = anatomy(desk, modality).map_err(protocol_error)?;
         return Ok(ResourceContents::text(text, uri).with_mime_type("application/json"));
     }
-    let file = desk.resource(uri).map_err(protocol_error)?;
+    let file = desk.resource(caller, uri).map_err(protocol_error)?;
     if file.bytes > limit {
         let message = format!(
             "{uri} has {} bytes, more than the {limit} that one message may carry.",
@@ -73,7 +78,7 @@ pub(super) fn contents(desk: &impl Desk, limit: u64, uri: &str) -> Result<Resour
         let fault = Fault::new(Code::InvalidArgument, message).hint("Read the file at the `path` that segment gave.");
         return Err(protocol_error(fault));
     }
-    let bytes = desk.read_resource(uri).map_err(protocol_error)?;
+    let bytes = desk.read_resource(caller, uri).map_err(protocol_error)?;
     let readable = file.mime == "application/json" || file.mime.starts_with("text/");
     let contents = match String::from_utf8(bytes) {
         Ok(text) if readable => ResourceContents::text(text, uri),

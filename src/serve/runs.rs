@@ -1,6 +1,7 @@
 //! Runs that are under way, shared by everyone who asks for the same result.
 //!
-//! One worker thread owns the running, because one network fills the machine; a bounded queue stands in front of it.
+//! One worker thread owns the running, because one network fills the machine; a bounded queue stands in front of it, from
+//! which the callers are served in turn.
 //! Whoever asks takes a [`Seat`] at the run of that result: two equal requests share one run, and a run whose last
 //! seat is left is cancelled, unless somebody was told to come back for it.
 
@@ -24,7 +25,16 @@ pub(super) struct Runs<T>(Arc<Shared<T>>);
 struct Shared<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
-    depth: usize,
+    depth: Depth,
+}
+
+/// How many runs may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// Of all callers together.
+    pub all: usize,
+    /// Of one of them.
+    pub each: usize,
 }
 
 struct State<T> {
@@ -34,6 +44,9 @@ struct State<T> {
     open: HashMap<String, Arc<Run<T>>>,
     /// Failures of kept runs, for those who come back.
     failed: HashMap<String, (Instant, Fault)>,
+    /// When the callers that have runs here were last served, by the count of runs.
+    served: HashMap<String, u64>,
+    count: u64,
     /// Seconds the last whole run took.
     usual: Option<f64>,
     stopping: bool,
@@ -42,6 +55,8 @@ struct State<T> {
 
 struct Run<T> {
     id: String,
+    /// Whose turn it takes.
+    turn: String,
     work: Mutex<Option<Work<T>>>,
     cancel: Cancel,
     view: watch::Sender<View<T>>,
@@ -71,7 +86,7 @@ pub(super) enum View<T> {
 
 impl<T: Clone + Send + Sync + 'static> Runs<T> {
     /// A queue of at most `depth` waiting runs, with its worker.
-    pub(super) fn new(depth: usize) -> std::io::Result<Runs<T>> {
+    pub(super) fn new(depth: Depth) -> std::io::Result<Runs<T>> {
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new()),
             changed: Condvar::new(),
@@ -84,8 +99,8 @@ impl<T: Clone + Send + Sync + 'static> Runs<T> {
         Ok(Runs(shared))
     }
 
-    /// A seat at the run of `id`: the one under way, or a new one that does `work`.
-    pub(super) fn join(&self, id: &str, work: Work<T>) -> Result<Seat<T>, Fault> {
+    /// A seat at the run of `id`: the one under way, or a new one that does `work` when it is `turn`'s turn.
+    pub(super) fn join(&self, id: &str, turn: &str, work: Work<T>) -> Result<Seat<T>, Fault> {
         let mut state = self.0.lock();
         if state.stopping {
             return Err(stopped());
@@ -98,16 +113,20 @@ impl<T: Clone + Send + Sync + 'static> Runs<T> {
         if let Some(run) = state.open.get(id) {
             return Ok(Seat::new(&self.0, run));
         }
-        if state.queue.len() >= self.0.depth {
+        let own = state.queue.iter().filter(|run| run.turn == turn).count();
+        if state.queue.len() >= self.0.depth.all || own >= self.0.depth.each {
             let wait = state.remaining().unwrap_or(30.0).max(1.0).ceil();
-            return Err(Fault::new(
-                Code::Busy,
-                format!("{} segmentations are waiting already.", state.queue.len()),
-            )
-            .hint(format!("Try again in {wait} s.")));
+            let whose = match state.queue.len() >= self.0.depth.all {
+                true => format!("{} segmentations", state.queue.len()),
+                false => format!("{own} of your segmentations"),
+            };
+            return Err(
+                Fault::new(Code::Busy, format!("{whose} are waiting already.")).hint(format!("Try again in {wait} s."))
+            );
         }
         let run = Arc::new(Run {
             id: id.to_owned(),
+            turn: turn.to_owned(),
             work: Mutex::new(Some(work)),
             cancel: Cancel::new(),
             view: watch::Sender::new(View::Queued),
@@ -154,10 +173,38 @@ impl<T> State<T> {
             current: None,
             open: HashMap::new(),
             failed: HashMap::new(),
+            served: HashMap::new(),
+            count: 0,
             usual: None,
             stopping: false,
             worker_gone: false,
         }
+    }
+
+    /// Takes the run whose caller has waited longest since it was last served; of one caller, the first.
+    fn take_next(&mut self) -> Option<Arc<Run<T>>> {
+        let at = next_of(&self.queue, &self.served)?;
+        let run = self.queue.remove(at)?;
+        self.count += 1;
+        self.served.insert(run.turn.clone(), self.count);
+        // Who has nothing here any more is as good as new.
+        let (served, queue) = (&mut self.served, &self.queue);
+        served.retain(|turn, _| *turn == run.turn || queue.iter().any(|waiting| waiting.turn == *turn));
+        Some(run)
+    }
+
+    /// How many of the queue come before `run`; none where it does not wait.
+    fn before(&self, run: &Arc<Run<T>>) -> Option<usize> {
+        let (mut queue, mut served) = (self.queue.clone(), self.served.clone());
+        let mut before = 0;
+        while let Some(next) = next_of(&queue, &served).and_then(|at| queue.remove(at)) {
+            if Arc::ptr_eq(&next, run) {
+                return Some(before);
+            }
+            before += 1;
+            served.insert(next.turn.clone(), self.count + before as u64);
+        }
+        None
     }
 
     /// Seconds until the run at work ends, as far as can be told.
@@ -210,7 +257,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
             .changed
             .wait_while(self.lock(), waiting)
             .unwrap_or_else(PoisonError::into_inner);
-        let run = state.queue.pop_front();
+        let run = state.take_next();
         state.current = run.clone();
         run
     }
@@ -315,8 +362,7 @@ impl<T: Clone + Send + Sync + 'static> Seat<T> {
     /// Seconds until the answer, as far as can be told.
     pub(super) fn eta(&self) -> Option<f64> {
         let state = self.shared.lock();
-        let ahead = state.queue.iter().position(|queued| Arc::ptr_eq(queued, &self.run));
-        match ahead {
+        match state.before(&self.run) {
             None => state.remaining(),
             Some(ahead) => {
                 let usual = state.usual?;
@@ -328,7 +374,7 @@ impl<T: Clone + Send + Sync + 'static> Seat<T> {
     /// Runs that come first, the one at work included.
     pub(super) fn ahead(&self) -> usize {
         let state = self.shared.lock();
-        let before = state.queue.iter().position(|queued| Arc::ptr_eq(queued, &self.run));
+        let before = state.before(&self.run);
         before.map_or(0, |before| before + usize::from(state.current.is_some()))
     }
 
@@ -342,6 +388,12 @@ impl<T: Clone + Send + Sync + 'static> Drop for Seat<T> {
     fn drop(&mut self) {
         self.shared.leave(&self.run);
     }
+}
+
+/// Which of a queue comes next.
+fn next_of<T>(queue: &VecDeque<Arc<Run<T>>>, served: &HashMap<String, u64>) -> Option<usize> {
+    let last = |run: &Arc<Run<T>>| served.get(&run.turn).copied().unwrap_or(0);
+    (0..queue.len()).min_by_key(|at| last(&queue[*at]))
 }
 
 fn stopped() -> Fault {

@@ -4,6 +4,7 @@ use super::beat::Beat;
 use super::desk::Desk;
 use super::runs::{Seat, View};
 use super::server::Server;
+use super::who::Who;
 use crate::segment::Step;
 use crate::service::{Code, Fault, SegmentAnswer, SegmentRequest};
 use rmcp::RoleServer;
@@ -26,10 +27,11 @@ impl<D: Desk> Server<D> {
         let patience = tokio::time::sleep(self.options.answer_within);
         tokio::pin!(patience);
         let preview = request.preview.unwrap_or(true);
+        let Who { caller, turn } = Who::sent(context);
         let mut beat = Beat::new(context, self.options.beat_every);
 
         let planned = self.heavy(move |desk| {
-            let plan = desk.plan(&request)?;
+            let plan = desk.plan(&caller, &request)?;
             let stored = desk.stored(&plan)?;
             Ok((plan, stored))
         });
@@ -44,6 +46,7 @@ impl<D: Desk> Server<D> {
         let id = format!("{}, preview: {preview}", D::result_id(&plan));
         let mut seat = self.runs.join(
             &id,
+            &turn,
             Box::new(move |progress, cancel| desk.run(plan, progress, cancel).map(Arc::new)),
         )?;
         loop {

@@ -3,6 +3,7 @@
 use super::beat::Beat;
 use super::desk::Desk;
 use super::runs::Runs;
+use super::who::Who;
 use super::{Options, arguments, prompts, reply, resources, tools};
 use crate::anatomy::ListRequest;
 use crate::service::{Code, Detail, Fault, MeasureRequest, SegmentAnswer, SegmentRequest, page};
@@ -25,12 +26,23 @@ const INSTRUCTIONS: &str = include_str!("instructions.md");
 /// Images and masks that may be held in memory at once, besides those of the queue.
 const HEAVY_AT_ONCE: usize = 4;
 
-/// One server, whatever carries its messages.
+/// One server, whatever carries its messages. A copy is the same server: HTTP takes one a session.
 pub(super) struct Server<D> {
     pub(super) desk: Arc<D>,
     pub(super) runs: Arc<Runs<Arc<SegmentAnswer>>>,
     pub(super) options: Options,
     heavy: Arc<Semaphore>,
+}
+
+impl<D> Clone for Server<D> {
+    fn clone(&self) -> Server<D> {
+        Server {
+            desk: self.desk.clone(),
+            runs: self.runs.clone(),
+            options: self.options.clone(),
+            heavy: self.heavy.clone(),
+        }
+    }
 }
 
 impl<D: Desk> Server<D> {
@@ -101,7 +113,8 @@ impl<D: Desk> Server<D> {
             _ => {
                 let request: MeasureRequest = parse(tool, arguments)?;
                 let detail = request.detail.unwrap_or_default();
-                let measuring = self.heavy(move |desk| desk.measure_volume(&request));
+                let caller = Who::sent(context).caller;
+                let measuring = self.heavy(move |desk| desk.measure_volume(&caller, &request));
                 let answer = Beat::new(context, self.options.beat_every)
                     .during("measuring", measuring)
                     .await?;
@@ -196,10 +209,11 @@ impl<D: Desk> ServerHandler for Server<D> {
     async fn list_resources(
         &self,
         page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         let cursor = page.and_then(|page| page.cursor);
-        self.aside(move |desk| Ok(resources::page(desk, cursor.as_deref())))
+        let caller = Who::sent(&context).caller;
+        self.aside(move |desk| Ok(resources::page(desk, &caller, cursor.as_deref())))
             .await
             .map_err(resources::protocol_error)?
     }
@@ -215,10 +229,11 @@ impl<D: Desk> ServerHandler for Server<D> {
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let limit = self.options.resource_limit;
-        let read = self.heavy(move |desk| Ok(resources::contents(desk, limit, &request.uri)));
+        let caller = Who::sent(&context).caller;
+        let read = self.heavy(move |desk| Ok(resources::contents(desk, &caller, limit, &request.uri)));
         let contents = read.await.map_err(resources::protocol_error)??;
         Ok(ReadResourceResult::new(vec![contents]).into())
     }

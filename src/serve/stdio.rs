@@ -89,7 +89,8 @@ pub(super) async fn serve<D: Desk>(
     end
 }
 
-async fn on_signal(told: CancellationToken) {
+/// Says when the process is told to end.
+pub(super) async fn on_signal(told: CancellationToken) {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -1,6 +1,6 @@
 //! The `measure_volume` tool: numbers about a result's masks, or about any mask file.
 
-use super::{Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, paths};
+use super::{Caller, Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, paths};
 use crate::anatomy::Catalogue;
 use crate::measure::{Measurement, Measuring, compare, measure};
 use crate::volume::{LabelMap, Mask, Volume, read, read_labels};
@@ -42,7 +42,7 @@ fn counterpart(reference: &LabelMap, label: Option<u32>) -> Result<Mask, Fault> 
 
 impl Service {
     /// The `measure_volume` tool.
-    pub fn measure_volume(&self, request: &MeasureRequest) -> Result<MeasureAnswer, Fault> {
+    pub fn measure_volume(&self, caller: &Caller, request: &MeasureRequest) -> Result<MeasureAnswer, Fault> {
         let mut result = None;
         let masks = match (&request.result_id, &request.mask) {
             (Some(_), None) if request.label.is_some() => {
@@ -55,6 +55,7 @@ impl Service {
                 return Err(Fault::new(Code::InvalidArgument, "targets is empty.").hint("Leave it out for all masks."));
             }
             (Some(id), None) => {
+                self.must_see(caller, id)?;
                 let stored = self.result(id)?;
                 let masks = self.masks_of_result(&stored, request.targets.as_deref())?;
                 result = Some(stored);
@@ -67,7 +68,7 @@ impl Service {
                 )
                 .hint("Leave targets out, or pick one number with label."));
             }
-            (None, Some(mask)) => self.masks_of_file(mask, request.label)?,
+            (None, Some(mask)) => self.masks_of_file(caller, mask, request.label)?,
             _ => {
                 return Err(Fault::new(
                     Code::InvalidArgument,
@@ -80,7 +81,7 @@ impl Service {
         let reference = request
             .reference
             .as_deref()
-            .map(|given| self.reference(given))
+            .map(|given| Ok::<_, Fault>(self.labels(caller, given)?.0))
             .transpose()?;
         let modality = result.as_ref().map(|result| result.image.modality);
         let mut answer = MeasureAnswer {
@@ -199,8 +200,8 @@ impl Service {
         Ok(named)
     }
 
-    fn masks_of_file(&self, given: &str, label: Option<u32>) -> Result<Vec<Named>, Fault> {
-        let (labels, stem) = self.labels(given)?;
+    fn masks_of_file(&self, caller: &Caller, given: &str, label: Option<u32>) -> Result<Vec<Named>, Fault> {
+        let (labels, stem) = self.labels(caller, given)?;
         let values = labels.values();
         if let Some(label) = label {
             if label == 0 {
@@ -244,14 +245,10 @@ impl Service {
         read(&path).map_err(|error| paths::read_fault(error, Code::BadImage))
     }
 
-    fn reference(&self, given: &str) -> Result<LabelMap, Fault> {
-        Ok(self.labels(given)?.0)
-    }
-
     /// A mask file by path or by `sat://results/…` URI, with a name for it.
-    fn labels(&self, given: &str) -> Result<(LabelMap, String), Fault> {
+    fn labels(&self, caller: &Caller, given: &str) -> Result<(LabelMap, String), Fault> {
         let path = match given.starts_with("sat://") {
-            true => self.resource(given)?.path,
+            true => self.resource(caller, given)?.path,
             false => self.settings.access.resolve(given)?,
         };
         let labels = read_labels(&path).map_err(|error| paths::read_fault(error, Code::BadMask))?;

@@ -5,6 +5,7 @@
 
 mod answer;
 mod budget;
+mod caller;
 mod detail;
 mod fault;
 mod faults;
@@ -30,6 +31,7 @@ pub use answer::{
     Execution, FileAnswer, ImageIdentity, LabelAnswer, LabelmapAnswer, MaskAnswer, MeasureAnswer, ModelIdentity,
     PreviewAnswer, RunStatus, SegmentAnswer, Trust, Warning,
 };
+pub use caller::Caller;
 pub use detail::{Omissions, page};
 pub use fault::{Candidate, Code, Fault};
 pub use mentions::report_mentions;

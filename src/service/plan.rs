@@ -1,7 +1,7 @@
 //! A request that has been understood: the image read, the names resolved, the result named. All of a caller's mistakes
 //! come to light here, before anything is computed.
 
-use super::{Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, paths};
+use super::{Caller, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, paths};
 use crate::anatomy::{Catalogue, ResolveError, Resolved, Resolver};
 use crate::model::{ModelFolder, NumericClass, Precision};
 use crate::service::models;
@@ -19,6 +19,7 @@ const MOST_TARGETS: usize = 512;
 /// A request that can be run.
 #[derive(Debug)]
 pub struct Plan {
+    pub(super) caller: Caller,
     pub(super) volume: Volume,
     pub(super) image: ImageIdentity,
     pub(super) folder: ModelFolder,
@@ -93,8 +94,8 @@ pub(super) fn identity(folder: &ModelFolder) -> ModelIdentity {
 }
 
 impl Service {
-    /// Understands a request: checks its figures, resolves the targets, reads the image.
-    pub fn plan(&self, request: &SegmentRequest) -> Result<Plan, Fault> {
+    /// Understands a request of `caller`'s: checks its figures, resolves the targets, reads the image.
+    pub fn plan(&self, caller: &Caller, request: &SegmentRequest) -> Result<Plan, Fault> {
         check(request)?;
         let folder = self.model_for(request.model.as_deref())?;
         // Names before voxels: a misspelt target shall not cost the reading of a scan.
@@ -124,9 +125,18 @@ impl Service {
         formats.sort();
         formats.dedup();
         let precision = self.precision(&folder);
-        let result_id = result_id(&image, &folder, &targets, orientation, &formats, precision.class());
+        let result_id = result_id(
+            caller,
+            &image,
+            &folder,
+            &targets,
+            orientation,
+            &formats,
+            precision.class(),
+        );
         let preview = request.preview.unwrap_or(true);
         Ok(Plan {
+            caller: caller.clone(),
             volume,
             image,
             folder,
@@ -342,6 +352,7 @@ fn would_work(errors: &[ResolveError], request: &SegmentRequest) -> String {
 
 /// blake3 over what the result is a function of: 80 bits, since an answer repeats it twice a mask.
 fn result_id(
+    caller: &Caller,
     image: &ImageIdentity,
     folder: &ModelFolder,
     targets: &[Target],
@@ -353,7 +364,7 @@ fn result_id(
         .iter()
         .map(|target| (target.asked.as_str(), target.name.as_str(), target.untrained.is_some()))
         .collect();
-    let of = serde_json::json!({
+    let mut of = serde_json::json!({
         "format": FORMAT,
         "image": image.sha256,
         "modality": image.modality,
@@ -363,5 +374,9 @@ fn result_id(
         "formats": formats,
         "numeric": numeric.as_str(),
     });
+    // Of a result that is nobody's, the name is what it was before there were owners.
+    if let Some(owner) = caller.owner() {
+        of["owner"] = owner.into();
+    }
     blake3::hash(of.to_string().as_bytes()).to_hex()[..20].to_owned()
 }

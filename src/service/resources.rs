@@ -1,6 +1,6 @@
 //! Files of results by URI: `sat://results/{result_id}/{file}`.
 
-use super::{Code, Fault, Service};
+use super::{Caller, Code, Fault, Service};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -54,8 +54,8 @@ fn mime(file: &str) -> &'static str {
 }
 
 impl Service {
-    /// The file that `uri` names.
-    pub fn resource(&self, uri: &str) -> Result<ResourceFile, Fault> {
+    /// The file that `uri` names, for a caller who may see it; for any other it is not there.
+    pub fn resource(&self, caller: &Caller, uri: &str) -> Result<ResourceFile, Fault> {
         let (id, name) = uri
             .strip_prefix(RESULTS)
             .and_then(|rest| rest.split_once('/'))
@@ -63,6 +63,7 @@ impl Service {
                 Fault::new(Code::NotFound, format!("{uri}: no such resource."))
                     .hint("Results are sat://results/{result_id}/{file}, as segment returns them.")
             })?;
+        self.must_see(caller, id)?;
         let path = self.store.file(id, name)?;
         let bytes = path.metadata().map(|metadata| metadata.len()).unwrap_or(0);
         Ok(ResourceFile {
@@ -75,20 +76,31 @@ impl Service {
     }
 
     /// The file that `uri` names, with its bytes.
-    pub fn read_resource(&self, uri: &str) -> Result<(ResourceFile, Vec<u8>), Fault> {
-        let file = self.resource(uri)?;
+    pub fn read_resource(&self, caller: &Caller, uri: &str) -> Result<(ResourceFile, Vec<u8>), Fault> {
+        let file = self.resource(caller, uri)?;
         let bytes =
             std::fs::read(&file.path).map_err(|error| Fault::new(Code::NotFound, format!("{uri}: {error}.")))?;
         Ok((file, bytes))
     }
 
-    /// All results, last used first.
-    pub fn results(&self) -> Result<Vec<StoredResult>, Fault> {
-        let stored = self.store.results()?;
-        Ok(stored.into_iter().filter_map(|result| self.describe(result)).collect())
+    /// A result that belongs to somebody else does not exist.
+    pub(super) fn must_see(&self, caller: &Caller, id: &str) -> Result<(), Fault> {
+        match caller.may_see(self.store.owner(id)?.as_deref()) {
+            true => Ok(()),
+            false => Err(crate::store::StoreError::NoResult { id: id.to_owned() }.into()),
+        }
     }
 
-    fn describe(&self, stored: crate::store::Stored) -> Option<StoredResult> {
+    /// All results that `caller` may see, last used first.
+    pub fn results(&self, caller: &Caller) -> Result<Vec<StoredResult>, Fault> {
+        let stored = self.store.results()?;
+        let seen = stored
+            .into_iter()
+            .filter(|result| caller.may_see(result.owner.as_deref()));
+        Ok(seen.filter_map(|result| self.describe(caller, result)).collect())
+    }
+
+    fn describe(&self, caller: &Caller, stored: crate::store::Stored) -> Option<StoredResult> {
         let folder = self.store.root().join(&stored.id);
         let text = std::fs::read_to_string(folder.join(crate::store::RESULT_FILE)).ok()?;
         let answer: super::SegmentAnswer = serde_json::from_str(&text).ok()?;
@@ -99,7 +111,7 @@ impl Service {
         names.sort();
         let files = names
             .iter()
-            .filter_map(|name| self.resource(&uri(&stored.id, name)).ok())
+            .filter_map(|name| self.resource(caller, &uri(&stored.id, name)).ok())
             .collect();
         Some(StoredResult {
             result_id: stored.id,

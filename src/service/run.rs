@@ -5,7 +5,7 @@ use super::found::{Measured, distinct_pieces, measured};
 use super::plan::Plan;
 use super::trust::{includes, trust};
 use super::warnings::warnings;
-use super::{Code, Execution, Fault, MaskAnswer, RunStatus, SegmentAnswer, SegmentRequest, Service};
+use super::{Caller, Code, Execution, Fault, MaskAnswer, RunStatus, SegmentAnswer, SegmentRequest, Service};
 use crate::segment::{Cancel, Progress, Step};
 use std::collections::HashMap;
 use std::time::Instant;
@@ -14,11 +14,12 @@ impl Service {
     /// The `segment` tool: [`Service::plan`], then [`Service::run`].
     pub fn segment(
         &self,
+        caller: &Caller,
         request: &SegmentRequest,
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<SegmentAnswer, Fault> {
-        self.run(self.plan(request)?, progress, cancel)
+        self.run(self.plan(caller, request)?, progress, cancel)
     }
 
     /// The answer to a plan, at once where it is stored.
@@ -38,7 +39,7 @@ impl Service {
         cancel.heed()?;
         let found = measured(&plan, &masks.of_piece);
         cancel.heed()?;
-        let draft = self.store.begin(&plan.result_id)?;
+        let draft = self.store.begin(&plan.result_id, plan.caller.owner())?;
         let written = files::write(draft.path(), &plan, &found)?;
         cancel.heed()?;
         let mut answer = answer(&plan, found, written);
@@ -61,7 +62,7 @@ impl Service {
             total,
             sentence: "done".into(),
         });
-        Ok(self.completed(answer, plan.preview))
+        Ok(self.completed(answer, &plan))
     }
 
     /// The answer to a plan whose result is in the store.
@@ -81,7 +82,7 @@ impl Service {
         answer.image.uri.clone_from(&plan.image.uri);
         answer.execution.cached = true;
         answer.execution.seconds = seconds(began);
-        Ok(Some(self.completed(answer, plan.preview)))
+        Ok(Some(self.completed(answer, plan)))
     }
 
     /// What a caller is told while a plan is under way.
@@ -132,8 +133,13 @@ impl Service {
         }
     }
 
-    /// Adds where the files lie, which `result.json` does not hold so that the store may be moved.
-    pub(super) fn completed(&self, mut answer: SegmentAnswer, preview: bool) -> SegmentAnswer {
+    /// Leaves out a preview that was not asked for, and adds where the files lie for a caller who shares the file system;
+    /// `result.json` does not hold it, so that the store may be moved.
+    fn completed(&self, mut answer: SegmentAnswer, plan: &Plan) -> SegmentAnswer {
+        answer.preview = answer.preview.filter(|_| plan.preview);
+        if !plan.caller.sees_paths() {
+            return answer;
+        }
         let folder = self.store.root().join(&answer.result_id);
         let path_of = |uri: &str| {
             uri.rsplit('/')
@@ -146,7 +152,6 @@ impl Service {
         if let Some(labelmap) = &mut answer.labelmap {
             labelmap.path = path_of(&labelmap.uri);
         }
-        answer.preview = answer.preview.filter(|_| preview);
         if let Some(preview) = &mut answer.preview {
             preview.path = path_of(&preview.uri);
         }

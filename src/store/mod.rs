@@ -18,6 +18,8 @@ use std::time::SystemTime;
 
 /// The file that makes a folder a result.
 pub const RESULT_FILE: &str = "result.json";
+/// Beside it, whose result it is; not there where it is nobody's.
+const OWNER_FILE: &str = ".owner";
 const KEPT: &str = "masks";
 const PARTIAL: &str = ".partial-";
 
@@ -71,6 +73,8 @@ pub struct Stored {
     pub used: SystemTime,
     /// Bytes of its files.
     pub bytes: u64,
+    /// Whose it is; nobody's where absent.
+    pub owner: Option<String>,
 }
 
 impl Store {
@@ -138,8 +142,18 @@ impl Store {
         path.is_file().then_some(path).ok_or_else(missing)
     }
 
-    /// An empty folder aside, to be filled and then kept as result `id`.
-    pub fn begin(&self, id: &str) -> Result<Draft, StoreError> {
+    /// Whose result `id` is; nobody's where absent.
+    pub fn owner(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let path = self.folder(id)?.join(OWNER_FILE);
+        match std::fs::read_to_string(&path) {
+            Ok(owner) => Ok(Some(owner)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StoreError::Unreadable { path, source }),
+        }
+    }
+
+    /// An empty folder aside, to be filled and then kept as result `id`, of nobody's or of `owner`'s.
+    pub fn begin(&self, id: &str, owner: Option<&str>) -> Result<Draft, StoreError> {
         let target = self.folder(id)?;
         let folder = tempfile::Builder::new()
             .prefix(PARTIAL)
@@ -148,6 +162,10 @@ impl Store {
                 path: self.root.clone(),
                 source,
             })?;
+        if let Some(owner) = owner {
+            let path = folder.path().join(OWNER_FILE);
+            std::fs::write(&path, owner).map_err(|source| StoreError::NotWritable { path, source })?;
+        }
         Ok(Draft { folder, target })
     }
 
@@ -164,6 +182,7 @@ impl Store {
                 self.folder(&id).ok()?; // a draft is no result yet
                 let used = path.join(RESULT_FILE).metadata().ok()?.modified().ok()?;
                 Some(Stored {
+                    owner: self.owner(&id).ok()?,
                     id,
                     used,
                     bytes: prune::bytes_in(&path),
@@ -267,7 +286,7 @@ mod tests {
     fn a_result_is_there_only_when_it_is_whole() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let draft = store.begin("abc123").unwrap();
+        let draft = store.begin("abc123", None).unwrap();
         std::fs::write(draft.path().join("spleen.nii.gz"), b"mask").unwrap();
         assert_eq!(store.result("abc123").unwrap(), None);
         draft.keep("{}").unwrap();
@@ -283,7 +302,7 @@ mod tests {
     fn a_draft_that_is_dropped_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        drop(store.begin("abc").unwrap());
+        drop(store.begin("abc", None).unwrap());
         let left: Vec<_> = std::fs::read_dir(dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
@@ -295,7 +314,7 @@ mod tests {
     fn the_first_of_two_equal_results_stays() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let (first, second) = (store.begin("ab").unwrap(), store.begin("ab").unwrap());
+        let (first, second) = (store.begin("ab", None).unwrap(), store.begin("ab", None).unwrap());
         first.keep("first").unwrap();
         second.keep("second").unwrap();
         assert_eq!(store.result("ab").unwrap().as_deref(), Some("first"));
@@ -305,10 +324,10 @@ mod tests {
     fn a_result_that_was_damaged_makes_room_for_a_whole_one() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let folder = store.begin("ab").unwrap().keep("first").unwrap();
+        let folder = store.begin("ab", None).unwrap().keep("first").unwrap();
         std::fs::write(folder.join("a.nii.gz"), b"").unwrap();
         std::fs::remove_file(folder.join(RESULT_FILE)).unwrap();
-        store.begin("ab").unwrap().keep("second").unwrap();
+        store.begin("ab", None).unwrap().keep("second").unwrap();
         assert_eq!(store.result("ab").unwrap().as_deref(), Some("second"));
     }
 
@@ -316,7 +335,7 @@ mod tests {
     fn a_draft_is_no_result() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let draft = store.begin("ab").unwrap();
+        let draft = store.begin("ab", None).unwrap();
         std::fs::write(draft.path().join(RESULT_FILE), "{}").unwrap();
         assert_eq!(store.results().unwrap(), []);
     }
@@ -328,7 +347,7 @@ mod tests {
         for id in ["", "..", "../etc", "a/b", "masks"] {
             assert!(matches!(store.result(id), Err(StoreError::NoResult { .. })), "{id:?}");
         }
-        store.begin("ab").unwrap().keep("{}").unwrap();
+        store.begin("ab", None).unwrap().keep("{}").unwrap();
         for file in ["", ".", "..", "../ab/result.json", "nothing.png"] {
             assert!(
                 matches!(store.file("ab", file), Err(StoreError::NoFile { .. })),

@@ -131,7 +131,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         for (i, id) in ids.iter().enumerate() {
-            let draft = store.begin(id).unwrap();
+            let draft = store.begin(id, None).unwrap();
             std::fs::write(draft.path().join("a.nii.gz"), vec![0u8; 1000]).unwrap();
             let folder = draft.keep("{}").unwrap();
             let used = SystemTime::now() - Duration::from_secs(3600 * (ids.len() - i) as u64);

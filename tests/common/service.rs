@@ -4,7 +4,9 @@ use super::library;
 use super::nifti_bytes::Nifti;
 use sat_mcp::model::{Provider, ProviderChoice, ProviderOptions};
 use sat_mcp::segment::Ahead;
-use sat_mcp::service::{Access, Cancel, Fault, Progress, SegmentAnswer, SegmentRequest, Service, Settings, Step};
+use sat_mcp::service::{
+    Access, Caller, Cancel, Fault, Progress, SegmentAnswer, SegmentRequest, Service, Settings, Step,
+};
 use sat_mcp::store::Limits;
 use std::path::Path;
 
@@ -44,5 +46,5 @@ pub fn scan(dir: &Path) -> String {
 }
 
 pub fn segment(service: &Service, request: &SegmentRequest) -> Result<SegmentAnswer, Fault> {
-    service.segment(request, &Silent, &Cancel::new())
+    service.segment(&Caller::person(), request, &Silent, &Cancel::new())
 }

@@ -59,7 +59,7 @@ impl Desk for FakeDesk {
         Ok(Resolver::new(Catalogue::load(), &everything).mentions(report, modality))
     }
 
-    fn plan(&self, request: &SegmentRequest) -> Result<FakePlan, Fault> {
+    fn plan(&self, _caller: &Caller, request: &SegmentRequest) -> Result<FakePlan, Fault> {
         if request.image.contains("missing") {
             return Err(Fault::new(Code::BadImage, "missing.nii: no such file.").hint("Give the path of a scan."));
         }
@@ -115,7 +115,7 @@ impl Desk for FakeDesk {
         }
     }
 
-    fn measure_volume(&self, request: &MeasureRequest) -> Result<MeasureAnswer, Fault> {
+    fn measure_volume(&self, _caller: &Caller, request: &MeasureRequest) -> Result<MeasureAnswer, Fault> {
         match request.result_id {
             Some(_) => Ok(MeasureAnswer {
                 measurements: vec![measurement("liver")],
@@ -125,7 +125,7 @@ impl Desk for FakeDesk {
         }
     }
 
-    fn resource(&self, uri: &str) -> Result<ResourceFile, Fault> {
+    fn resource(&self, _caller: &Caller, uri: &str) -> Result<ResourceFile, Fault> {
         let name = uri.strip_prefix("sat://results/abc/").unwrap_or_default();
         match name {
             "result.json" => Ok(file(name, "application/json", 2)),
@@ -135,7 +135,7 @@ impl Desk for FakeDesk {
         }
     }
 
-    fn read_resource(&self, uri: &str) -> Result<Vec<u8>, Fault> {
+    fn read_resource(&self, _caller: &Caller, uri: &str) -> Result<Vec<u8>, Fault> {
         Ok(if uri.ends_with(".json") {
             b"{}".to_vec()
         } else {
@@ -143,7 +143,7 @@ impl Desk for FakeDesk {
         })
     }
 
-    fn results(&self) -> Result<Vec<StoredResult>, Fault> {
+    fn results(&self, _caller: &Caller) -> Result<Vec<StoredResult>, Fault> {
         Ok(vec![StoredResult {
             result_id: "abc".into(),
             used: SystemTime::UNIX_EPOCH,

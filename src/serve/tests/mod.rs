@@ -8,7 +8,7 @@ mod waiting;
 #[path = "../../../tests/common/wire.rs"]
 mod wire;
 
-use super::{Options, ServeError, stdio};
+use super::{Depth, Options, ServeError, stdio};
 use fake::FakeDesk;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ fn impatient() -> Options {
     Options {
         answer_within,
         beat_every,
-        queue: 2,
+        queue: Depth { all: 2, each: 2 },
         ..patient()
     }
 }

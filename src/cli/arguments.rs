@@ -136,6 +136,10 @@ pub(super) struct Serve {
     /// Seconds after which a caller without progress gets an answer, if only `status: running`
     #[arg(long, value_name = "SECONDS", default_value = "8", value_parser = seconds)]
     pub answer_within: Duration,
+    /// Whether the conformance suites' fixtures are offered: the test build's own program says so, no option does
+    #[cfg(feature = "fixtures")]
+    #[arg(skip)]
+    pub fixtures: bool,
 }
 
 #[derive(Debug, Args)]

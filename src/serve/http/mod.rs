@@ -6,12 +6,15 @@
 mod guard;
 
 use super::desk::Desk;
+#[cfg(feature = "fixtures")]
+use super::fixtures::Fixtures;
 use super::server::Server;
 use super::stdio::on_signal;
 use super::{Options, ServeError};
 use crate::service::Service;
 use axum::Router;
 use guard::Guard;
+use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use std::net::SocketAddr;
@@ -63,6 +66,8 @@ pub(super) async fn serve<D: Desk>(
     listener: TcpListener,
 ) -> Result<(), ServeError> {
     let address = listener.local_addr()?;
+    #[cfg(feature = "fixtures")]
+    let fixtures = options.fixtures;
     let server = Server::new(desk, options)?;
     let runs = server.runs.clone();
     let told_to_end = CancellationToken::new();
@@ -70,17 +75,18 @@ pub(super) async fn serve<D: Desk>(
         .with_cancellation_token(told_to_end.child_token())
         .with_allowed_hosts(["localhost", "127.0.0.1", "::1"])
         .enforce_origin_validation();
-    let protocol = StreamableHttpService::new(
-        move || Ok(server.clone()),
-        Arc::new(LocalSessionManager::default()),
-        config,
-    );
     let guard = Arc::new(Guard {
         expose_paths: http.expose_paths,
     });
-    let routes = Router::new()
-        .nest_service("/mcp", protocol)
-        .layer(axum::middleware::from_fn_with_state(guard, guard::check));
+    let routes = Router::new();
+    #[cfg(feature = "fixtures")]
+    let routes = match fixtures {
+        true => routes.nest_service("/mcp", protocol(Fixtures::beside(server), config)),
+        false => routes.nest_service("/mcp", protocol(server, config)),
+    };
+    #[cfg(not(feature = "fixtures"))]
+    let routes = routes.nest_service("/mcp", protocol(server, config));
+    let routes = routes.layer(axum::middleware::from_fn_with_state(guard, guard::check));
     let signals = tokio::spawn(on_signal(told_to_end.clone()));
     tracing::info!("listening on http://{address}/mcp");
     let ending = told_to_end.clone();
@@ -98,4 +104,13 @@ pub(super) async fn serve<D: Desk>(
         tracing::info!("ending inside a window");
     }
     Ok(end?)
+}
+
+/// What answers the protocol's messages, behind the guard.
+fn protocol<H: ServerHandler + Clone>(
+    handler: H,
+    config: StreamableHttpServerConfig,
+) -> StreamableHttpService<H, LocalSessionManager> {
+    let sessions = Arc::new(LocalSessionManager::default());
+    StreamableHttpService::new(move || Ok(handler.clone()), sessions, config)
 }

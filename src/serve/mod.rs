@@ -17,6 +17,7 @@ mod schema;
 mod segment;
 mod server;
 mod stdio;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -98,6 +99,9 @@ pub enum ServeError {
         /// As given.
         address: SocketAddr,
     },
+    /// The results folder cannot hold tasks.
+    #[error("serve could not start: {0}")]
+    Store(#[from] crate::store::StoreError),
     /// The worker or the runtime did not start.
     #[error("serve could not start: {0}")]
     Start(#[from] std::io::Error),

@@ -155,6 +155,11 @@ impl<T: Clone + Send + Sync + 'static> Runs<T> {
         self.0.changed.notify_all();
     }
 
+    /// Whether everything is being cancelled because the server ends.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.0.lock().stopping
+    }
+
     /// Whether the worker has gone, after waiting for it at most `patience`.
     pub(super) fn wait_stopped(&self, patience: Duration) -> bool {
         let state = self.0.lock();

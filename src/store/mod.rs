@@ -14,7 +14,7 @@ mod tasks;
 
 pub use kept::{KeptMask, MaskKey};
 pub use prune::{Limits, Pruned};
-pub use tasks::{TaskRecord, TaskState, Tasks};
+pub use tasks::{TaskRecord, TaskState, TaskStore};
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

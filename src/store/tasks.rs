@@ -76,7 +76,7 @@ impl TaskRecord {
 
 /// The tasks of a results folder, for one server.
 #[derive(Debug)]
-pub struct Tasks {
+pub struct TaskStore {
     folder: PathBuf,
     server: String,
     /// Locked until it is dropped.
@@ -85,14 +85,14 @@ pub struct Tasks {
 
 impl Store {
     /// The tasks kept here, with a name of its own for this server.
-    pub fn tasks(&self) -> Result<Tasks, StoreError> {
+    pub fn tasks(&self) -> Result<TaskStore, StoreError> {
         let folder = self.root.join(TASKS);
         std::fs::create_dir_all(&folder).map_err(|source| not_writable(&folder, source))?;
         let server = uuid::Uuid::new_v4().to_string();
         let path = alive(&folder, &server);
         let file = File::create_new(&path).map_err(|source| not_writable(&path, source))?;
         file.lock().map_err(|source| not_writable(&path, source))?;
-        let tasks = Tasks {
+        let tasks = TaskStore {
             folder,
             server,
             _alive: file,
@@ -102,7 +102,7 @@ impl Store {
     }
 }
 
-impl Tasks {
+impl TaskStore {
     /// A new task of `owner`'s, on disk when this returns.
     pub fn begin(&self, owner: Option<&str>, call: Value, message: &str) -> Result<TaskRecord, StoreError> {
         let now = now_ms();
@@ -163,7 +163,13 @@ impl Tasks {
     pub fn adopt(&self, record: &TaskRecord) -> Result<Option<TaskRecord>, StoreError> {
         let path = alive(&self.folder, &record.server);
         // Whoever holds the dead server's lock may take its tasks, so that only one does.
-        let _held = match File::options().read(true).write(true).create(true).truncate(false).open(&path) {
+        let _held = match File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+        {
             Ok(file) => match file.try_lock() {
                 Ok(()) => file,
                 Err(TryLockError::WouldBlock) => return Ok(None),
@@ -242,7 +248,7 @@ impl Tasks {
     }
 }
 
-impl Drop for Tasks {
+impl Drop for TaskStore {
     fn drop(&mut self) {
         // Records that still name this server are left for the next one; the mark without its lock says so as well as none.
         let _ = std::fs::remove_file(alive(&self.folder, &self.server));
@@ -315,10 +321,16 @@ mod tests {
         let made = tasks.begin(None, json!({}), "waiting").unwrap();
         tasks.ask_to_cancel(&made.id).unwrap();
         assert!(tasks.is_to_be_cancelled(&made.id));
-        let ended = tasks.note(&made.id, TaskState::Cancelled, "cancelled").unwrap().unwrap();
+        let ended = tasks
+            .note(&made.id, TaskState::Cancelled, "cancelled")
+            .unwrap()
+            .unwrap();
         assert!(ended.ttl_ms() >= Some(KEPT_AFTER_END.as_millis() as u64));
         assert!(!tasks.is_to_be_cancelled(&made.id));
-        assert_eq!(tasks.note(&made.id, TaskState::Completed(json!(1)), "done").unwrap(), None);
+        assert_eq!(
+            tasks.note(&made.id, TaskState::Completed(json!(1)), "done").unwrap(),
+            None
+        );
         assert_eq!(tasks.get(&made.id).unwrap().unwrap().state, TaskState::Cancelled);
     }
 

@@ -5,18 +5,31 @@ use crate::measure::{BoundingBox, Check, Intensity, Measurement, Part, Status};
 use crate::segment::{Cancel, Progress, Step};
 use crate::serve::desk::Desk;
 use crate::service::*;
+use crate::store::{Store, StoreError, TaskStore};
 use crate::volume::Modality;
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
 
-#[derive(Default)]
 pub struct FakeDesk {
+    folder: tempfile::TempDir,
     pub started: AtomicUsize,
     pub finished: AtomicUsize,
     pub cancelled: AtomicUsize,
     store: Mutex<HashSet<String>>,
+}
+
+impl Default for FakeDesk {
+    fn default() -> FakeDesk {
+        FakeDesk {
+            folder: tempfile::tempdir().unwrap(),
+            started: AtomicUsize::new(0),
+            finished: AtomicUsize::new(0),
+            cancelled: AtomicUsize::new(0),
+            store: Mutex::default(),
+        }
+    }
 }
 
 pub struct FakePlan {
@@ -141,6 +154,10 @@ impl Desk for FakeDesk {
         } else {
             vec![0x1f, 0x8b, 0xff]
         })
+    }
+
+    fn tasks(&self) -> Result<TaskStore, StoreError> {
+        Store::open(self.folder.path())?.tasks()
     }
 
     fn results(&self, _caller: &Caller) -> Result<Vec<StoredResult>, Fault> {

@@ -16,6 +16,7 @@ mod runs;
 mod schema;
 mod segment;
 mod server;
+mod shelf;
 mod stdio;
 mod tasks;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::service::{
     Caller, Fault, MeasureAnswer, MeasureRequest, Plan, ResourceFile, SegmentAnswer, SegmentRequest, Service,
     StoredResult,
 };
+use crate::store::{StoreError, TaskStore};
 use crate::volume::Modality;
 
 pub(super) trait Desk: Send + Sync + 'static {
@@ -29,6 +30,8 @@ pub(super) trait Desk: Send + Sync + 'static {
     /// What a URI names, unread.
     fn resource(&self, caller: &Caller, uri: &str) -> Result<ResourceFile, Fault>;
     fn read_resource(&self, caller: &Caller, uri: &str) -> Result<Vec<u8>, Fault>;
+    /// The tasks of the store, for one server.
+    fn tasks(&self) -> Result<TaskStore, StoreError>;
     /// Last used first.
     fn results(&self, caller: &Caller) -> Result<Vec<StoredResult>, Fault>;
 }
@@ -74,6 +77,10 @@ impl Desk for Service {
 
     fn read_resource(&self, caller: &Caller, uri: &str) -> Result<Vec<u8>, Fault> {
         self.read_resource(caller, uri).map(|(_, bytes)| bytes)
+    }
+
+    fn tasks(&self) -> Result<TaskStore, StoreError> {
+        self.store().tasks()
     }
 
     fn results(&self, caller: &Caller) -> Result<Vec<StoredResult>, Fault> {

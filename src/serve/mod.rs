@@ -18,7 +18,9 @@ mod runs;
 mod schema;
 mod segment;
 mod server;
+mod shelf;
 mod stdio;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -105,6 +107,9 @@ pub enum ServeError {
         /// As given.
         address: SocketAddr,
     },
+    /// The results folder cannot hold tasks.
+    #[error("serve could not start: {0}")]
+    Store(#[from] crate::store::StoreError),
     /// The worker or the runtime did not start.
     #[error("serve could not start: {0}")]
     Start(#[from] std::io::Error),

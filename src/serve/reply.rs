@@ -1,9 +1,7 @@
 //! Answers and faults as tool results.
 
-use crate::service::{Fault, FileAnswer, Format, RunStatus, SegmentAnswer};
-use rmcp::RoleServer;
+use crate::service::{Detail, Fault, FileAnswer, Format, RunStatus, SegmentAnswer};
 use rmcp::model::{CallToolResult, ContentBlock, MetaObject, ProtocolVersion, Resource};
-use rmcp::service::RequestContext;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -34,20 +32,27 @@ pub(super) fn fault(fault: &Fault) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(fault.to_string())]).with_meta(Some(meta))
 }
 
-/// Appends the files of a segmentation: as links, or as plain text for clients too old to know links.
-pub(super) fn with_files(
-    mut result: CallToolResult,
-    answer: &SegmentAnswer,
-    context: &RequestContext<RoleServer>,
-) -> CallToolResult {
+/// A segmentation, with its files as links, or as plain text for clients too old to know links.
+pub(super) fn segmented(segmented: &SegmentAnswer, detail: Detail, links: bool) -> CallToolResult {
+    let text = segmented.text();
+    let result = match detail {
+        Detail::Full => answer(segmented, text),
+        Detail::Summary => answer(&segmented.summary(), text),
+    };
+    with_files(result, segmented, links)
+}
+
+/// Whether a client of this revision knows links to resources.
+pub(super) fn knows_links(version: Option<&ProtocolVersion>) -> bool {
+    version.is_some_and(|version| *version >= ProtocolVersion::V_2025_06_18)
+}
+
+fn with_files(mut result: CallToolResult, answer: &SegmentAnswer, links: bool) -> CallToolResult {
     if answer.status != RunStatus::Done {
         return result;
     }
     let files = files(answer);
-    let knows_links = context
-        .protocol_version()
-        .is_some_and(|version| version >= ProtocolVersion::V_2025_06_18);
-    if knows_links {
+    if links {
         result
             .content
             .extend(files.into_iter().map(ContentBlock::resource_link));

@@ -155,6 +155,11 @@ impl<T: Clone + Send + Sync + 'static> Runs<T> {
         self.0.changed.notify_all();
     }
 
+    /// Whether everything is being cancelled because the server ends.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.0.lock().stopping
+    }
+
     /// Whether the worker has gone, after waiting for it at most `patience`.
     pub(super) fn wait_stopped(&self, patience: Duration) -> bool {
         let state = self.0.lock();
@@ -241,8 +246,8 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
             let work = run.work.lock().unwrap_or_else(PoisonError::into_inner).take();
             let result = match work {
                 Some(work) => catch_unwind(AssertUnwindSafe(|| work(&Reporter { run: &run, since }, &run.cancel)))
-                    .unwrap_or_else(|_| Err(broke())),
-                None => Err(broke()),
+                    .unwrap_or_else(|_| Err(Fault::broke_off("run"))),
+                None => Err(Fault::broke_off("run")),
             };
             self.finish(&run, since, &result);
             run.show(View::Done(result));
@@ -398,9 +403,4 @@ fn next_of<T>(queue: &VecDeque<Arc<Run<T>>>, served: &HashMap<String, u64>) -> O
 
 fn stopped() -> Fault {
     Fault::new(Code::Cancelled, "The server is shutting down.").hint("Start it again and ask again: nothing is lost.")
-}
-
-fn broke() -> Fault {
-    Fault::new(Code::Internal, "The run broke off by a fault of sat-mcp's own.")
-        .hint("The server's log on stderr says where; please report it.")
 }

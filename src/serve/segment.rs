@@ -4,13 +4,13 @@ use super::beat::Beat;
 use super::desk::Desk;
 use super::runs::{Seat, View};
 use super::server::Server;
+use super::shelf;
 use super::who::Who;
 use crate::segment::Step;
 use crate::service::{Code, Fault, SegmentAnswer, SegmentRequest};
-use rmcp::RoleServer;
-use rmcp::service::RequestContext;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 /// Where no window has been timed yet, one is taken to last this long.
 const UNKNOWN_WINDOW: Duration = Duration::from_secs(10);
@@ -22,20 +22,29 @@ impl<D: Desk> Server<D> {
     pub(super) async fn segment(
         &self,
         request: SegmentRequest,
-        context: &RequestContext<RoleServer>,
+        who: Who,
+        mut beat: Beat,
+        cancelled: CancellationToken,
     ) -> Result<SegmentAnswer, Fault> {
         let patience = tokio::time::sleep(self.options.answer_within);
         tokio::pin!(patience);
         let preview = request.preview.unwrap_or(true);
-        let Who { caller, turn } = Who::sent(context);
-        let mut beat = Beat::new(context, self.options.beat_every);
+        let Who { caller, turn } = who;
 
-        let planned = self.heavy(move |desk| {
-            let plan = desk.plan(&caller, &request)?;
-            let stored = desk.stored(&plan)?;
-            Ok((plan, stored))
-        });
-        let (plan, stored) = beat.during("reading the image", planned).await?;
+        let key = shelf::key(&caller, &request);
+        let server = self.clone();
+        let planned = async move {
+            let planned = server.heavy(move |desk| {
+                let plan = desk.plan(&caller, &request)?;
+                let stored = desk.stored(&plan)?;
+                Ok((plan, stored))
+            });
+            planned.await
+        };
+        let planned = self
+            .read
+            .finish(&key, "reading the image", &mut beat, patience.as_mut(), planned);
+        let (plan, stored) = planned.await?;
         if let Some(answer) = stored {
             return Ok(answer);
         }
@@ -68,7 +77,7 @@ impl<D: Desk> Server<D> {
                     return Ok(SegmentAnswer { eta_s, ..running });
                 }
                 // Dropping the seat lets the run stop, unless somebody else waits for it. Nobody reads this.
-                () = context.ct.cancelled() => return Err(Fault::new(Code::Cancelled, "Cancelled by the caller.")),
+                () = cancelled.cancelled() => return Err(Fault::new(Code::Cancelled, "Cancelled by the caller.")),
             }
         }
     }

@@ -3,15 +3,18 @@
 use super::beat::Beat;
 use super::desk::Desk;
 use super::runs::Runs;
+use super::shelf::{self, Shelf};
+use super::tasks::{self, Tasks};
 use super::who::Who;
-use super::{Options, arguments, prompts, reply, resources, tools};
+use super::{Options, ServeError, arguments, prompts, reply, resources, tools};
 use crate::anatomy::ListRequest;
-use crate::service::{Code, Detail, Fault, MeasureRequest, SegmentAnswer, SegmentRequest, page};
+use crate::service::{Detail, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, SegmentRequest, page};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, GetPromptRequestParams, GetPromptResponse, Implementation,
-    JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities,
-    ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, CreateTaskResult, GetPromptRequestParams,
+    GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, JsonObject, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig, Tool,
+    UpdateTaskParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -27,32 +30,44 @@ const INSTRUCTIONS: &str = include_str!("instructions.md");
 const HEAVY_AT_ONCE: usize = 4;
 
 /// One server, whatever carries its messages. A copy is the same server: HTTP takes one a session.
-pub(super) struct Server<D> {
+pub(super) struct Server<D: Desk> {
     pub(super) desk: Arc<D>,
     pub(super) runs: Arc<Runs<Arc<SegmentAnswer>>>,
+    pub(super) tasks: Arc<Tasks>,
     pub(super) options: Options,
     heavy: Arc<Semaphore>,
+    /// Scans whose reading took longer than their caller could wait.
+    pub(super) read: Shelf<(D::Plan, Option<SegmentAnswer>)>,
+    /// Measurements that did.
+    measured: Shelf<MeasureAnswer>,
 }
 
-impl<D> Clone for Server<D> {
+impl<D: Desk> Clone for Server<D> {
     fn clone(&self) -> Server<D> {
         Server {
             desk: self.desk.clone(),
             runs: self.runs.clone(),
+            tasks: self.tasks.clone(),
             options: self.options.clone(),
             heavy: self.heavy.clone(),
+            read: self.read.clone(),
+            measured: self.measured.clone(),
         }
     }
 }
 
 impl<D: Desk> Server<D> {
-    pub(super) fn new(desk: Arc<D>, options: Options) -> std::io::Result<Server<D>> {
+    pub(super) fn new(desk: Arc<D>, options: Options) -> Result<Server<D>, ServeError> {
         let runs = Arc::new(Runs::new(options.queue)?);
+        let tasks = Arc::new(Tasks::new(desk.tasks()?));
         Ok(Server {
             desk,
             runs,
+            tasks,
             options,
             heavy: Arc::new(Semaphore::new(HEAVY_AT_ONCE)),
+            read: Shelf::default(),
+            measured: Shelf::default(),
         })
     }
 
@@ -71,19 +86,14 @@ impl<D: Desk> Server<D> {
     }
 
     /// Blocking work, off the async threads.
-    async fn aside<T: Send + 'static>(
+    pub(super) async fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce(&D) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let desk = self.desk.clone();
         tokio::task::spawn_blocking(move || work(&desk))
             .await
-            .unwrap_or_else(|_| {
-                Err(
-                    Fault::new(Code::Internal, "The call broke off by a fault of sat-mcp's own.")
-                        .hint("The server's log on stderr says where; please report it."),
-                )
-            })
+            .unwrap_or_else(|_| Err(Fault::broke_off("call")))
     }
 
     async fn call(
@@ -91,38 +101,53 @@ impl<D: Desk> Server<D> {
         tool: &Tool,
         arguments: JsonObject,
         context: &RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, Fault> {
+    ) -> Result<CallToolResponse, Fault> {
         match tool.name.as_ref() {
             tools::LIST_ANATOMY => {
                 let request: ListRequest = parse(tool, arguments)?;
                 let asked = request.clone();
                 let answer = self.aside(move |desk| desk.list_anatomy(&asked)).await?;
-                Ok(reply::answer(&page(&answer, &request), answer.text()))
+                Ok(reply::answer(&page(&answer, &request), answer.text()).into())
             }
             tools::SEGMENT => {
                 let request: SegmentRequest = parse(tool, arguments)?;
                 let detail = request.detail.unwrap_or_default();
-                let answer = self.segment(request, context).await?;
-                let text = answer.text();
-                let result = match detail {
-                    Detail::Full => reply::answer(&answer, text),
-                    Detail::Summary => reply::answer(&answer.summary(), text),
-                };
-                Ok(reply::with_files(result, &answer, context))
+                let (who, links) = (
+                    Who::sent(context),
+                    reply::knows_links(context.protocol_version().as_ref()),
+                );
+                if context
+                    .client_capabilities()
+                    .is_some_and(|client| client.supports_tasks())
+                {
+                    let task = self.segment_as_task(request, who, links).await?;
+                    if context.protocol_version() < Some(ProtocolVersion::V_2026_07_28) {
+                        self.tasks.tell(context.peer.clone(), task.id.clone());
+                    }
+                    return Ok(CreateTaskResult::new(tasks::handle(&task)).into());
+                }
+                let beat = Beat::new(context, self.options.beat_every);
+                let answer = self.segment(request, who, beat, context.ct.clone()).await?;
+                Ok(reply::segmented(&answer, detail, links).into())
             }
             _ => {
                 let request: MeasureRequest = parse(tool, arguments)?;
                 let detail = request.detail.unwrap_or_default();
                 let caller = Who::sent(context).caller;
-                let measuring = self.heavy(move |desk| desk.measure_volume(&caller, &request));
-                let answer = Beat::new(context, self.options.beat_every)
-                    .during("measuring", measuring)
-                    .await?;
+                let patience = tokio::time::sleep(self.options.answer_within);
+                tokio::pin!(patience);
+                let key = shelf::key(&caller, &request);
+                let server = self.clone();
+                let measuring = async move { server.heavy(move |desk| desk.measure_volume(&caller, &request)).await };
+                let mut beat = Beat::new(context, self.options.beat_every);
+                let measured = self.measured.finish(&key, "measuring", &mut beat, patience, measuring);
+                let answer = measured.await?;
                 let text = answer.text();
-                Ok(match detail {
+                let result = match detail {
                     Detail::Full => reply::answer(&answer, text),
                     Detail::Summary => reply::answer(&answer.summary(), text),
-                })
+                };
+                Ok(result.into())
             }
         }
     }
@@ -142,6 +167,7 @@ impl<D: Desk> ServerHandler for Server<D> {
                 .enable_tools()
                 .enable_resources()
                 .enable_prompts()
+                .enable_tasks()
                 .build(),
         )
         .with_server_info(name)
@@ -177,13 +203,41 @@ impl<D: Desk> ServerHandler for Server<D> {
         match result {
             Ok(result) => {
                 tracing::info!(tool = %tool.name, seconds, "answered");
-                Ok(result.into())
+                Ok(result)
             }
             Err(fault) => {
                 tracing::info!(tool = %tool.name, seconds, code = ?fault.code, "refused");
                 Ok(reply::fault(&fault).into())
             }
         }
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let record = self.task(Who::sent(&context).caller, request.task_id).await?;
+        Ok(GetTaskResult::new(tasks::shown(&record)))
+    }
+
+    /// sat-mcp's tasks ask for nothing, so there is nothing that an answer could be for.
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.task(Who::sent(&context).caller, request.task_id).await.map(drop)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let (caller, tasks) = (Who::sent(&context).caller, self.tasks.clone());
+        let cancelled = self.aside(move |_| Ok(tasks.cancel(&caller, &request.task_id)));
+        cancelled.await.map_err(resources::protocol_error)?
     }
 
     async fn list_prompts(

@@ -4,9 +4,10 @@ use crate::service::Caller;
 use axum::http::request::Parts;
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
+use serde::{Deserialize, Serialize};
 
 /// Whoever sent a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Who {
     /// What they may see.
     pub caller: Caller,

@@ -1,13 +1,15 @@
 //! Who asks, and what that one may see of the store.
 
+use serde::{Deserialize, Serialize};
+
 /// Whose results a request reads and writes, and whether its answers say where files lie.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     reach: Reach,
     sees_paths: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Reach {
     /// All of the store.
     Everything,

@@ -4,14 +4,17 @@
 //! RESULTS/
 //!   {result_id}/result.json, masks, label map, preview     one folder a result, renamed into place in one step
 //!   masks/{image}/{key}.mask                               one file a mask, for later requests on the same image
+//!   tasks/                                                 work that outlives the call that asked for it
 //! ```
 //! Everything here can be computed again, so the oldest may be pruned.
 
 mod kept;
 mod prune;
+mod tasks;
 
 pub use kept::{KeptMask, MaskKey};
 pub use prune::{Limits, Pruned};
+pub use tasks::{TaskRecord, TaskState, TaskStore};
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

@@ -30,8 +30,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Wire<R, W> {
 
     /// The handshake, as a client of this revision does it; returns what the server said of itself.
     pub async fn initialize(&mut self, version: &str) -> Value {
+        self.introduce(version, json!({})).await
+    }
+
+    /// The same by a client that can do more.
+    pub async fn introduce(&mut self, version: &str, capabilities: Value) -> Value {
         let client = json!({"name": "wire", "version": "1"});
-        let hello = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": client});
+        let hello = json!({"protocolVersion": version, "capabilities": capabilities, "clientInfo": client});
         let answer = self.request("initialize", hello).await;
         self.notify("notifications/initialized", json!({})).await;
         answer["result"].clone()

@@ -5,18 +5,41 @@ use crate::measure::{BoundingBox, Check, Intensity, Measurement, Part, Status};
 use crate::segment::{Cancel, Progress, Step};
 use crate::serve::desk::Desk;
 use crate::service::*;
+use crate::store::{Store, StoreError, TaskStore};
 use crate::volume::Modality;
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
 
-#[derive(Default)]
 pub struct FakeDesk {
+    folder: tempfile::TempDir,
+    /// Scans read and masks measured, slowly.
+    pub plodded: AtomicUsize,
     pub started: AtomicUsize,
     pub finished: AtomicUsize,
     pub cancelled: AtomicUsize,
     store: Mutex<HashSet<String>>,
+}
+
+impl Default for FakeDesk {
+    fn default() -> FakeDesk {
+        FakeDesk {
+            folder: tempfile::tempdir().unwrap(),
+            plodded: AtomicUsize::new(0),
+            started: AtomicUsize::new(0),
+            finished: AtomicUsize::new(0),
+            cancelled: AtomicUsize::new(0),
+            store: Mutex::default(),
+        }
+    }
+}
+
+impl FakeDesk {
+    fn plod(&self) {
+        std::thread::sleep(Duration::from_millis(1000));
+        self.plodded.fetch_add(1, SeqCst);
+    }
 }
 
 pub struct FakePlan {
@@ -62,6 +85,9 @@ impl Desk for FakeDesk {
     fn plan(&self, _caller: &Caller, request: &SegmentRequest) -> Result<FakePlan, Fault> {
         if request.image.contains("missing") {
             return Err(Fault::new(Code::BadImage, "missing.nii: no such file.").hint("Give the path of a scan."));
+        }
+        if request.image.contains("plodding") {
+            self.plod();
         }
         Ok(FakePlan {
             image: request.image.clone(),
@@ -116,7 +142,14 @@ impl Desk for FakeDesk {
     }
 
     fn measure_volume(&self, _caller: &Caller, request: &MeasureRequest) -> Result<MeasureAnswer, Fault> {
-        match request.result_id {
+        match &request.result_id {
+            Some(id) if id == "plodding" => {
+                self.plod();
+                Ok(MeasureAnswer {
+                    measurements: vec![measurement("plodding")],
+                    warnings: vec![],
+                })
+            }
             Some(_) => Ok(MeasureAnswer {
                 measurements: vec![measurement("liver")],
                 warnings: vec![],
@@ -141,6 +174,10 @@ impl Desk for FakeDesk {
         } else {
             vec![0x1f, 0x8b, 0xff]
         })
+    }
+
+    fn tasks(&self) -> Result<TaskStore, StoreError> {
+        Store::open(self.folder.path())?.tasks()
     }
 
     fn results(&self, _caller: &Caller) -> Result<Vec<StoredResult>, Fault> {

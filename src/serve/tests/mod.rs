@@ -4,6 +4,8 @@
 mod fake;
 mod offer;
 mod replies;
+mod tasks;
+mod turns;
 mod waiting;
 #[path = "../../../tests/common/wire.rs"]
 mod wire;
@@ -44,12 +46,17 @@ fn impatient() -> Options {
 }
 
 async fn served_by(options: Options, version: &str) -> Served {
+    let mut served = serving(options, Arc::new(FakeDesk::default()));
+    served.wire.initialize(version).await;
+    served
+}
+
+/// Before a word was said.
+fn serving(options: Options, desk: Arc<FakeDesk>) -> Served {
     let (client_in, server_out) = tokio::io::duplex(1 << 20);
     let (server_in, client_out) = tokio::io::duplex(1 << 20);
-    let desk = Arc::new(FakeDesk::default());
     let server = tokio::spawn(stdio::serve(desk.clone(), options, server_in, server_out));
-    let mut wire = Wire::new(client_in, client_out);
-    wire.initialize(version).await;
+    let wire = Wire::new(client_in, client_out);
     Served { wire, desk, server }
 }
 

@@ -1,0 +1,327 @@
+//! Tasks: calls that are answered at once with a handle, and done in their own time.
+//!
+//! rmcp's own manager keeps tasks in memory and fails them after five minutes. Here a task is a record in the store: any server
+//! of the same results folder can tell where it is, it has no limit while it runs, and one whose server has died is begun
+//! again by the next server that is asked for it.
+
+use super::beat::Beat;
+use super::desk::Desk;
+use super::reply;
+use super::server::Server;
+use super::who::Who;
+use crate::service::{Caller, Code, Fault, SegmentRequest};
+use crate::store::{StoreError, TaskRecord, TaskState, TaskStore};
+use chrono::{DateTime, SecondsFormat};
+use rmcp::model::{CallToolResult, DetailedTask, JsonObject, Notification, ServerNotification, Task, TaskPayload};
+use rmcp::service::Peer;
+use rmcp::{ErrorData, RoleServer};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+/// How often a client should ask.
+const POLL: Duration = Duration::from_secs(1);
+/// How often a server looks whether another one was told to end its task.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often a task is begun: a run that ends its server each time shall not end it for ever.
+const MOST_ATTEMPTS: u32 = 3;
+/// Changes that a slow listener may fall behind.
+const BEHIND: usize = 256;
+
+/// How work on a task ended.
+pub(super) enum End {
+    /// With an answer, be it that the tool could not.
+    Answered(Box<CallToolResult>),
+    /// With an error of the protocol's.
+    #[cfg_attr(not(feature = "fixtures"), allow(dead_code))]
+    Broke(ErrorData),
+    /// Not at all: the server is going, and the next one shall begin again.
+    CutOff,
+}
+
+/// All tasks of this server.
+pub(super) struct Tasks {
+    store: TaskStore,
+    live: Mutex<HashMap<String, CancellationToken>>,
+    changed: broadcast::Sender<TaskRecord>,
+}
+
+/// Where work on a task says how far it is.
+#[derive(Clone)]
+pub(super) struct Voice {
+    tasks: Arc<Tasks>,
+    id: String,
+}
+
+/// What a record holds of the call: enough to begin again.
+#[derive(Debug, Serialize, Deserialize)]
+struct Call {
+    who: Who,
+    /// Whether the client knows links to resources.
+    links: bool,
+    request: SegmentRequest,
+}
+
+impl Voice {
+    /// Notes how far the work is.
+    pub fn say(&self, sentence: &str) {
+        self.tasks.note(&self.id, TaskState::Working, sentence);
+    }
+}
+
+impl Tasks {
+    pub fn new(store: TaskStore) -> Tasks {
+        Tasks {
+            store,
+            live: Mutex::default(),
+            changed: broadcast::channel(BEHIND).0,
+        }
+    }
+
+    /// Tells a client of each change of a task until its end: one that shook hands, and so has no other way to listen.
+    pub fn tell(&self, peer: Peer<RoleServer>, id: String) {
+        let mut changes = self.changed.subscribe();
+        tokio::spawn(async move {
+            loop {
+                match changes.recv().await {
+                    Ok(record) if record.id == id => {
+                        let told = peer.send_notification(notification(&record)).await;
+                        if told.is_err() || record.is_ended() {
+                            break;
+                        }
+                    }
+                    // Of what was missed, the next change tells the last state.
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => break,
+                }
+            }
+        });
+    }
+
+    /// A new task of `caller`'s that `work` is done for. It is on disk when this returns.
+    pub fn begin<F: Future<Output = End> + Send + 'static>(
+        self: &Arc<Self>,
+        caller: &Caller,
+        call: Value,
+        work: impl FnOnce(Voice) -> F,
+    ) -> Result<TaskRecord, StoreError> {
+        let record = self.store.begin(caller.owner(), call, "accepted")?;
+        self.drive(&record, work);
+        Ok(record)
+    }
+
+    /// A task that `caller` may know of.
+    pub fn get(&self, caller: &Caller, id: &str) -> Result<TaskRecord, ErrorData> {
+        let record = self.store.get(id).map_err(|error| unreadable(&error))?;
+        record
+            .filter(|record| caller.may_see(record.owner.as_deref()))
+            .ok_or_else(|| {
+                let message = format!("There is no task {id}. It may have been forgotten, a day after its end.");
+                ErrorData::invalid_params(message, None)
+            })
+    }
+
+    /// Ends a task of `caller`'s, whichever server works on it. One that has ended stays as it ended.
+    pub fn cancel(&self, caller: &Caller, id: &str) -> Result<(), ErrorData> {
+        let record = self.get(caller, id)?;
+        if record.is_ended() {
+            return Ok(());
+        }
+        if let Some(wanted) = self.live().get(id) {
+            wanted.cancel();
+            return Ok(());
+        }
+        match self.store.adopt(&record) {
+            Ok(Some(_)) => {
+                self.note(id, TaskState::Cancelled, "cancelled");
+                Ok(())
+            }
+            Ok(None) => self.store.ask_to_cancel(id).map_err(|error| unreadable(&error)),
+            Err(error) => Err(unreadable(&error)),
+        }
+    }
+
+    fn live(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees work through to its end, whoever comes and goes.
+    fn drive<F: Future<Output = End> + Send + 'static>(
+        self: &Arc<Self>,
+        record: &TaskRecord,
+        work: impl FnOnce(Voice) -> F,
+    ) {
+        let id = record.id.clone();
+        let wanted = CancellationToken::new();
+        self.live().insert(id.clone(), wanted.clone());
+        let voice = Voice {
+            tasks: self.clone(),
+            id: id.clone(),
+        };
+        // In a task of its own, so that a panic ends it and nothing else.
+        let mut work = tokio::spawn(work(voice));
+        let tasks = self.clone();
+        tokio::spawn(async move {
+            let end = loop {
+                tokio::select! {
+                    end = &mut work => break end.ok(),
+                    () = wanted.cancelled() => {
+                        work.abort();
+                        tasks.note(&id, TaskState::Cancelled, "cancelled");
+                        break Some(End::CutOff);
+                    }
+                    () = tokio::time::sleep(LOOK) => {
+                        if tasks.store.is_to_be_cancelled(&id) {
+                            wanted.cancel();
+                        }
+                    }
+                }
+            };
+            match end {
+                Some(End::Answered(result)) => {
+                    let words = if result.is_error == Some(true) {
+                        "refused"
+                    } else {
+                        "done"
+                    };
+                    tasks.note(&id, TaskState::Completed(json(&result)), words);
+                }
+                Some(End::Broke(error)) => tasks.note(&id, TaskState::Failed(json(&error)), "failed"),
+                Some(End::CutOff) => {}
+                None => tasks.note(&id, TaskState::Failed(json(&broke())), "failed"),
+            }
+            tasks.live().remove(&id);
+        });
+    }
+
+    fn note(&self, id: &str, state: TaskState, message: &str) {
+        match self.store.note(id, state, message) {
+            // Nobody may be listening.
+            Ok(Some(record)) => drop(self.changed.send(record)),
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "a task's state cannot be written"),
+        }
+    }
+}
+
+impl<D: Desk> Server<D> {
+    /// Takes a segmentation on as a task.
+    pub(super) async fn segment_as_task(
+        &self,
+        request: SegmentRequest,
+        who: Who,
+        links: bool,
+    ) -> Result<TaskRecord, Fault> {
+        let call = Call { who, links, request };
+        let server = self.clone();
+        // Its own runtime's handle comes along to the blocking thread, so that work can be spawned from there.
+        self.aside(move |_| {
+            let tasks = server.tasks.clone();
+            let kept = json(&call);
+            let caller = call.who.caller.clone();
+            Ok(tasks.begin(&caller, kept, |voice| server.work_on(call, voice))?)
+        })
+        .await
+    }
+
+    /// Where a task is. One whose server is gone is begun again here.
+    pub(super) async fn task(&self, caller: Caller, id: String) -> Result<TaskRecord, ErrorData> {
+        let server = self.clone();
+        let looked = self.aside(move |_| Ok(server.look_at(&caller, &id)));
+        looked.await.map_err(super::resources::protocol_error)?
+    }
+
+    fn look_at(&self, caller: &Caller, id: &str) -> Result<TaskRecord, ErrorData> {
+        let record = self.tasks.get(caller, id)?;
+        if record.is_ended() || self.tasks.live().contains_key(id) {
+            return Ok(record);
+        }
+        let Some(record) = self.tasks.store.adopt(&record).map_err(|error| unreadable(&error))? else {
+            // Another server works on it, or it has just ended.
+            return self.tasks.get(caller, id);
+        };
+        match serde_json::from_value::<Call>(record.call.clone()) {
+            Ok(call) if record.attempts <= MOST_ATTEMPTS => {
+                tracing::info!(attempt = record.attempts, "a task whose server has gone is begun again");
+                let server = self.clone();
+                self.tasks.drive(&record, |voice| server.work_on(call, voice));
+            }
+            read => {
+                let why = match read {
+                    Ok(_) => format!("The server ended {MOST_ATTEMPTS} times while it worked on this task."),
+                    Err(_) => "The server ended, and this version cannot begin the task again.".to_owned(),
+                };
+                let error = ErrorData::internal_error(why, None);
+                self.tasks.note(id, TaskState::Failed(json(&error)), &error.message);
+            }
+        }
+        self.tasks.get(caller, id)
+    }
+
+    async fn work_on(self, call: Call, voice: Voice) -> End {
+        let Call { who, links, request } = call;
+        let detail = request.detail.unwrap_or_default();
+        let beat = Beat::of_task(voice, self.options.beat_every);
+        let answered = self.segment(request, who, beat, CancellationToken::new()).await;
+        match answered {
+            Err(_) if self.runs.is_stopping() => End::CutOff,
+            Err(fault) => End::Answered(Box::new(reply::fault(&fault))),
+            Ok(answer) => End::Answered(Box::new(reply::segmented(&answer, detail, links))),
+        }
+    }
+}
+
+/// A record as the protocol shows it.
+pub(super) fn shown(record: &TaskRecord) -> DetailedTask {
+    let object = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    let payload = match &record.state {
+        TaskState::Working => TaskPayload::Working,
+        TaskState::Completed(result) => TaskPayload::Completed { result: object(result) },
+        TaskState::Failed(error) => TaskPayload::Failed { error: object(error) },
+        TaskState::Cancelled => TaskPayload::Cancelled,
+    };
+    DetailedTask::new(handle(record), payload)
+}
+
+/// The same without what it came to.
+pub(super) fn handle(record: &TaskRecord) -> Task {
+    let time = |ms: u64| {
+        let time = i64::try_from(ms).ok().and_then(DateTime::from_timestamp_millis);
+        time.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
+    };
+    let mut task = Task::new(
+        record.id.clone(),
+        Default::default(),
+        time(record.created_ms),
+        time(record.updated_ms),
+    )
+    .with_poll_interval_ms(POLL.as_millis() as u64);
+    task.ttl_ms = record.ttl_ms();
+    task.status_message = record.message.clone();
+    task
+}
+
+/// A change of a task, for a client that listens.
+fn notification(record: &TaskRecord) -> ServerNotification {
+    ServerNotification::TaskStatusNotification(Notification::new(shown(record).into()))
+}
+
+fn json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_else(|_| JsonObject::new().into())
+}
+
+fn broke() -> ErrorData {
+    ErrorData::internal_error(
+        "The task broke off by a fault of sat-mcp's own; the server's log says where.",
+        None,
+    )
+}
+
+fn unreadable(error: &StoreError) -> ErrorData {
+    let fault = Fault::new(Code::Internal, format!("The task's record: {error}."));
+    ErrorData::internal_error(fault.to_string(), None)
+}

@@ -1,0 +1,168 @@
+//! Calls that are answered with a handle, and what becomes of them when clients, runs and servers go.
+
+use super::fake::FakeDesk;
+use super::{Served, patient, serving};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+async fn served_with(desk: &Arc<FakeDesk>) -> Served {
+    let mut served = serving(patient(), desk.clone());
+    let knows = json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});
+    served.wire.introduce("2025-11-25", knows).await;
+    served
+}
+
+async fn served() -> Served {
+    served_with(&Arc::default()).await
+}
+
+async fn begun(served: &mut Served, image: &str) -> String {
+    let made = served
+        .wire
+        .call("segment", json!({"image": image, "targets": ["liver"]}))
+        .await;
+    assert_eq!(made["status"], "working", "{made}");
+    assert_eq!(made.get("ttlMs"), Some(&Value::Null), "no limit while it runs: {made}");
+    made["taskId"].as_str().unwrap().to_owned()
+}
+
+async fn look(served: &mut Served, id: &str) -> Value {
+    served.wire.request("tasks/get", json!({"taskId": id})).await
+}
+
+async fn ended(served: &mut Served, id: &str) -> Value {
+    loop {
+        let task = look(served, id).await["result"].clone();
+        if task["status"] != "working" {
+            return task;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_knows_tasks_gets_a_handle_at_once_and_finds_the_answer_behind_it() {
+    let mut served = served().await;
+    let id = begun(&mut served, "a-4x100.nii").await;
+    let task = ended(&mut served, &id).await;
+    assert_eq!(task["status"], "completed", "{task}");
+    assert_eq!(task["result"]["structuredContent"]["status"], "done", "{task}");
+    assert!(task["ttlMs"].as_u64().unwrap() > 3_600_000, "{task}");
+    let links = task["result"]["content"].as_array().unwrap();
+    assert!(links.iter().any(|block| block["type"] == "resource_link"), "{task}");
+}
+
+#[tokio::test]
+async fn changes_are_told_to_a_client_that_shook_hands() {
+    let mut served = served().await;
+    let id = begun(&mut served, "a-3x100.nii").await;
+    ended(&mut served, &id).await;
+    // What was said before this answer has been heard by now.
+    served.wire.request("ping", json!({})).await;
+    let told: Vec<_> = served
+        .wire
+        .heard
+        .iter()
+        .filter(|heard| heard["method"] == "notifications/tasks" && heard["params"]["taskId"] == id.as_str())
+        .collect();
+    assert_eq!(told.last().unwrap()["params"]["status"], "completed", "{told:?}");
+    assert!(told.last().unwrap()["params"]["result"].is_object());
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_ends_completed_with_the_fault() {
+    let mut served = served().await;
+    for (image, code) in [("missing-1x1.nii", "bad_image"), ("broken-1x1.nii", "internal")] {
+        let id = begun(&mut served, image).await;
+        let task = ended(&mut served, &id).await;
+        assert_eq!(
+            (&task["status"], &task["result"]["isError"]),
+            (&json!("completed"), &json!(true)),
+            "{task}"
+        );
+        assert_eq!(task["result"]["_meta"]["sat-mcp/error"]["code"], code);
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_task_stops_its_run_and_stays_cancelled() {
+    let mut served = served().await;
+    let id = begun(&mut served, "a-200x50.nii").await;
+    while served.desk.started.load(SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let answer = served.wire.request("tasks/cancel", json!({"taskId": id})).await;
+    assert_eq!(answer["error"], Value::Null, "{answer}");
+    assert_eq!(ended(&mut served, &id).await["status"], "cancelled");
+    while served.desk.cancelled.load(SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    served.wire.request("tasks/cancel", json!({"taskId": id})).await;
+    assert_eq!(look(&mut served, &id).await["result"]["status"], "cancelled");
+}
+
+#[tokio::test]
+async fn a_task_whose_server_went_is_begun_again_by_the_next() {
+    let desk = Arc::default();
+    let mut first = served_with(&desk).await;
+    let id = begun(&mut first, "a-20x50.nii").await;
+    while desk.started.load(SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    first.wire.hang_up();
+    first.server.await.unwrap().unwrap();
+    let mut second = served_with(&desk).await;
+    let task = ended(&mut second, &id).await;
+    assert_eq!(task["result"]["structuredContent"]["status"], "done", "{task}");
+    assert_eq!(desk.started.load(SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_task_that_another_server_works_on_is_told_of_and_can_be_cancelled_here() {
+    let desk = Arc::default();
+    let (mut first, mut second) = (served_with(&desk).await, served_with(&desk).await);
+    let id = begun(&mut first, "a-400x50.nii").await;
+    assert_eq!(look(&mut second, &id).await["result"]["status"], "working");
+    second.wire.request("tasks/cancel", json!({"taskId": id})).await;
+    assert_eq!(ended(&mut second, &id).await["status"], "cancelled");
+    assert_eq!(look(&mut first, &id).await["result"]["status"], "cancelled");
+}
+
+#[tokio::test]
+async fn a_task_that_ends_its_server_each_time_fails_with_the_reason() {
+    let desk = Arc::default();
+    let mut served = served_with(&desk).await;
+    let id = begun(&mut served, "a-400x50.nii").await;
+    for _ in 0..2 {
+        served.wire.hang_up();
+        served.server.await.unwrap().unwrap();
+        served = served_with(&desk).await;
+        assert_eq!(look(&mut served, &id).await["result"]["status"], "working");
+    }
+    served.wire.hang_up();
+    served.server.await.unwrap().unwrap();
+    let mut last = served_with(&desk).await;
+    let task = ended(&mut last, &id).await;
+    assert_eq!(task["status"], "failed", "{task}");
+    assert!(task["error"]["message"].as_str().unwrap().contains("3 times"), "{task}");
+}
+
+#[tokio::test]
+async fn an_unknown_task_is_an_invalid_parameter_and_a_client_without_tasks_is_told_what_it_lacks() {
+    let mut knowing = served().await;
+    let unknown = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
+    for method in ["tasks/get", "tasks/cancel"] {
+        let answer = knowing.wire.request(method, json!({"taskId": unknown})).await;
+        assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    }
+    let mut plain = super::served().await;
+    let answer = look(&mut plain, unknown).await;
+    assert_eq!(answer["error"]["code"], -32021, "{answer}");
+    let made = plain
+        .wire
+        .call("segment", json!({"image": "a-1x1.nii", "targets": ["liver"]}))
+        .await;
+    assert_eq!(made["structuredContent"]["status"], "done");
+}

@@ -1,4 +1,4 @@
-"""What every Python client does once it is connected; see tests/python/test_clients.py for what goes in and comes out."""
+"""What every Python client does once it is connected: the job and the report are those of tests/python/test_clients.py."""
 
 import asyncio
 import json

@@ -6,8 +6,8 @@ Starts the program over HTTP on a scan folder and a results folder of its own an
 
 - first answer: from the start of the program on stdio to its answer to a client's first message;
 - steady: `list_anatomy` at 300 calls a second, each sent when it is due, whether earlier ones have been answered or not;
-- mixed: 64 callers, each with a connection of its own, who list, segment scans that are known and new, measure results and read
-  masks, one call after the other.
+- mixed: 64 callers, each with a connection of its own and one call after the other. Four of them bring new scans to segment all the
+  time; the others list, segment scans that are known, measure results and read masks.
 
 Every answer is held against the request that it belongs to. The script fails when an answer is missing or wrong, when an error
 other than `busy` comes, and when the server's memory grows: the median of the second half after warming up may exceed that of the
@@ -36,6 +36,7 @@ import numpy
 
 REVISION = "2026-07-28"
 RATE = 300
+BRINGERS = 4
 PATIENCE = 120.0
 TARGETS = ["left hippocampus", "right hippocampus", "brainstem", "third ventricle"]
 SHAPE = (24, 28, 20)
@@ -193,9 +194,8 @@ class Callers:
         if hashlib.sha256(raw).hexdigest() != file["sha256"]:
             raise Wrong(f"{file['uri']} has other bytes than were promised")
 
-    async def work(self, peer: Peer, until: float) -> None:
-        """One call after the other: of a hundred, so many of each kind."""
-        kinds = {self.list: 50, self.read: 20, self.measure: 15, self.again: 13, self.fresh: 2}
+    async def work(self, peer: Peer, kinds: dict, until: float) -> None:
+        """One call after the other, of each kind as often as `kinds` says."""
         while time.monotonic() < until:
             [kind] = random.choices(list(kinds), list(kinds.values()))
             try:
@@ -282,10 +282,10 @@ async def mixed(callers: Callers, url: str, pid: int, count: int, seconds: float
             memory.append(resident(pid))
             await asyncio.sleep(min(1.0, seconds / 40))
 
+    mix = {callers.list: 50, callers.read: 20, callers.measure: 15, callers.again: 15}
+    work = [callers.work(peer, {callers.fresh: 1} if number < BRINGERS else mix, until) for number, peer in enumerate(peers)]
     # What is under way when the time is up is waited for: none may stay without an answer.
-    await asyncio.wait_for(
-        asyncio.gather(watch(), *(callers.work(peer, until) for peer in peers)), seconds + 2 * PATIENCE
-    )
+    await asyncio.wait_for(asyncio.gather(watch(), *work), seconds + 2 * PATIENCE)
     for peer in peers:
         await peer.close()
     return times, memory

@@ -40,8 +40,8 @@ def node() -> str:
     """The Node.js of tests/package.json, which the suites and the Inspector need: the system's may be older."""
     found = NODE_MODULES / "node" / "bin" / "node"
     if not found.exists():
-        missing = f"{NODE_MODULES} is not there: `make tests/node_modules` needs npm"
+        missing = f"{NODE_MODULES} is not there: `make test-python` brings it where there is npm"
         # A skipped proof must not pass for one.
-        assert not os.environ.get("CI"), missing
+        assert not os.environ.get("SAT_MCP_NO_SKIPS"), missing
         pytest.skip(missing)
     return str(found)

@@ -14,7 +14,6 @@ use super::{Options, ServeError};
 use crate::service::Service;
 use axum::Router;
 use guard::Guard;
-use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use std::net::SocketAddr;
@@ -66,8 +65,6 @@ pub(super) async fn serve<D: Desk>(
     listener: TcpListener,
 ) -> Result<(), ServeError> {
     let address = listener.local_addr()?;
-    #[cfg(feature = "fixtures")]
-    let fixtures = options.fixtures;
     let server = Server::new(desk, options)?;
     let runs = server.runs.clone();
     let told_to_end = CancellationToken::new();
@@ -78,15 +75,7 @@ pub(super) async fn serve<D: Desk>(
     let guard = Arc::new(Guard {
         expose_paths: http.expose_paths,
     });
-    let routes = Router::new();
-    #[cfg(feature = "fixtures")]
-    let routes = match fixtures {
-        true => routes.nest_service("/mcp", protocol(Fixtures::beside(server), config)),
-        false => routes.nest_service("/mcp", protocol(server, config)),
-    };
-    #[cfg(not(feature = "fixtures"))]
-    let routes = routes.nest_service("/mcp", protocol(server, config));
-    let routes = routes.layer(axum::middleware::from_fn_with_state(guard, guard::check));
+    let routes = protocol(server, config).layer(axum::middleware::from_fn_with_state(guard, guard::check));
     let signals = tokio::spawn(on_signal(told_to_end.clone()));
     tracing::info!("listening on http://{address}/mcp");
     let ending = told_to_end.clone();
@@ -106,11 +95,15 @@ pub(super) async fn serve<D: Desk>(
     Ok(end?)
 }
 
-/// What answers the protocol's messages, behind the guard.
-fn protocol<H: ServerHandler + Clone>(
-    handler: H,
-    config: StreamableHttpServerConfig,
-) -> StreamableHttpService<H, LocalSessionManager> {
+/// The protocol's route: the server, or in the test build the conformance suites' fixtures beside it.
+fn protocol<D: Desk>(server: Server<D>, config: StreamableHttpServerConfig) -> Router {
     let sessions = Arc::new(LocalSessionManager::default());
-    StreamableHttpService::new(move || Ok(handler.clone()), sessions, config)
+    #[cfg(feature = "fixtures")]
+    if server.options.fixtures {
+        let handler = Fixtures::beside(server);
+        let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions, config);
+        return Router::new().nest_service("/mcp", service);
+    }
+    let service = StreamableHttpService::new(move || Ok(server.clone()), sessions, config);
+    Router::new().nest_service("/mcp", service)
 }

@@ -30,7 +30,7 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
-import httpx2 as httpx
+import aiohttp
 import nibabel
 import numpy
 
@@ -56,11 +56,13 @@ class Peer:
 
     def __init__(self, url: str, times: dict[str, list[float]]):
         self.url, self.times = url, times
-        self.http = httpx.AsyncClient(timeout=PATIENCE, limits=httpx.Limits(max_connections=1))
+        self.http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=1), timeout=aiohttp.ClientTimeout(total=PATIENCE)
+        )
         self.number = 0
 
     async def close(self) -> None:
-        await self.http.aclose()
+        await self.http.close()
 
     async def ask(self, method: str, params: dict, name: str, kind: str) -> dict:
         self.number += 1
@@ -68,9 +70,10 @@ class Peer:
         headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": REVISION,
                    "Mcp-Method": method, "Mcp-Name": name}  # fmt: skip
         began = time.perf_counter()
-        response = await self.http.post(self.url, json=body, headers=headers)
+        async with self.http.post(self.url, json=body, headers=headers) as response:
+            text = await response.text()
         self.times[kind].append(time.perf_counter() - began)
-        return understood(response, self.number)
+        return understood(response.status, response.content_type, text, self.number)
 
     async def call(self, tool: str, arguments: dict, kind: str) -> dict:
         result = await self.ask("tools/call", {"name": tool, "arguments": arguments}, tool, kind)
@@ -94,21 +97,20 @@ def request(number: int, method: str, params: dict) -> dict:
     return {"jsonrpc": "2.0", "id": number, "method": method, "params": {**params, "_meta": meta}}
 
 
-def understood(response: httpx.Response, number: int) -> dict:
+def understood(status: int, kind: str, text: str, number: int) -> dict:
     """The result in an answer, which comes as JSON or as the last event of a stream."""
-    if response.status_code == 429 or response.status_code == 503:
+    if status in (429, 503):
         raise Busy
-    text = response.text
-    if response.headers["content-type"].startswith("text/event-stream"):
+    if kind == "text/event-stream":
         events = re.findall(r"^data: ?(\{.*)$", text, re.MULTILINE)
         if not events:
-            raise Wrong(f"an empty stream came, status {response.status_code}")
+            raise Wrong(f"an empty stream came, status {status}")
         text = events[-1]
     message = json.loads(text)
     if message.get("id") != number:
         raise Wrong(f"asked as {number}, answered as {message.get('id')}")
     if "result" not in message:
-        raise Wrong(f"status {response.status_code}: {message.get('error')}")
+        raise Wrong(f"status {status}: {message.get('error')}")
     return message["result"]
 
 
@@ -204,7 +206,7 @@ class Callers:
             except Busy:
                 self.counts["busy"] += 1
                 await asyncio.sleep(random.uniform(0.2, 1.0))
-            except (Wrong, httpx.HTTPError, KeyError, ValueError) as error:
+            except (Wrong, aiohttp.ClientError, TimeoutError, KeyError, ValueError) as error:
                 self.wrong.append(f"{kind.__name__}: {type(error).__name__}: {error}")
                 self.counts["wrong"] += 1
 
@@ -255,7 +257,7 @@ async def steady(callers: Callers, url: str, seconds: float) -> list[float]:
         try:
             await callers.list(peer)
             waits.append(time.perf_counter() - due)
-        except (Wrong, Busy, httpx.HTTPError) as error:
+        except (Wrong, Busy, aiohttp.ClientError, TimeoutError) as error:
             callers.wrong.append(f"steady: {type(error).__name__}: {error}")
         finally:
             free.put_nowait(peer)

@@ -28,6 +28,8 @@ pub(super) trait Desk: Send + Sync + 'static {
     /// What a URI names, unread.
     fn resource(&self, uri: &str) -> Result<ResourceFile, Fault>;
     fn read_resource(&self, uri: &str) -> Result<Vec<u8>, Fault>;
+    /// The scan of a result as the viewer shows it: `.nii.gz`.
+    fn display(&self, result_id: &str) -> Result<Vec<u8>, Fault>;
     /// Last used first.
     fn results(&self) -> Result<Vec<StoredResult>, Fault>;
 }
@@ -73,6 +75,10 @@ impl Desk for Service {
 
     fn read_resource(&self, uri: &str) -> Result<Vec<u8>, Fault> {
         self.read_resource(uri).map(|(_, bytes)| bytes)
+    }
+
+    fn display(&self, result_id: &str) -> Result<Vec<u8>, Fault> {
+        self.display(result_id)
     }
 
     fn results(&self) -> Result<Vec<StoredResult>, Fault> {

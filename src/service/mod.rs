@@ -6,6 +6,7 @@
 mod answer;
 mod budget;
 mod detail;
+mod display;
 mod fault;
 mod faults;
 mod files;
@@ -31,6 +32,7 @@ pub use answer::{
     PreviewAnswer, RunStatus, SegmentAnswer, Trust, Warning,
 };
 pub use detail::{Omissions, page};
+pub use display::{Page, displayed, viewer};
 pub use fault::{Candidate, Code, Fault};
 pub use mentions::report_mentions;
 pub use models::{ModelsFolder, find_models};

@@ -26,7 +26,11 @@ pub(super) fn run(common: &Common, arguments: &View) -> Result<(), Fault> {
 
 /// A file in a folder that nobody else may enter: the page holds a scan. It stays, since browsers read it again.
 fn aside(id: &str) -> Result<PathBuf, Fault> {
-    let folder = tempfile::Builder::new().prefix("sat-mcp-view-").tempdir();
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("sat-mcp-view-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    let folder = builder.tempdir();
     let folder = folder.map_err(|error| cannot_write(&std::env::temp_dir(), &error))?;
     Ok(folder.keep().join(format!("{id}.html")))
 }

@@ -4,7 +4,7 @@ import { millilitres, type Structure } from "./result.js";
 
 export interface LegendEvents {
   /** Which structures are to be seen has changed. */
-  shown(names: ReadonlySet<string>): void;
+  shown(): void;
   /** The crosshair shall go to a structure. */
   chosen(structure: Structure): void;
 }
@@ -16,7 +16,7 @@ export class Legend {
   constructor(
     private readonly list: HTMLElement,
     private readonly all: HTMLButtonElement,
-    private readonly structures: Structure[],
+    readonly structures: Structure[],
     private readonly events: LegendEvents,
   ) {
     for (const { name, voxels } of structures) if (voxels > 0) this.shown.add(name);
@@ -82,7 +82,7 @@ export class Legend {
     if (visible) this.shown.add(name);
     else this.shown.delete(name);
     this.label();
-    this.events.shown(this.shown);
+    this.events.shown();
   }
 
   private showAll(visible: boolean): void {
@@ -92,7 +92,7 @@ export class Legend {
       else this.shown.delete(name);
     }
     this.label();
-    this.events.shown(this.shown);
+    this.events.shown();
   }
 
   private label(): void {

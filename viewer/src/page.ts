@@ -4,7 +4,7 @@ import { Legend } from "./legend.js";
 import { description, gunzip } from "./nifti.js";
 import { PLANES, captionOf, rounded, stepOf, tileAt, tilesOf, type Plane, type View } from "./planes.js";
 import { coloursOf, generalWarnings, structuresOf, type Millimetres, type SegmentAnswer, type Structure } from "./result.js";
-import { Scene } from "./scene.js";
+import { Scene, type Look } from "./scene.js";
 import type { Source } from "./source.js";
 
 const DEGREES = 5;
@@ -19,7 +19,7 @@ export class Page {
 
   constructor() {
     for (const button of this.viewButtons()) button.onclick = () => this.look(button.dataset.view as View);
-    get("opacity", HTMLInputElement).oninput = () => this.scene?.cover(this.opacity());
+    get("opacity", HTMLInputElement).oninput = () => this.paint();
     get("closer").onclick = () => this.scene?.zoom(CLOSER);
     get("farther").onclick = () => this.scene?.zoom(1 / CLOSER);
     const stage = get("stage");
@@ -86,9 +86,7 @@ export class Page {
       this.fault("This browser draws no WebGL 2, so that there are no pictures; the list of volumes is whole.");
       return;
     }
-    await this.scene.load(labels, scan);
-    this.scene.paint(structures, this.legend?.visible ?? new Set());
-    this.scene.cover(this.opacity());
+    await this.scene.load(labels, scan, this.looks());
     this.look(this.view);
     const largest = structures.reduce((a, b) => (b.voxels > a.voxels ? b : a), structures[0] as Structure);
     this.go(largest);
@@ -106,7 +104,7 @@ export class Page {
 
   private list(result: SegmentAnswer, structures: Structure[]): void {
     this.legend = new Legend(get("legend"), get("toggle-all", HTMLButtonElement), structures, {
-      shown: (names) => this.scene?.paint(structures, names),
+      shown: () => this.paint(),
       chosen: (structure) => this.go(structure),
     });
     const items = generalWarnings(result).map((warning) =>
@@ -182,8 +180,16 @@ export class Page {
     if (tile && tile.view !== "render") this.plane = tile.view;
   }
 
-  private opacity(): number {
-    return get("opacity", HTMLInputElement).valueAsNumber / 100;
+  private paint(): void {
+    this.scene?.paint(this.looks());
+  }
+
+  private looks(): Look {
+    return {
+      structures: this.legend?.structures ?? [],
+      shown: this.legend?.visible ?? new Set(),
+      opacity: get("opacity", HTMLInputElement).valueAsNumber / 100,
+    };
   }
 
   private viewButtons(): HTMLButtonElement[] {

@@ -12,14 +12,21 @@ export interface Tile {
   place: Place;
 }
 
+const MARGIN = 0.01;
+
 /** What a view shows where. The 3D view is never beside others: without a graphics card each of its pictures takes seconds. */
 export function tilesOf(view: View): Tile[] {
-  if (view !== "all") return [{ view, place: [0, 0, 1, 1] }];
+  if (view !== "all") return [{ view, place: inset([0, 0, 1, 1]) }];
   return [
-    { view: "axial", place: [0, 0, 2 / 3, 1] },
-    { view: "coronal", place: [2 / 3, 0, 1 / 3, 1 / 2] },
-    { view: "sagittal", place: [2 / 3, 1 / 2, 1 / 3, 1 / 2] },
+    { view: "axial", place: inset([0, 0, 2 / 3, 1]) },
+    { view: "coronal", place: inset([2 / 3, 0, 1 / 3, 1 / 2]) },
+    { view: "sagittal", place: inset([2 / 3, 1 / 2, 1 / 3, 1 / 2]) },
   ];
+}
+
+/** Room for the letters at a picture's sides. */
+function inset([left, top, width, height]: Place): Place {
+  return [left + MARGIN, top + MARGIN, width - 2 * MARGIN, height - 2 * MARGIN];
 }
 
 /** The tile under a point, given as parts of the stage. */

@@ -17,7 +17,18 @@ const MASKS = 1;
 /** Where the crosshair is, and which number the label map has there. */
 export type OnMove = (mm: Millimetres, label: number) => void;
 
+/** How the masks look. */
+export interface Look {
+  structures: Structure[];
+  /** The names of those that are seen. */
+  shown: ReadonlySet<string>;
+  /** How strongly they cover the scan, 0 to 1. */
+  opacity: number;
+}
+
 export class Scene {
+  private next?: Look;
+
   private constructor(private readonly niivue: Niivue) {}
 
   /** Fails where the browser has no WebGL 2. */
@@ -46,39 +57,38 @@ export class Scene {
       const { mm, values } = location as { mm: ArrayLike<number>; values: { value: number }[] };
       onMove([mm[0] ?? 0, mm[1] ?? 0, mm[2] ?? 0], Math.round(values[MASKS]?.value ?? 0));
     };
-    await niivue.attachToCanvas(canvas, true);
+    await niivue.attachToCanvas(canvas);
     return new Scene(niivue);
   }
 
   /** Shows a label map, on the scan or on black. Both are uncompressed NIfTI. */
-  async load(labels: ArrayBuffer, scan: ArrayBuffer | undefined): Promise<void> {
-    const grey = scan ?? blankLike(labels);
-    this.niivue.addVolume(
-      await NVImage.loadFromUrl({ url: grey, name: "scan.nii", colormap: "gray", cal_min: 0, cal_max: 255 }),
-    );
-    this.niivue.addVolume(await NVImage.loadFromUrl({ url: labels, name: "labels.nii" }));
+  async load(labels: ArrayBuffer, scan: ArrayBuffer | undefined, look: Look): Promise<void> {
+    const grey = { url: scan ?? blankLike(labels), name: "scan.nii", colormap: "gray", cal_min: 0, cal_max: 255 };
+    const masks = await NVImage.loadFromUrl({ url: labels, name: "labels.nii", opacity: look.opacity });
+    masks.setColormapLabel(tableOf(look));
+    // Whatever is added, NiiVue works out all voxels of all volumes anew, for seconds without a graphics card: so both at once.
+    this.niivue.volumes.push(await NVImage.loadFromUrl(grey));
+    this.niivue.addVolume(masks);
   }
 
-  /** Colours the masks; those that are not in `shown` are left out. */
-  paint(structures: Structure[], shown: ReadonlySet<string>): void {
-    const table = { I: [0], R: [0], G: [0], B: [0], A: [0], labels: [""] };
-    for (const { name, labels, colour } of structures) {
-      for (const label of labels) {
-        table.I.push(label);
-        table.R.push(colour[0]);
-        table.G.push(colour[1]);
-        table.B.push(colour[2]);
-        table.A.push(shown.has(name) ? 255 : 0);
-        table.labels.push(name);
-      }
-    }
-    this.masks?.setColormapLabel(table);
-    this.niivue.updateGLVolume();
+  /** Colours the masks as they are to look from now on, with the next picture at the latest. */
+  paint(look: Look): void {
+    const waiting = this.next !== undefined;
+    this.next = look;
+    if (!waiting) requestAnimationFrame(() => this.repaint());
   }
 
-  /** How strongly the masks cover the scan, 0 to 1. */
-  cover(opacity: number): void {
-    this.niivue.setOpacity(MASKS, opacity);
+  private repaint(): void {
+    const { masks, next } = this;
+    this.next = undefined;
+    if (!masks || !next) return;
+    masks.setColormapLabel(tableOf(next));
+    masks.opacity = next.opacity;
+    // NiiVue makes a texture for the new look and forgets the old one, which may have some sixty megabytes.
+    const old = this.niivue.overlayTexture;
+    this.niivue.refreshLayers(masks, MASKS);
+    this.niivue.gl.deleteTexture(old);
+    this.niivue.drawScene();
   }
 
   view(view: View): void {
@@ -152,4 +162,20 @@ export class Scene {
   private get masks(): NVImage | undefined {
     return this.niivue.volumes[MASKS];
   }
+}
+
+/** Colours by label, as NiiVue wants them; what is not seen is clear. */
+function tableOf({ structures, shown }: Look) {
+  const table = { I: [0], R: [0], G: [0], B: [0], A: [0], labels: [""] };
+  for (const { name, labels, colour } of structures) {
+    for (const label of labels) {
+      table.I.push(label);
+      table.R.push(colour[0]);
+      table.G.push(colour[1]);
+      table.B.push(colour[2]);
+      table.A.push(shown.has(name) ? 255 : 0);
+      table.labels.push(name);
+    }
+  }
+  return table;
 }

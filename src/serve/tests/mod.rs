@@ -4,6 +4,7 @@
 mod fake;
 mod offer;
 mod replies;
+mod viewer;
 mod waiting;
 #[path = "../../../tests/common/wire.rs"]
 mod wire;

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Built inside the checkout, the program finds the model, the demo's scan and ONNX Runtime by itself.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: help demo build test test-rust test-python agent-eval test-tools test-long bench check fmt clean
+.PHONY: help demo build viewer test test-rust test-python agent-eval test-tools test-long bench check fmt clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -21,6 +21,9 @@ build: $(VENV)/runtime ## the program, and a .venv with ONNX Runtime for it
 
 demo: build ## segment the head scan that ships with the project
 	target/release/sat-mcp demo
+
+viewer: ## share/viewer/viewer.html from viewer/: needs npm
+	cd viewer && npm ci --ignore-scripts --no-audit --no-fund && npm run check && npm run build
 
 $(VENV)/tests: tests/requirements.txt $(VENV)/runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt

@@ -116,6 +116,8 @@ pub(super) enum Command {
     Targets(Targets),
     /// List, delete and prune kept results
     Results(Results),
+    /// Look at a result in the browser: the scan, the masks in colour and their volumes
+    View(View),
     /// Say which ONNX Runtime, providers, models and folders are in use, and which really work
     Doctor(Doctor),
 }
@@ -131,6 +133,7 @@ impl Command {
             Command::Anatomy(anatomy) => anatomy.json,
             Command::Targets(targets) => targets.json,
             Command::Results(results) => results.json,
+            Command::View(_) => false,
             Command::Doctor(doctor) => doctor.json,
         }
     }
@@ -269,6 +272,19 @@ pub(super) struct Results {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct View {
+    /// The result, as `segment` and `sat-mcp results` name it
+    #[arg(value_name = "RESULT_ID")]
+    pub result: String,
+    /// Write the page into this file, and do not open it [default: a file in a new folder of the user's own]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Do not open it in the browser
+    #[arg(long)]
+    pub no_open: bool,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ mod serve;
 mod settings;
 mod table;
 mod targets;
+mod view;
 
 use crate::service::{Code, Fault};
 use arguments::{Arguments, Command};
@@ -90,6 +91,7 @@ fn run(arguments: Arguments) -> Result<bool, Fault> {
         Command::Anatomy(anatomy) => anatomy::run(common, &anatomy),
         Command::Targets(targets) => targets::run(common, &targets),
         Command::Results(results) => results::run(common, &results),
+        Command::View(view) => view::run(common, &view),
         Command::Doctor(doctor) => return doctor::run(common, &doctor),
     };
     done.map(|()| true)

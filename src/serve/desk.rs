@@ -32,6 +32,8 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn read_resource(&self, caller: &Caller, uri: &str) -> Result<Vec<u8>, Fault>;
     /// The tasks of the store, for one server.
     fn tasks(&self) -> Result<TaskStore, StoreError>;
+    /// The scan of a result as the viewer shows it: `.nii.gz`.
+    fn display(&self, caller: &Caller, result_id: &str) -> Result<Vec<u8>, Fault>;
     /// Last used first.
     fn results(&self, caller: &Caller) -> Result<Vec<StoredResult>, Fault>;
 }
@@ -81,6 +83,10 @@ impl Desk for Service {
 
     fn tasks(&self) -> Result<TaskStore, StoreError> {
         self.store().tasks()
+    }
+
+    fn display(&self, caller: &Caller, result_id: &str) -> Result<Vec<u8>, Fault> {
+        self.display(caller, result_id)
     }
 
     fn results(&self, caller: &Caller) -> Result<Vec<StoredResult>, Fault> {

@@ -2,7 +2,7 @@
 //!
 //! Async lives here and nowhere else. `server` sorts messages, `tools` and `schema` say what can be called, `arguments`
 //! holds a call against that, `segment` sees one segmentation through, `runs` owns the worker, `reply` and `resources`
-//! write answers. Everything that computes is a plain function of the service.
+//! write answers, `viewer` the page that shows them. Everything that computes is a plain function of the service.
 
 mod arguments;
 mod beat;
@@ -22,6 +22,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod viewer;
 mod who;
 
 pub use http::{

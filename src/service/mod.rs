@@ -7,6 +7,7 @@ mod answer;
 mod budget;
 mod caller;
 mod detail;
+mod display;
 mod fault;
 mod faults;
 mod files;
@@ -33,6 +34,7 @@ pub use answer::{
 };
 pub use caller::Caller;
 pub use detail::{Omissions, page};
+pub use display::{Page, displayed, viewer};
 pub use fault::{Candidate, Code, Fault};
 pub use mentions::report_mentions;
 pub use models::{ModelsFolder, find_models};

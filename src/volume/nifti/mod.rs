@@ -12,4 +12,4 @@ mod write;
 
 pub use placement::Placement;
 pub use read::{MAX_VOXELS, read, read_labels};
-pub use write::{write_labels, write_mask, write_mask_to};
+pub use write::{write_bytes_to, write_labels, write_mask, write_mask_to};

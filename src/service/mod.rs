@@ -11,6 +11,7 @@ mod fault;
 mod faults;
 mod files;
 mod found;
+mod images;
 mod masks;
 mod meaning;
 mod measure;
@@ -34,6 +35,7 @@ pub use answer::{
 pub use caller::Caller;
 pub use detail::{Omissions, page};
 pub use fault::{Candidate, Code, Fault};
+pub use images::{ImageUpload, ReceivedImage};
 pub use mentions::report_mentions;
 pub use models::{ModelsFolder, find_models};
 pub use paths::Access;

@@ -133,6 +133,12 @@ pub(super) struct Serve {
     /// Over HTTP, say where files lie on this machine: for callers who share its disk
     #[arg(long, requires = "http")]
     pub expose_paths: bool,
+    /// Over HTTP, the largest image that a caller may send with PUT /images, such as 500MB
+    #[arg(long, value_name = "SIZE", default_value = "2GB", value_parser = bytes, requires = "http")]
+    pub max_upload: u64,
+    /// Over HTTP, let anybody read /metrics, also where callers must show who they are
+    #[arg(long, requires = "http")]
+    pub open_metrics: bool,
     /// Seconds after which a caller without progress gets an answer, if only `status: running`
     #[arg(long, value_name = "SECONDS", default_value = "8", value_parser = seconds)]
     pub answer_within: Duration,
@@ -327,6 +333,14 @@ impl From<FormatWord> for Format {
             FormatWord::DicomSeg => Format::DicomSeg,
             FormatWord::DicomSr => Format::DicomSr,
         }
+    }
+}
+
+/// An amount that is no share of anything.
+fn bytes(text: &str) -> Result<u64, String> {
+    match text.parse::<MemorySize>()? {
+        MemorySize::Bytes(bytes) => Ok(bytes as u64),
+        MemorySize::OfFree(_) => Err(format!("{text:?} is a share; give bytes, such as 500MB")),
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) fn run(common: &Common, arguments: &Serve) -> Result<(), Fault> {
             let http = HttpOptions {
                 address,
                 expose_paths: arguments.expose_paths,
+                max_upload: arguments.max_upload,
+                open_metrics: arguments.open_metrics,
             };
             let options = Options {
                 queue: HTTP_QUEUE,

@@ -8,6 +8,7 @@ mod arguments;
 mod beat;
 mod desk;
 mod http;
+mod meter;
 mod prompts;
 mod reply;
 mod resources;

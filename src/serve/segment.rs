@@ -41,13 +41,17 @@ impl<D: Desk> Server<D> {
         }
 
         let running = self.desk.running(&plan);
-        let desk = self.desk.clone();
+        let (desk, meter) = (self.desk.clone(), self.meter.clone());
         // A caller with other wishes for the preview has a run of its own, which finds the masks done.
         let id = format!("{}, preview: {preview}", D::result_id(&plan));
         let mut seat = self.runs.join(
             &id,
             &turn,
-            Box::new(move |progress, cancel| desk.run(plan, progress, cancel).map(Arc::new)),
+            Box::new(move |progress, cancel| {
+                let answer = desk.run(plan, progress, cancel)?;
+                meter.computed(&answer);
+                Ok(Arc::new(answer))
+            }),
         )?;
         loop {
             match seat.view() {

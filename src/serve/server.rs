@@ -2,6 +2,7 @@
 
 use super::beat::Beat;
 use super::desk::Desk;
+use super::meter::Meter;
 use super::runs::Runs;
 use super::who::Who;
 use super::{Options, arguments, prompts, reply, resources, tools};
@@ -31,6 +32,7 @@ pub(super) struct Server<D> {
     pub(super) desk: Arc<D>,
     pub(super) runs: Arc<Runs<Arc<SegmentAnswer>>>,
     pub(super) options: Options,
+    pub(super) meter: Arc<Meter>,
     heavy: Arc<Semaphore>,
 }
 
@@ -40,6 +42,7 @@ impl<D> Clone for Server<D> {
             desk: self.desk.clone(),
             runs: self.runs.clone(),
             options: self.options.clone(),
+            meter: self.meter.clone(),
             heavy: self.heavy.clone(),
         }
     }
@@ -52,6 +55,7 @@ impl<D: Desk> Server<D> {
             desk,
             runs,
             options,
+            meter: Arc::new(Meter::new()),
             heavy: Arc::new(Semaphore::new(HEAVY_AT_ONCE)),
         })
     }
@@ -174,13 +178,15 @@ impl<D: Desk> ServerHandler for Server<D> {
         let result = self.call(tool, call.arguments.unwrap_or_default(), &context).await;
         // Neither paths nor names of targets: a log must not tell of patients.
         let seconds = began.elapsed().as_secs_f64();
+        let code = result.as_ref().err().map(|fault| fault.code);
+        self.meter.called(&tool.name, code, began.elapsed());
         match result {
             Ok(result) => {
                 tracing::info!(tool = %tool.name, seconds, "answered");
                 Ok(result.into())
             }
             Err(fault) => {
-                tracing::info!(tool = %tool.name, seconds, code = ?fault.code, "refused");
+                tracing::info!(tool = %tool.name, seconds, code = fault.code.as_str(), "refused");
                 Ok(reply::fault(&fault).into())
             }
         }

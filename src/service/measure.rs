@@ -1,7 +1,7 @@
 //! The `measure_volume` tool: numbers about a result's masks, or about any mask file.
 
-use super::{Caller, Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, images, paths};
 use super::images::Given;
+use super::{Caller, Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, images, paths};
 use crate::anatomy::Catalogue;
 use crate::measure::{Measurement, Measuring, compare, measure};
 use crate::volume::{LabelMap, Mask, Volume, read, read_labels};
@@ -78,7 +78,11 @@ impl Service {
                 .hint("Give result_id as segment returned it, or mask as the path of a .nii or .nii.gz file."));
             }
         };
-        let image = request.image.as_deref().map(|image| self.scan(caller, image)).transpose()?;
+        let image = request
+            .image
+            .as_deref()
+            .map(|image| self.scan(caller, image))
+            .transpose()?;
         let reference = request
             .reference
             .as_deref()

@@ -35,6 +35,7 @@ pub use answer::{
 pub use caller::Caller;
 pub use detail::{Omissions, page};
 pub use fault::{Candidate, Code, Fault};
+pub(crate) use images::too_large;
 pub use images::{ImageUpload, ReceivedImage};
 pub use mentions::report_mentions;
 pub use models::{ModelsFolder, find_models};

@@ -1,8 +1,8 @@
 //! A request that has been understood: the image read, the names resolved, the result named. All of a caller's mistakes
 //! come to light here, before anything is computed.
 
-use super::{Caller, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service};
 use super::images::Given;
+use super::{Caller, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service};
 use crate::anatomy::{Catalogue, ResolveError, Resolved, Resolver};
 use crate::model::{ModelFolder, NumericClass, Precision};
 use crate::service::models;

@@ -164,7 +164,10 @@ mod tests {
 
     fn files(store: &Store) -> usize {
         let folders = prune::folders_in(&store.root().join(IMAGES));
-        folders.iter().map(|folder| std::fs::read_dir(folder).unwrap().count()).sum()
+        folders
+            .iter()
+            .map(|folder| std::fs::read_dir(folder).unwrap().count())
+            .sum()
     }
 
     #[test]
@@ -173,7 +176,10 @@ mod tests {
         let store = Store::open(dir.path()).unwrap();
         let image = send(&store, None, b"abc");
         // FIPS 180-4, the example of one block
-        assert_eq!(image.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            image.sha256,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(store.image(&image.sha256, |_| true), Some(image.clone()));
         for other in ["", "..", "../common", &image.sha256[1..], &image.sha256.to_uppercase()] {
             assert_eq!(store.image(other, |_| true), None, "{other:?}");
@@ -213,17 +219,32 @@ mod tests {
         let hours = |n| SystemTime::now() - Duration::from_secs(3600 * n);
         let (old, new) = (send(&store, Some("aa"), &[1; 1000]), send(&store, None, &[2; 1000]));
         let result = store.begin("ab", None).unwrap().keep("{}").unwrap();
-        for (path, used) in [(&old.path, hours(3)), (&new.path, hours(1)), (&result.join("result.json"), hours(2))] {
+        for (path, used) in [
+            (&old.path, hours(3)),
+            (&new.path, hours(1)),
+            (&result.join("result.json"), hours(2)),
+        ] {
             std::fs::File::open(path).unwrap().set_modified(used).unwrap();
         }
-        let limits = |max_bytes| Limits { max_bytes: Some(max_bytes), max_age: None };
+        let limits = |max_bytes| Limits {
+            max_bytes: Some(max_bytes),
+            max_age: None,
+        };
         assert_eq!(store.prune(&limits(1500), None).unwrap().bytes, 1000);
         assert!(!old.path.exists() && new.path.exists() && result.exists());
         store.prune(&limits(1000), None).unwrap();
         assert!(new.path.exists() && !result.exists());
         store.prune_around_image(&limits(0), &new).unwrap();
         assert!(new.path.exists());
-        store.prune(&Limits { max_bytes: None, max_age: Some(Duration::from_secs(60)) }, None).unwrap();
+        store
+            .prune(
+                &Limits {
+                    max_bytes: None,
+                    max_age: Some(Duration::from_secs(60)),
+                },
+                None,
+            )
+            .unwrap();
         assert!(!new.path.exists());
     }
 }

@@ -48,7 +48,10 @@ impl Store {
         for folder in folders_in(&self.root.join(KEPT)) {
             entries.push((last_change(&folder), bytes_in(&folder), folder));
         }
-        for path in folders_in(&self.root.join(IMAGES)).iter().flat_map(|owner| in_folder(owner)) {
+        for path in folders_in(&self.root.join(IMAGES))
+            .iter()
+            .flat_map(|owner| in_folder(owner))
+        {
             // One that is still arriving is not counted: it may yet come to nothing.
             if !is_partial(&path)
                 && let Ok(metadata) = path.metadata()
@@ -66,10 +69,7 @@ impl Store {
         let mut total: u64 = entries.iter().map(|(_, bytes, _)| bytes).sum();
         let now = SystemTime::now();
         let mut pruned = Pruned::default();
-        for (used, bytes, path) in entries
-            .into_iter()
-            .filter(|(.., path)| Some(path.as_path()) != kept)
-        {
+        for (used, bytes, path) in entries.into_iter().filter(|(.., path)| Some(path.as_path()) != kept) {
             let age = now.duration_since(used).unwrap_or_default();
             let too_old = limits.max_age.is_some_and(|limit| age > limit);
             let too_much = limits.max_bytes.is_some_and(|limit| total > limit);
@@ -107,7 +107,10 @@ pub(super) fn clear_partial(root: &Path) {
     let folders = std::iter::once(root.to_owned())
         .chain(folders_in(&root.join(KEPT)))
         .chain(folders_in(&root.join(IMAGES)));
-    for path in folders.flat_map(|folder| in_folder(&folder)).filter(|path| is_partial(path)) {
+    for path in folders
+        .flat_map(|folder| in_folder(&folder))
+        .filter(|path| is_partial(path))
+    {
         let age = SystemTime::now().duration_since(last_change(&path)).unwrap_or_default();
         if age > CUT_OFF_AFTER {
             let removed = if path.is_dir() {

@@ -3,7 +3,12 @@
 //! Clients of 2026-07-28 are served without sessions; older ones get a session each. What lasts longer than a request, results
 //! and tasks, lies in the store, where another replica finds it too.
 
+mod beside;
+mod files;
 mod guard;
+mod health;
+mod images;
+mod metrics;
 
 use super::desk::Desk;
 use super::server::Server;
@@ -11,6 +16,7 @@ use super::stdio::on_signal;
 use super::{Options, ServeError};
 use crate::service::Service;
 use axum::Router;
+use beside::Beside;
 use guard::Guard;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -30,6 +36,10 @@ pub struct HttpOptions {
     pub address: SocketAddr,
     /// Whether answers say where files lie on the server's disk.
     pub expose_paths: bool,
+    /// Bytes of the largest image that may be sent.
+    pub max_upload: u64,
+    /// Whether anybody may read `/metrics`, also where callers must show who they are.
+    pub open_metrics: bool,
 }
 
 /// Serves clients on `http.address` until the process is told to end.
@@ -65,6 +75,8 @@ pub(super) async fn serve<D: Desk>(
     let address = listener.local_addr()?;
     let server = Server::new(desk, options)?;
     let runs = server.runs.clone();
+    let meter = server.meter.clone();
+    let service = server.desk.service();
     let told_to_end = CancellationToken::new();
     let config = StreamableHttpServerConfig::default()
         .with_cancellation_token(told_to_end.child_token())
@@ -78,8 +90,13 @@ pub(super) async fn serve<D: Desk>(
     let guard = Arc::new(Guard {
         expose_paths: http.expose_paths,
     });
+    let beside = service.map(|service| {
+        let ending = told_to_end.clone();
+        Beside::new(service, meter, runs.clone(), http.max_upload, ending).routes()
+    });
     let routes = Router::new()
         .nest_service("/mcp", protocol)
+        .merge(beside.unwrap_or_default())
         .layer(axum::middleware::from_fn_with_state(guard, guard::check));
     let signals = tokio::spawn(on_signal(told_to_end.clone()));
     tracing::info!("listening on http://{address}/mcp");

@@ -42,7 +42,9 @@ impl Head {
 
 fn said(header: &[u8; HEADER_LEN], nifti: Head) -> Head {
     if &header[128..132] == b"DICM" {
-        return Head::Other("it is DICOM, which cannot be sent yet; convert its series to NIfTI, for example with dcm2niix");
+        return Head::Other(
+            "it is DICOM, which cannot be sent yet; convert its series to NIfTI, for example with dcm2niix",
+        );
     }
     match Header::parse(header) {
         Ok(_) => nifti,
@@ -92,7 +94,13 @@ mod tests {
     fn what_is_something_else_is_called_by_its_name() {
         let mut dicom = vec![0; 400];
         dicom[128..132].copy_from_slice(b"DICM");
-        for start in [dicom.clone(), gzip(&dicom), vec![b'x'; 400], gzip(&[b'x'; 400]), [&[0x1f, 0x8b][..], &[7; 400]].concat()] {
+        for start in [
+            dicom.clone(),
+            gzip(&dicom),
+            vec![b'x'; 400],
+            gzip(&[b'x'; 400]),
+            [&[0x1f, 0x8b][..], &[7; 400]].concat(),
+        ] {
             assert!(matches!(Head::of(&start), Head::Other(_)), "{:?}", Head::of(&start));
         }
         assert!(matches!(Head::of(&dicom), Head::Other(words) if words.contains("dcm2niix")));

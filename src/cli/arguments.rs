@@ -3,6 +3,7 @@
 use super::memory::MemorySize;
 use crate::anatomy::Laterality;
 use crate::model::ProviderChoice;
+use crate::serve::LogFormat;
 use crate::service::{Format, Orientation};
 use crate::volume::Modality;
 use clap::builder::Resettable;
@@ -71,6 +72,15 @@ pub(super) struct Common {
     /// (25%); 0 keeps none [default: 25%]
     #[arg(long, global = true, env = "SAT_MCP_FEATURE_CACHE", value_name = "SIZE")]
     pub feature_cache: Option<MemorySize>,
+    /// How lines on stderr look: text or json (one object a line)
+    #[arg(
+        long,
+        global = true,
+        env = "SAT_MCP_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
     /// Settings file [default: $XDG_CONFIG_HOME/sat-mcp/sat-mcp.toml, where it is there]
     #[arg(long, global = true, env = "SAT_MCP_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -18,15 +18,18 @@ mod schema;
 mod segment;
 mod server;
 mod stdio;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod trace;
 mod who;
 
 pub use http::{HttpOptions, run_http};
 pub use roots::data_roots;
 pub use runs::Depth;
-pub use stdio::{log_to_stderr, run_stdio, stdio};
+pub use stdio::{run_stdio, stdio};
+pub use telemetry::{LogFormat, Telemetry, telemetry};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

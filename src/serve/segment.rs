@@ -4,6 +4,7 @@ use super::beat::Beat;
 use super::desk::Desk;
 use super::runs::{Seat, View};
 use super::server::Server;
+use super::trace::Place;
 use super::who::Who;
 use crate::segment::Step;
 use crate::service::{Code, Fault, SegmentAnswer, SegmentRequest};
@@ -42,13 +43,16 @@ impl<D: Desk> Server<D> {
 
         let running = self.desk.running(&plan);
         let (desk, meter) = (self.desk.clone(), self.meter.clone());
+        let place = Place::here();
+        let waiting = place.waiting();
         // A caller with other wishes for the preview has a run of its own, which finds the masks done.
         let id = format!("{}, preview: {preview}", D::result_id(&plan));
         let mut seat = self.runs.join(
             &id,
             &turn,
             Box::new(move |progress, cancel| {
-                let answer = desk.run(plan, progress, cancel)?;
+                drop(waiting);
+                let answer = place.go_on(|| desk.run(plan, progress, cancel))?;
                 meter.computed(&answer);
                 Ok(Arc::new(answer))
             }),

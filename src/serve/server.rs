@@ -5,7 +5,7 @@ use super::desk::Desk;
 use super::meter::Meter;
 use super::runs::Runs;
 use super::who::Who;
-use super::{Options, arguments, prompts, reply, resources, tools};
+use super::{Options, arguments, prompts, reply, resources, tools, trace};
 use crate::anatomy::ListRequest;
 use crate::service::{Code, Detail, Fault, MeasureRequest, SegmentAnswer, SegmentRequest, page};
 use rmcp::model::{
@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 /// What a client reads before anything else.
 const INSTRUCTIONS: &str = include_str!("instructions.md");
@@ -80,7 +81,8 @@ impl<D: Desk> Server<D> {
         work: impl FnOnce(&D) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let desk = self.desk.clone();
-        tokio::task::spawn_blocking(move || work(&desk))
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || span.in_scope(|| work(&desk)))
             .await
             .unwrap_or_else(|_| {
                 Err(
@@ -175,10 +177,13 @@ impl<D: Desk> ServerHandler for Server<D> {
             return Err(ErrorData::invalid_params(message, None));
         };
         let began = Instant::now();
-        let result = self.call(tool, call.arguments.unwrap_or_default(), &context).await;
+        let span = trace::of_call(&tool.name, &context);
+        let answering = self.call(tool, call.arguments.unwrap_or_default(), &context);
+        let result = answering.instrument(span.clone()).await;
         // Neither paths nor names of targets: a log must not tell of patients.
         let seconds = began.elapsed().as_secs_f64();
         let code = result.as_ref().err().map(|fault| fault.code);
+        trace::ended(&span, code);
         self.meter.called(&tool.name, code, began.elapsed());
         match result {
             Ok(result) => {

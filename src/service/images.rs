@@ -188,3 +188,123 @@ fn no_image(what: &str) -> Fault {
     Fault::new(Code::BadImage, format!("This is no NIfTI-1 file: {what}."))
         .hint("Send the bytes of one .nii or .nii.gz file; DICOM series cannot be sent yet.")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::model::{ProviderChoice, ProviderOptions};
+    use crate::service::{Access, MeasureRequest, Settings};
+    use crate::store::Limits;
+    use crate::volume::{Affine, Grid, Mask, write_mask_to};
+    use std::path::Path;
+
+    fn service(dir: &Path) -> Service {
+        Service::without_model(Settings {
+            model: "none".into(),
+            models: None,
+            provider: ProviderChoice::Auto,
+            options: ProviderOptions::default(),
+            ort_lib: None,
+            threads: None,
+            ahead: crate::segment::Ahead::Off,
+            feature_cache: 0,
+            results: dir.join("results"),
+            cache: dir.join("cache"),
+            limits: Limits::default(),
+            access: Access::Roots(Vec::new()),
+        })
+        .unwrap()
+    }
+
+    fn cube() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let grid = std::sync::Arc::new(Grid::new([8, 8, 8], Affine::identity()));
+        let mask = Mask::from_predicate(grid, |n| [n % 8, n / 8 % 8, n / 64].iter().all(|at| *at < 4));
+        write_mask_to(&mut bytes, &mask, None).unwrap();
+        bytes
+    }
+
+    fn send(service: &Service, caller: &Caller) -> ReceivedImage {
+        let mut upload = service.receive_image(caller, 1 << 20).unwrap();
+        cube().chunks(10).for_each(|piece| upload.write(piece).unwrap());
+        service.keep_image(upload).unwrap().0
+    }
+
+    fn measured(service: &Service, caller: &Caller, uri: &str) -> Result<u64, Code> {
+        let asked = [
+            MeasureRequest {
+                mask: Some(uri.to_owned()),
+                ..MeasureRequest::default()
+            },
+            MeasureRequest {
+                mask: Some(uri.to_owned()),
+                image: Some(uri.to_owned()),
+                reference: Some(uri.to_owned()),
+                ..MeasureRequest::default()
+            },
+        ];
+        let answers = asked.map(|asked| service.measure_volume(caller, &asked));
+        let [alone, with] = answers.map(|answer| answer.map_err(|fault| fault.code));
+        assert_eq!(alone.is_ok(), with.is_ok());
+        Ok(alone?.measurements[0].voxels)
+    }
+
+    #[test]
+    fn what_one_caller_has_sent_is_not_there_for_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = service(dir.path());
+        let (ann, bob) = (Caller::named("ann"), Caller::named("bob").without_paths());
+        let image = send(&service, &ann);
+        assert_eq!(measured(&service, &ann, &image.uri), Ok(64));
+        for other in [&bob, &Caller::neighbour()] {
+            assert_eq!(measured(&service, other, &image.uri), Err(Code::NotFound));
+            assert_eq!(service.image(other, &image.sha256).unwrap_err().code, Code::NotFound);
+            assert_eq!(
+                service.delete_image(other, &image.sha256).unwrap_err().code,
+                Code::NotFound
+            );
+        }
+        // Nor can it be told from one that nobody has.
+        let unknown = "0".repeat(64);
+        let told = |sha256: &str| service.image(&bob, sha256).unwrap_err().message.replace(sha256, "");
+        assert_eq!(told(&image.sha256), told(&unknown));
+        assert_eq!(measured(&service, &Caller::person(), &image.uri), Ok(64));
+        // The same bytes of another caller's are that caller's own.
+        send(&service, &bob);
+        service.delete_image(&ann, &image.sha256).unwrap();
+        assert_eq!(measured(&service, &ann, &image.uri), Err(Code::NotFound));
+        assert_eq!(measured(&service, &bob, &image.uri), Ok(64));
+    }
+
+    #[test]
+    fn who_shares_the_disk_is_told_to_give_a_path_and_who_does_not_to_send_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = service(dir.path());
+        let hint = |caller: Caller| service.image(&caller, "00").unwrap_err().hint.unwrap();
+        assert!(hint(Caller::neighbour()).contains("path of a .nii"));
+        assert!(hint(Caller::neighbour().without_paths()).contains("PUT /images"));
+    }
+
+    #[test]
+    fn an_upload_stops_at_its_limit_and_at_bytes_that_are_no_nifti() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = service(dir.path());
+        let refused = |limit: u64, bytes: &[u8]| {
+            let mut upload = service.receive_image(&Caller::neighbour(), limit).unwrap();
+            let written = bytes.chunks(7).try_for_each(|piece| upload.write(piece));
+            written
+                .and_then(|()| service.keep_image(upload).map(|_| ()))
+                .unwrap_err()
+                .code
+        };
+        assert_eq!(refused(20, &cube()), Code::InvalidArgument);
+        assert_eq!(refused(1 << 20, &[b'x'; 400]), Code::BadImage);
+        assert_eq!(refused(1 << 20, &cube()[..15]), Code::BadImage);
+        assert_eq!(refused(1 << 20, b""), Code::BadImage);
+        let left = std::fs::read_dir(dir.path().join("results/images/common"))
+            .unwrap()
+            .count();
+        assert_eq!(left, 0);
+    }
+}

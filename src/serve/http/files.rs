@@ -6,7 +6,7 @@ use crate::service::ResourceFile;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use tower::ServiceExt;
@@ -35,7 +35,13 @@ pub(super) async fn whole(
     serve(beside, who, id, WHOLE.to_owned(), request).await
 }
 
-async fn serve(beside: Arc<Beside>, who: Who, id: String, file: String, request: Request) -> Result<Response, Refusal> {
+async fn serve(
+    beside: Arc<Beside>,
+    who: Who,
+    id: String,
+    file: String,
+    mut request: Request,
+) -> Result<Response, Refusal> {
     let looking = beside.clone();
     let file = aside(move || {
         let found = looking
@@ -48,6 +54,9 @@ async fn serve(beside: Arc<Beside>, who: Who, id: String, file: String, request:
         Ok(found)
     })
     .await?;
+    if request.headers().contains_key(header::RANGE) && !still_the_same(&file, request.headers()).await {
+        request.headers_mut().remove(header::RANGE);
+    }
     // The path is the store's, and the request's own is not looked at.
     let served = ServeFile::new(&file.path).oneshot(request).await;
     let mut response = match served {
@@ -57,7 +66,7 @@ async fn serve(beside: Arc<Beside>, who: Who, id: String, file: String, request:
     if response.status().is_success() {
         beside.meter.fetched();
     }
-    if response.status() != axum::http::StatusCode::NOT_FOUND {
+    if response.status() != StatusCode::NOT_FOUND {
         describe(&mut response, &file);
         return Ok(response.into_response());
     }
@@ -67,6 +76,18 @@ async fn serve(beside: Arc<Beside>, who: Who, id: String, file: String, request:
         file: file.name,
     };
     Err(crate::service::Fault::from(gone).into())
+}
+
+/// Whether the part that is asked for fits the parts that the caller has. ServeFile leaves `If-Range` (RFC 9110, 13.1.5) to others.
+async fn still_the_same(file: &ResourceFile, headers: &HeaderMap) -> bool {
+    let Some(had) = headers.get(header::IF_RANGE) else {
+        return true;
+    };
+    let mut look = Request::new(Body::empty());
+    *look.method_mut() = Method::HEAD;
+    let looked = ServeFile::new(&file.path).oneshot(look).await;
+    // A date is no strong validator: two files may be of one second.
+    looked.is_ok_and(|now| now.headers().get(header::ETAG) == Some(had))
 }
 
 /// Says what the file is and how it is called, and that it is the caller's own.

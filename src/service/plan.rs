@@ -153,7 +153,7 @@ impl Service {
 fn read_image(given: &Given) -> Result<Volume, Fault> {
     let span = tracing::info_span!("read the image", voxels = tracing::field::Empty).entered();
     let volume = crate::volume::read(&given.path).map_err(|error| given.fault(error, Code::BadImage))?;
-    span.record("voxels", volume.grid().len());
+    span.record("voxels", volume.grid().len() as i64);
     Ok(volume)
 }
 

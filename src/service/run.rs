@@ -30,10 +30,11 @@ impl Service {
         if let Some(answer) = self.stored(&plan)? {
             return Ok(answer);
         }
+        // OpenTelemetry has no unsigned numbers: they would go out as words.
         let span = info_span!(
             "run",
             model = plan.folder.manifest().name,
-            targets = plan.targets.len(),
+            targets = plan.targets.len() as i64,
             windows = Empty,
             provider = Empty,
             cached = Empty,
@@ -42,7 +43,9 @@ impl Service {
         let answer = span.in_scope(|| self.make(plan, began, progress, cancel));
         match &answer {
             Ok(SegmentAnswer { execution: how, .. }) => {
-                let _ = span.record("windows", how.windows).record("provider", &how.provider);
+                let _ = span
+                    .record("windows", i64::from(how.windows))
+                    .record("provider", &how.provider);
                 span.record("cached", how.cached);
             }
             Err(fault) => {
@@ -68,7 +71,7 @@ impl Service {
             sentence: "measuring and writing the masks".into(),
         });
         cancel.heed()?;
-        let found = info_span!("measure", masks = pieces.len()).in_scope(|| measured(&plan, &masks.of_piece));
+        let found = info_span!("measure", masks = pieces.len() as i64).in_scope(|| measured(&plan, &masks.of_piece));
         cancel.heed()?;
         let writing = info_span!("write").entered();
         let draft = self.store.begin(&plan.result_id, plan.caller.owner())?;

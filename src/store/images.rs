@@ -216,7 +216,7 @@ mod tests {
     fn images_are_pruned_with_results_the_least_recently_used_first() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let hours = |n| SystemTime::now() - Duration::from_secs(3600 * n);
+        let hours = |n: u64| SystemTime::now() - Duration::from_secs(3600 * n);
         let (old, new) = (send(&store, Some("aa"), &[1; 1000]), send(&store, None, &[2; 1000]));
         let result = store.begin("ab", None).unwrap().keep("{}").unwrap();
         for (path, used) in [

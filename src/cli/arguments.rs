@@ -3,6 +3,7 @@
 use super::memory::MemorySize;
 use crate::anatomy::Laterality;
 use crate::model::ProviderChoice;
+use crate::serve::LogFormat;
 use crate::service::{Format, Orientation};
 use crate::volume::Modality;
 use clap::builder::Resettable;
@@ -95,6 +96,15 @@ pub(super) struct Common {
     /// (25%); 0 keeps none [default: 25%]
     #[arg(long, global = true, env = "SAT_MCP_FEATURE_CACHE", value_name = "SIZE")]
     pub feature_cache: Option<MemorySize>,
+    /// How lines on stderr look: text or json (one object a line)
+    #[arg(
+        long,
+        global = true,
+        env = "SAT_MCP_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
     /// Settings file [default: $XDG_CONFIG_HOME/sat-mcp/sat-mcp.toml, where it is there]
     #[arg(long, global = true, env = "SAT_MCP_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -366,6 +376,14 @@ impl From<FormatWord> for Format {
             FormatWord::DicomSeg => Format::DicomSeg,
             FormatWord::DicomSr => Format::DicomSr,
         }
+    }
+}
+
+/// An amount that is no share of anything.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    match text.parse::<MemorySize>()? {
+        MemorySize::Bytes(bytes) => Ok(bytes as u64),
+        MemorySize::OfFree(_) => Err(format!("{text:?} is a share; give bytes, such as 500MB")),
     }
 }
 

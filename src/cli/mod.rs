@@ -36,7 +36,8 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return misused(&error),
     };
-    crate::serve::log_to_stderr();
+    // Held to the end of the process: what is left to tell goes out when it is dropped.
+    let _telemetry = crate::serve::telemetry(arguments.common.log_format);
     let json = arguments.command.json();
     let code = match run(arguments) {
         Ok(true) => DONE,

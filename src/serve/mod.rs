@@ -8,6 +8,7 @@ mod arguments;
 mod beat;
 mod desk;
 mod http;
+mod meter;
 mod prompts;
 mod reply;
 mod resources;
@@ -19,9 +20,11 @@ mod server;
 mod shelf;
 mod stdio;
 mod tasks;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod trace;
 mod viewer;
 mod who;
 
@@ -31,7 +34,8 @@ pub use http::{
 };
 pub use roots::data_roots;
 pub use runs::Depth;
-pub use stdio::{log_to_stderr, run_stdio, stdio};
+pub use stdio::{run_stdio, stdio};
+pub use telemetry::{LogFormat, Telemetry, telemetry};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

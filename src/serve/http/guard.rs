@@ -24,6 +24,8 @@ use url::Url;
 
 /// What anybody may ask, since it says nothing of anybody.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+/// What may be opened to anybody.
+const METRICS: &str = "/metrics";
 
 /// Why the guard cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +64,7 @@ pub(super) struct Guard {
     pub oauth: Option<OAuth>,
     shared_results: bool,
     expose_paths: bool,
+    open_metrics: bool,
     pub sessions: Arc<Sessions>,
     patience: Duration,
 }
@@ -131,9 +134,18 @@ impl Guard {
             oauth,
             shared_results: options.shared_results,
             expose_paths: options.expose_paths,
+            open_metrics: options.open_metrics,
             sessions: Sessions::new(),
             patience: options.limits.patience,
         })
+    }
+
+    /// Whether everybody may ask for this. A page added here is read by whoever finds the server.
+    fn is_open(&self, path: &str) -> bool {
+        let metadata = path.strip_prefix(METADATA);
+        OPEN.contains(&path)
+            || path == METRICS && self.open_metrics
+            || metadata.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// Whether nobody is asked who they are.
@@ -238,12 +250,6 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     Ok((scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token))
 }
 
-/// Whether everybody may ask for this. A page added here is read by whoever finds the server.
-fn is_open(path: &str) -> bool {
-    let metadata = path.strip_prefix(METADATA);
-    OPEN.contains(&path) || metadata.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 /// Turns away requests under a name that is not ours, and those of pages that may not call.
 pub(super) async fn addressed(
     State(guard): State<Arc<Guard>>,
@@ -279,7 +285,7 @@ pub(super) async fn check(
 ) -> Response {
     let path = request.uri().path().to_owned();
     let refused = |refusal: Refusal| refusal.answer(&guard, peer, &path);
-    let identity = match is_open(&path) {
+    let identity = match guard.is_open(&path) {
         true => Ok(String::new()),
         false => guard.identity(request.headers()).await,
     };

@@ -37,12 +37,12 @@ impl Service {
             message: format!("The scan of result {result_id} cannot be shown. {}", fault.message),
             ..fault
         };
-        let path = self.settings.access.resolve(&result.image.uri).map_err(about)?;
-        let volume = read(&path).map_err(|error| about(paths::read_fault(error, Code::BadImage)))?;
+        let given = self.given(caller, &result.image.uri).map_err(about)?;
+        let volume = read(&given.path).map_err(|error| about(given.fault(error, Code::BadImage)))?;
         if volume.content_hash() != result.image.sha256 {
             let changed = format!(
                 "{}: the file has changed; it is no longer the scan that was segmented.",
-                path.display()
+                paths::shown(&given.uri)
             );
             return Err(about(Fault::new(Code::BadImage, changed))
                 .hint("Put the old file back, or segment this one and look at that result."));

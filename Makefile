@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # One build for all tests: the program as it ships, and beside it the one that answers the conformance suites.
 TEST_BUILD := --locked --features fixtures
 
-.PHONY: help demo build test test-rust test-python test-load agent-eval test-tools test-long load bench check fmt clean
+.PHONY: help demo build viewer test test-rust test-python test-load agent-eval test-tools test-long load bench check fmt clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -23,6 +23,9 @@ build: $(VENV)/runtime ## the program, and a .venv with ONNX Runtime for it
 
 demo: build ## segment the head scan that ships with the project
 	target/release/sat-mcp demo
+
+viewer: ## share/viewer/viewer.html from viewer/: needs npm
+	cd viewer && npm ci --ignore-scripts --no-audit --no-fund && npm run check && npm run build
 
 $(VENV)/tests: tests/requirements.txt $(VENV)/runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt

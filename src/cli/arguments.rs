@@ -3,10 +3,12 @@
 use super::memory::MemorySize;
 use crate::anatomy::Laterality;
 use crate::model::ProviderChoice;
+use crate::serve::LogFormat;
 use crate::service::{Format, Orientation};
 use crate::volume::Modality;
 use clap::builder::Resettable;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,8 +38,31 @@ impl Arguments {
                 false => argument,
             }
         });
-        let mut matches = command.try_get_matches()?;
+        let mut matches = command.clone().try_get_matches()?;
+        without_http(command, &matches)?;
         Arguments::from_arg_matches_mut(&mut matches)
+    }
+}
+
+/// Refuses options of HTTP on a command line without `--http`. A variable may be set for whoever needs it.
+fn without_http(mut command: clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    let Some(("serve", serve)) = matches.subcommand() else {
+        return Ok(());
+    };
+    let on_the_line = |name: &&&str| serve.value_source(name) == Some(ValueSource::CommandLine);
+    match super::http::ONLY_HTTP.iter().find(on_the_line) {
+        Some(name) if !serve.contains_id("http") => {
+            let option = command
+                .find_subcommand("serve")
+                .and_then(|serve| serve.get_arguments().find(|argument| argument.get_id() == name))
+                .map(ToString::to_string);
+            let option = option.unwrap_or_default();
+            Err(command.error(
+                clap::error::ErrorKind::MissingRequiredArgument,
+                format!("{option} means nothing without --http <ADDR:PORT>"),
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -71,6 +96,15 @@ pub(super) struct Common {
     /// (25%); 0 keeps none [default: 25%]
     #[arg(long, global = true, env = "SAT_MCP_FEATURE_CACHE", value_name = "SIZE")]
     pub feature_cache: Option<MemorySize>,
+    /// How lines on stderr look: text or json (one object a line)
+    #[arg(
+        long,
+        global = true,
+        env = "SAT_MCP_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
     /// Settings file [default: $XDG_CONFIG_HOME/sat-mcp/sat-mcp.toml, where it is there]
     #[arg(long, global = true, env = "SAT_MCP_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -92,6 +126,8 @@ pub(super) enum Command {
     Targets(Targets),
     /// List, delete and prune kept results
     Results(Results),
+    /// Look at a result in the browser: the scan, the masks in colour and their volumes
+    View(View),
     /// Say which ONNX Runtime, providers, models and folders are in use, and which really work
     Doctor(Doctor),
 }
@@ -107,6 +143,7 @@ impl Command {
             Command::Anatomy(anatomy) => anatomy.json,
             Command::Targets(targets) => targets.json,
             Command::Results(results) => results.json,
+            Command::View(_) => false,
             Command::Doctor(doctor) => doctor.json,
         }
     }
@@ -130,12 +167,11 @@ pub(super) struct Serve {
     /// Serve Streamable HTTP at /mcp of this address instead of stdin and stdout, such as 127.0.0.1:8765
     #[arg(long, value_name = "ADDR:PORT")]
     pub http: Option<SocketAddr>,
-    /// Over HTTP, say where files lie on this machine: for callers who share its disk
-    #[arg(long, requires = "http")]
-    pub expose_paths: bool,
     /// Seconds after which a caller without progress gets an answer, if only `status: running`
     #[arg(long, value_name = "SECONDS", default_value = "8", value_parser = seconds)]
     pub answer_within: Duration,
+    #[command(flatten)]
+    pub network: Box<super::http::Http>,
     /// Whether the conformance suites' fixtures are offered: the test build's own program says so, no option does
     #[cfg(feature = "fixtures")]
     #[arg(skip)]
@@ -253,6 +289,19 @@ pub(super) struct Results {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct View {
+    /// The result, as `segment` and `sat-mcp results` name it
+    #[arg(value_name = "RESULT_ID")]
+    pub result: String,
+    /// Write the page into this file, and do not open it [default: a file in a new folder of the user's own]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Do not open it in the browser
+    #[arg(long)]
+    pub no_open: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Doctor {
     /// Print JSON
     #[arg(long)]
@@ -334,7 +383,15 @@ impl From<FormatWord> for Format {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// An amount that is no share of anything.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    match text.parse::<MemorySize>()? {
+        MemorySize::Bytes(bytes) => Ok(bytes as u64),
+        MemorySize::OfFree(_) => Err(format!("{text:?} is a share; give bytes, such as 500MB")),
+    }
+}
+
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
         .map_err(|_| format!("{text:?} is not a number of seconds"))?;

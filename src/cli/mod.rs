@@ -5,6 +5,7 @@ mod arguments;
 mod bar;
 mod demo;
 mod doctor;
+mod http;
 mod measure;
 mod memory;
 mod results;
@@ -13,6 +14,7 @@ mod serve;
 mod settings;
 mod table;
 mod targets;
+mod view;
 
 use crate::service::{Code, Fault};
 use arguments::{Arguments, Command};
@@ -52,7 +54,8 @@ pub fn main_with_fixtures() -> ExitCode {
 }
 
 fn obey(arguments: Arguments) -> ExitCode {
-    crate::serve::log_to_stderr();
+    // Held to the end of the process: what is left to tell goes out when it is dropped.
+    let _telemetry = crate::serve::telemetry(arguments.common.log_format);
     let json = arguments.command.json();
     let code = match run(arguments) {
         Ok(true) => DONE,
@@ -107,6 +110,7 @@ fn run(arguments: Arguments) -> Result<bool, Fault> {
         Command::Anatomy(anatomy) => anatomy::run(common, &anatomy),
         Command::Targets(targets) => targets::run(common, &targets),
         Command::Results(results) => results::run(common, &results),
+        Command::View(view) => view::run(common, &view),
         Command::Doctor(doctor) => return doctor::run(common, &doctor),
     };
     done.map(|()| true)

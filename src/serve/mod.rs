@@ -2,7 +2,7 @@
 //!
 //! Async lives here and nowhere else. `server` sorts messages, `tools` and `schema` say what can be called, `arguments`
 //! holds a call against that, `segment` sees one segmentation through, `runs` owns the worker, `reply` and `resources`
-//! write answers. Everything that computes is a plain function of the service.
+//! write answers, `viewer` the page that shows them. Everything that computes is a plain function of the service.
 
 mod arguments;
 mod beat;
@@ -10,6 +10,7 @@ mod desk;
 #[cfg(feature = "fixtures")]
 mod fixtures;
 mod http;
+mod meter;
 mod prompts;
 mod reply;
 mod resources;
@@ -21,15 +22,22 @@ mod server;
 mod shelf;
 mod stdio;
 mod tasks;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod trace;
+mod viewer;
 mod who;
 
-pub use http::{HttpOptions, run_http};
+pub use http::{
+    ConnectionLimits, GuardError, HttpOptions, IssuerError, OAuthOptions, TokenError, allowed_host, allowed_origin,
+    run_http,
+};
 pub use roots::data_roots;
 pub use runs::Depth;
-pub use stdio::{log_to_stderr, run_stdio, stdio};
+pub use stdio::{run_stdio, stdio};
+pub use telemetry::{LogFormat, Telemetry, telemetry};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -98,18 +106,12 @@ pub enum ServeError {
         /// Why.
         source: std::io::Error,
     },
-    /// Nobody would be asked who they are.
-    #[error(
-        "{address}: this address can be reached from other machines, so callers must show who they are: give --token-file FILE \
-         or an OAuth set-up, or listen on 127.0.0.1."
-    )]
-    Unguarded {
-        /// As given.
-        address: SocketAddr,
-    },
     /// The results folder cannot hold tasks.
     #[error("serve could not start: {0}")]
     Store(#[from] crate::store::StoreError),
+    /// Who may call over HTTP cannot be told.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// The worker or the runtime did not start.
     #[error("serve could not start: {0}")]
     Start(#[from] std::io::Error),

@@ -172,6 +172,10 @@ pub(super) struct Serve {
     pub answer_within: Duration,
     #[command(flatten)]
     pub network: Box<super::http::Http>,
+    /// Whether the conformance suites' fixtures are offered: the test build's own program says so, no option does
+    #[cfg(feature = "fixtures")]
+    #[arg(skip)]
+    pub fixtures: bool,
 }
 
 #[derive(Debug, Args)]

@@ -32,10 +32,28 @@ const USAGE: u8 = 2;
 /// Runs the command line of this process. Exit codes: 0 done, 2 wrong usage, 1 anything else.
 pub fn main() -> ExitCode {
     forbid_tf32();
-    let arguments = match Arguments::read() {
-        Ok(arguments) => arguments,
-        Err(error) => return misused(&error),
-    };
+    match Arguments::read() {
+        Ok(arguments) => obey(arguments),
+        Err(error) => misused(&error),
+    }
+}
+
+/// The same for the test build's own program: `serve --http` offers the conformance suites' fixtures beside the tools.
+#[cfg(feature = "fixtures")]
+pub fn main_with_fixtures() -> ExitCode {
+    forbid_tf32();
+    match Arguments::read() {
+        Ok(mut arguments) => {
+            if let Command::Serve(serve) = &mut arguments.command {
+                serve.fixtures = true;
+            }
+            obey(arguments)
+        }
+        Err(error) => misused(&error),
+    }
+}
+
+fn obey(arguments: Arguments) -> ExitCode {
     // Held to the end of the process: what is left to tell goes out when it is dropped.
     let _telemetry = crate::serve::telemetry(arguments.common.log_format);
     let json = arguments.command.json();

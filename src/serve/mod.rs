@@ -7,6 +7,8 @@
 mod arguments;
 mod beat;
 mod desk;
+#[cfg(feature = "fixtures")]
+mod fixtures;
 mod http;
 mod meter;
 mod prompts;
@@ -52,6 +54,9 @@ pub struct Options {
     pub queue: Depth,
     /// Bytes of the largest file that `resources/read` puts into a message.
     pub resource_limit: u64,
+    /// Whether the conformance suites' fixtures are offered beside the tools, over HTTP.
+    #[cfg(feature = "fixtures")]
+    pub fixtures: bool,
 }
 
 impl Default for Options {
@@ -61,6 +66,8 @@ impl Default for Options {
             beat_every: Duration::from_secs(5),
             queue: Depth { all: 8, each: 8 },
             resource_limit: 32 << 20,
+            #[cfg(feature = "fixtures")]
+            fixtures: false,
         }
     }
 }

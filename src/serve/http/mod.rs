@@ -25,6 +25,8 @@ pub use oauth::OAuthOptions;
 pub use tokens::TokenError;
 
 use super::desk::Desk;
+#[cfg(feature = "fixtures")]
+use super::fixtures::Fixtures;
 use super::server::Server;
 use super::stdio::on_signal;
 use super::{Options, ServeError};
@@ -35,6 +37,7 @@ use axum::{Json, Router, middleware};
 use beside::Beside;
 use connections::Connections;
 use guard::Guard;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use sessions::OnDisk;
 use std::net::SocketAddr;
@@ -126,14 +129,13 @@ async fn serve<D: Desk>(
         .disable_allowed_hosts()
         .disable_allowed_origins();
     config.session_store = Some(Arc::new(OnDisk::new(store)));
-    let protocol = StreamableHttpService::new(move || Ok(server.clone()), guard.sessions.manager.clone(), config);
+    let protocol = protocol(server, guard.sessions.manager.clone(), config);
     let guard = Arc::new(guard);
     let beside = service.map(|service| {
         let ending = told_to_end.clone();
         Beside::new(service, meter, runs.clone(), http.max_upload, ending).routes()
     });
-    let routes = Router::new()
-        .nest_service(ENDPOINT, protocol)
+    let routes = protocol
         .merge(beside.unwrap_or_default())
         .merge(metadata(&guard));
     let routes = guarded(routes, guard);
@@ -217,4 +219,20 @@ fn cross_origin(guard: Arc<Guard>) -> CorsLayer {
             header::ETAG,
         ])
         .max_age(Duration::from_secs(3600))
+}
+
+/// The protocol's route: the server, or in the test build the conformance suites' fixtures beside it.
+fn protocol<D: Desk>(
+    server: Server<D>,
+    sessions: Arc<LocalSessionManager>,
+    config: StreamableHttpServerConfig,
+) -> Router {
+    #[cfg(feature = "fixtures")]
+    if server.options.fixtures {
+        let handler = Fixtures::beside(server);
+        let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions, config);
+        return Router::new().nest_service(ENDPOINT, service);
+    }
+    let service = StreamableHttpService::new(move || Ok(server.clone()), sessions, config);
+    Router::new().nest_service(ENDPOINT, service)
 }

@@ -55,11 +55,11 @@ fn without_http(mut command: clap::Command, matches: &ArgMatches) -> Result<(), 
             let option = command
                 .find_subcommand("serve")
                 .and_then(|serve| serve.get_arguments().find(|argument| argument.get_id() == name))
-                .map(ToString::to_string);
-            let option = option.unwrap_or_default();
+                .and_then(clap::Arg::get_long)
+                .unwrap_or(name);
             Err(command.error(
                 clap::error::ErrorKind::MissingRequiredArgument,
-                format!("{option} means nothing without --http <ADDR:PORT>"),
+                format!("--{option} means nothing without --http <ADDR:PORT>"),
             ))
         }
         _ => Ok(()),

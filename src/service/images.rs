@@ -30,10 +30,10 @@ impl From<ResourceFile> for Given {
 }
 
 impl Given {
-    /// A reader's error as a fault, which names a file of the store by its URI: where the store lies is nobody's business.
+    /// A reader's error as a fault, which names the file as it was given: where that lies may be nobody's business.
     pub fn fault(&self, error: ReadError, otherwise: Code) -> Fault {
         let mut fault = paths::read_fault(error, otherwise);
-        if self.uri.starts_with("sat://") {
+        if self.uri != paths::uri_of(&self.path) {
             fault.message = fault.message.replace(&self.path.display().to_string(), &self.uri);
         }
         fault
@@ -140,9 +140,18 @@ impl Service {
     /// The file that `caller` means by a path, a file URI or the URI of an image that was sent.
     pub(super) fn given(&self, caller: &Caller, given: &str) -> Result<Given, Fault> {
         let Some(sha256) = given.strip_prefix(IMAGES) else {
-            let path = self.settings.access.resolve(given)?;
-            let uri = paths::uri_of(&path);
-            return Ok(Given { path, uri });
+            let resolved = self.settings.access.resolve(given);
+            // Who shares no disk with us hears of our folders only what they have said themselves.
+            return match caller.sees_paths() {
+                true => resolved.map(|path| Given {
+                    uri: paths::uri_of(&path),
+                    path,
+                }),
+                false => resolved.map_err(paths::unplaced).map(|path| Given {
+                    uri: given.to_owned(),
+                    path,
+                }),
+            };
         };
         let image = self.stored_image(caller, sha256)?;
         self.store.use_image(&image);

@@ -22,7 +22,8 @@ async fn told_to_end_while_at_work(options: &[&str]) -> Value {
     let mut heard = String::new();
     while !heard.contains("notifications/progress") {
         let chunk = timeout(PATIENCE, answer.chunk()).await.unwrap().unwrap();
-        heard += std::str::from_utf8(&chunk.expect("progress comes first")).unwrap();
+        let chunk = chunk.unwrap_or_else(|| panic!("progress comes first: {heard}"));
+        heard += std::str::from_utf8(&chunk).unwrap();
     }
     server.signal("TERM");
     while let Some(chunk) = timeout(PATIENCE, answer.chunk()).await.unwrap().unwrap() {

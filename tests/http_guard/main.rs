@@ -16,26 +16,26 @@ mod tokens;
 use common::Place;
 use std::path::PathBuf;
 
-pub const ANN: &str = "0123456789abcdef-ann";
-pub const BOB: &str = "0123456789abcdef-bob";
+pub(crate) const ANN: &str = "0123456789abcdef-ann";
+pub(crate) const BOB: &str = "0123456789abcdef-bob";
 
 /// A token file that only its owner reads.
-pub fn token_file(place: &Place, text: &str) -> PathBuf {
+pub(crate) fn token_file(place: &Place, text: &str) -> PathBuf {
     let path = place.folder.path().join("tokens");
     std::fs::write(&path, text).unwrap();
     only_mine(&path);
     path
 }
 
-pub fn ann_and_bob(place: &Place) -> PathBuf {
+pub(crate) fn ann_and_bob(place: &Place) -> PathBuf {
     token_file(place, &format!("# who may call\nann {ANN}\n\nbob {BOB}\n"))
 }
 
 #[cfg(unix)]
-pub fn only_mine(path: &std::path::Path) {
+pub(crate) fn only_mine(path: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 #[cfg(not(unix))]
-pub fn only_mine(_path: &std::path::Path) {}
+pub(crate) fn only_mine(_path: &std::path::Path) {}

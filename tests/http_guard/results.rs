@@ -38,6 +38,15 @@ async fn results_belong_to_their_callers() {
         "{result}"
     );
 
+    assert_eq!(result["image"]["uri"], "head.nii.gz");
+    for elsewhere in ["/etc/passwd", "../results", "nothing.nii.gz"] {
+        let mut request = head();
+        request["image"] = json!(elsewhere);
+        let refused = ann.call("segment", request).await;
+        assert_eq!(refused["isError"], true, "{refused}");
+        assert!(!refused.to_string().contains(place.folder.path().to_str().unwrap()), "{refused}");
+    }
+
     let uri = json!({"uri": format!("sat://results/{id}/result.json")});
     assert!(ann.ask("resources/read", uri.clone()).await["result"]["contents"].is_array());
     assert!(listed(&ann).await.contains(id));

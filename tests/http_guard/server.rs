@@ -71,7 +71,7 @@ pub struct Caller {
     pub url: String,
     pub token: Option<String>,
     pub session: Option<String>,
-    client: reqwest::Client,
+    pub client: reqwest::Client,
 }
 
 impl Caller {

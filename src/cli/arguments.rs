@@ -6,7 +6,8 @@ use crate::model::ProviderChoice;
 use crate::service::{Format, Orientation};
 use crate::volume::Modality;
 use clap::builder::Resettable;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,8 +37,31 @@ impl Arguments {
                 false => argument,
             }
         });
-        let mut matches = command.try_get_matches()?;
+        let mut matches = command.clone().try_get_matches()?;
+        without_http(command, &matches)?;
         Arguments::from_arg_matches_mut(&mut matches)
+    }
+}
+
+/// Refuses options of HTTP on a command line without `--http`. A variable may be set for whoever needs it.
+fn without_http(mut command: clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    let Some(("serve", serve)) = matches.subcommand() else {
+        return Ok(());
+    };
+    let on_the_line = |name: &&&str| serve.value_source(name) == Some(ValueSource::CommandLine);
+    match super::http::ONLY_HTTP.iter().find(on_the_line) {
+        Some(name) if !serve.contains_id("http") => {
+            let option = command
+                .find_subcommand("serve")
+                .and_then(|serve| serve.get_arguments().find(|argument| argument.get_id() == name))
+                .map(ToString::to_string);
+            let option = option.unwrap_or_default();
+            Err(command.error(
+                clap::error::ErrorKind::MissingRequiredArgument,
+                format!("{option} means nothing without --http <ADDR:PORT>"),
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -131,12 +155,11 @@ pub(super) struct Serve {
     /// Serve Streamable HTTP at /mcp of this address instead of stdin and stdout, such as 127.0.0.1:8765
     #[arg(long, value_name = "ADDR:PORT")]
     pub http: Option<SocketAddr>,
-    /// Over HTTP, say where files lie on this machine: for callers who share its disk
-    #[arg(long, requires = "http")]
-    pub expose_paths: bool,
     /// Seconds after which a caller without progress gets an answer, if only `status: running`
     #[arg(long, value_name = "SECONDS", default_value = "8", value_parser = seconds)]
     pub answer_within: Duration,
+    #[command(flatten)]
+    pub network: Box<super::http::Http>,
 }
 
 #[derive(Debug, Args)]
@@ -331,7 +354,7 @@ impl From<FormatWord> for Format {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
         .map_err(|_| format!("{text:?} is not a number of seconds"))?;

@@ -5,6 +5,7 @@ mod arguments;
 mod bar;
 mod demo;
 mod doctor;
+mod http;
 mod measure;
 mod memory;
 mod results;

@@ -2,7 +2,7 @@
 
 use super::arguments::{Common, Serve};
 use super::settings::{Config, given_roots};
-use crate::serve::{Depth, HttpOptions, Options, ServeError, data_roots, run_http, run_stdio};
+use crate::serve::{Depth, Options, ServeError, data_roots, run_http, run_stdio};
 use crate::service::{Access, Code, Fault, Service};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,10 +21,7 @@ pub(super) fn run(common: &Common, arguments: &Serve) -> Result<(), Fault> {
     let ended = match arguments.http {
         None => run_stdio(Arc::new(Service::open(settings)?), options),
         Some(address) => {
-            let http = HttpOptions {
-                address,
-                expose_paths: arguments.expose_paths,
-            };
+            let http = super::http::options(address, arguments, &config)?;
             let options = Options {
                 queue: HTTP_QUEUE,
                 ..options
@@ -32,7 +29,10 @@ pub(super) fn run(common: &Common, arguments: &Serve) -> Result<(), Fault> {
             run_http(Arc::new(Service::open(settings)?), options, http)
         }
     };
-    ended.map_err(|error| Fault::new(Code::Internal, error.to_string()))
+    ended.map_err(|error| match error {
+        ServeError::Guard(_) => Fault::new(Code::InvalidArgument, error.to_string()),
+        _ => Fault::new(Code::Internal, error.to_string()),
+    })
 }
 
 /// What was given, else the working directory.

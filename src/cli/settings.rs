@@ -1,6 +1,7 @@
 //! Where each setting comes from: the flag or its environment variable (clap knows both), then sat-mcp.toml, then the default.
 
 use super::arguments::{Common, Switch};
+use super::http::{HttpTable, OAuthTable};
 use super::memory::MemorySize;
 use crate::model::{CudaOptions, OpenVinoOptions, ProviderChoice, ProviderOptions, TensorRtOptions};
 use crate::service::{Access, Ahead, Code, Fault, Settings};
@@ -33,6 +34,10 @@ pub(super) struct Config {
     pub results_max_days: Option<f64>,
     #[serde(default)]
     pub data_roots: Vec<PathBuf>,
+    #[serde(default)]
+    pub http: HttpTable,
+    #[serde(default)]
+    pub oauth: OAuthTable,
     #[serde(default)]
     pub openvino: OpenVinoOptions,
     #[serde(default)]

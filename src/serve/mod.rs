@@ -16,6 +16,7 @@ mod runs;
 mod schema;
 mod segment;
 mod server;
+mod shelf;
 mod stdio;
 mod tasks;
 #[cfg(test)]
@@ -23,7 +24,10 @@ mod tests;
 mod tools;
 mod who;
 
-pub use http::{HttpOptions, run_http};
+pub use http::{
+    ConnectionLimits, GuardError, HttpOptions, IssuerError, OAuthOptions, TokenError, allowed_host, allowed_origin,
+    run_http,
+};
 pub use roots::data_roots;
 pub use runs::Depth;
 pub use stdio::{log_to_stderr, run_stdio, stdio};
@@ -90,18 +94,12 @@ pub enum ServeError {
         /// Why.
         source: std::io::Error,
     },
-    /// Nobody would be asked who they are.
-    #[error(
-        "{address}: this address can be reached from other machines, so callers must show who they are: give --token-file FILE \
-         or an OAuth set-up, or listen on 127.0.0.1."
-    )]
-    Unguarded {
-        /// As given.
-        address: SocketAddr,
-    },
     /// The results folder cannot hold tasks.
     #[error("serve could not start: {0}")]
     Store(#[from] crate::store::StoreError),
+    /// Who may call over HTTP cannot be told.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// The worker or the runtime did not start.
     #[error("serve could not start: {0}")]
     Start(#[from] std::io::Error),

@@ -246,8 +246,8 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
             let work = run.work.lock().unwrap_or_else(PoisonError::into_inner).take();
             let result = match work {
                 Some(work) => catch_unwind(AssertUnwindSafe(|| work(&Reporter { run: &run, since }, &run.cancel)))
-                    .unwrap_or_else(|_| Err(broke())),
-                None => Err(broke()),
+                    .unwrap_or_else(|_| Err(Fault::broke_off("run"))),
+                None => Err(Fault::broke_off("run")),
             };
             self.finish(&run, since, &result);
             run.show(View::Done(result));
@@ -403,9 +403,4 @@ fn next_of<T>(queue: &VecDeque<Arc<Run<T>>>, served: &HashMap<String, u64>) -> O
 
 fn stopped() -> Fault {
     Fault::new(Code::Cancelled, "The server is shutting down.").hint("Start it again and ask again: nothing is lost.")
-}
-
-fn broke() -> Fault {
-    Fault::new(Code::Internal, "The run broke off by a fault of sat-mcp's own.")
-        .hint("The server's log on stderr says where; please report it.")
 }

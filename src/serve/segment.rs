@@ -4,6 +4,7 @@ use super::beat::Beat;
 use super::desk::Desk;
 use super::runs::{Seat, View};
 use super::server::Server;
+use super::shelf;
 use super::who::Who;
 use crate::segment::Step;
 use crate::service::{Code, Fault, SegmentAnswer, SegmentRequest};
@@ -30,12 +31,20 @@ impl<D: Desk> Server<D> {
         let preview = request.preview.unwrap_or(true);
         let Who { caller, turn } = who;
 
-        let planned = self.heavy(move |desk| {
-            let plan = desk.plan(&caller, &request)?;
-            let stored = desk.stored(&plan)?;
-            Ok((plan, stored))
-        });
-        let (plan, stored) = beat.during("reading the image", planned).await?;
+        let key = shelf::key(&caller, &request);
+        let server = self.clone();
+        let planned = async move {
+            let planned = server.heavy(move |desk| {
+                let plan = desk.plan(&caller, &request)?;
+                let stored = desk.stored(&plan)?;
+                Ok((plan, stored))
+            });
+            planned.await
+        };
+        let planned = self
+            .read
+            .finish(&key, "reading the image", &mut beat, patience.as_mut(), planned);
+        let (plan, stored) = planned.await?;
         if let Some(answer) = stored {
             return Ok(answer);
         }

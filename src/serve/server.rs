@@ -3,11 +3,12 @@
 use super::beat::Beat;
 use super::desk::Desk;
 use super::runs::Runs;
+use super::shelf::{self, Shelf};
 use super::tasks::{self, Tasks};
 use super::who::Who;
 use super::{Options, ServeError, arguments, prompts, reply, resources, tools};
 use crate::anatomy::ListRequest;
-use crate::service::{Code, Detail, Fault, MeasureRequest, SegmentAnswer, SegmentRequest, page};
+use crate::service::{Detail, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, SegmentRequest, page};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, CreateTaskResult, GetPromptRequestParams,
     GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, JsonObject, ListPromptsResult,
@@ -29,15 +30,19 @@ const INSTRUCTIONS: &str = include_str!("instructions.md");
 const HEAVY_AT_ONCE: usize = 4;
 
 /// One server, whatever carries its messages. A copy is the same server: HTTP takes one a session.
-pub(super) struct Server<D> {
+pub(super) struct Server<D: Desk> {
     pub(super) desk: Arc<D>,
     pub(super) runs: Arc<Runs<Arc<SegmentAnswer>>>,
     pub(super) tasks: Arc<Tasks>,
     pub(super) options: Options,
     heavy: Arc<Semaphore>,
+    /// Scans whose reading took longer than their caller could wait.
+    pub(super) read: Shelf<(D::Plan, Option<SegmentAnswer>)>,
+    /// Measurements that did.
+    measured: Shelf<MeasureAnswer>,
 }
 
-impl<D> Clone for Server<D> {
+impl<D: Desk> Clone for Server<D> {
     fn clone(&self) -> Server<D> {
         Server {
             desk: self.desk.clone(),
@@ -45,6 +50,8 @@ impl<D> Clone for Server<D> {
             tasks: self.tasks.clone(),
             options: self.options.clone(),
             heavy: self.heavy.clone(),
+            read: self.read.clone(),
+            measured: self.measured.clone(),
         }
     }
 }
@@ -59,6 +66,8 @@ impl<D: Desk> Server<D> {
             tasks,
             options,
             heavy: Arc::new(Semaphore::new(HEAVY_AT_ONCE)),
+            read: Shelf::default(),
+            measured: Shelf::default(),
         })
     }
 
@@ -84,12 +93,7 @@ impl<D: Desk> Server<D> {
         let desk = self.desk.clone();
         tokio::task::spawn_blocking(move || work(&desk))
             .await
-            .unwrap_or_else(|_| {
-                Err(
-                    Fault::new(Code::Internal, "The call broke off by a fault of sat-mcp's own.")
-                        .hint("The server's log on stderr says where; please report it."),
-                )
-            })
+            .unwrap_or_else(|_| Err(Fault::broke_off("call")))
     }
 
     async fn call(
@@ -130,10 +134,14 @@ impl<D: Desk> Server<D> {
                 let request: MeasureRequest = parse(tool, arguments)?;
                 let detail = request.detail.unwrap_or_default();
                 let caller = Who::sent(context).caller;
-                let measuring = self.heavy(move |desk| desk.measure_volume(&caller, &request));
-                let answer = Beat::new(context, self.options.beat_every)
-                    .during("measuring", measuring)
-                    .await?;
+                let patience = tokio::time::sleep(self.options.answer_within);
+                tokio::pin!(patience);
+                let key = shelf::key(&caller, &request);
+                let server = self.clone();
+                let measuring = async move { server.heavy(move |desk| desk.measure_volume(&caller, &request)).await };
+                let mut beat = Beat::new(context, self.options.beat_every);
+                let measured = self.measured.finish(&key, "measuring", &mut beat, patience, measuring);
+                let answer = measured.await?;
                 let text = answer.text();
                 let result = match detail {
                     Detail::Full => reply::answer(&answer, text),

@@ -97,6 +97,15 @@ impl Fault {
         }
     }
 
+    /// Work that ended without a word, since our own code panicked.
+    pub(crate) fn broke_off(what: &str) -> Fault {
+        Fault::new(
+            Code::Internal,
+            format!("The {what} broke off by a fault of sat-mcp's own."),
+        )
+        .hint("The server's log on stderr says where; please report it.")
+    }
+
     /// The same, saying what would work.
     pub fn hint(mut self, hint: impl Into<String>) -> Fault {
         self.hint = Some(hint.into());

@@ -5,11 +5,13 @@
 //!   {result_id}/result.json, masks, label map, preview     one folder a result, renamed into place in one step
 //!   masks/{image}/{key}.mask                               one file a mask, for later requests on the same image
 //!   tasks/                                                 work that outlives the call that asked for it
+//!   sessions/{hash}.json                                   one file a session of an older client
 //! ```
 //! Everything here can be computed again, so the oldest may be pruned.
 
 mod kept;
 mod prune;
+mod sessions;
 mod tasks;
 
 pub use kept::{KeptMask, MaskKey};

@@ -1,36 +1,320 @@
 //! Who may call, and as whom.
+//!
+//! Two checks stand before every route: whether the request is for us at all ([`addressed`]), and who sends it ([`check`]).
 
+use super::bodies::Paced;
+use super::connections::Reached;
+use super::hosts::{Foreign, Hosts};
+use super::issuer::IssuerError;
+use super::oauth::{METADATA, OAuth, Refused};
+use super::sessions::{self, Sessions};
+use super::tokens::{TokenError, Tokens};
+use super::{HttpOptions, is_endpoint};
 use crate::serve::who::Who;
 use crate::service::Caller;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Extension, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use url::Url;
+
+/// What anybody may ask, since it says nothing of anybody.
+const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+
+/// Why the guard cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardError {
+    /// Nobody would be asked who they are.
+    #[error(
+        "{address}: this address can be reached from other machines, so callers must show who they are: give --token-file FILE \
+         or an OAuth set-up (--oauth-issuer URL), or listen on 127.0.0.1."
+    )]
+    Unguarded {
+        /// As given.
+        address: SocketAddr,
+    },
+    /// Tokens could not be told for whom they have to be made.
+    #[error(
+        "{address}: with OAuth, --public-url has to say what clients call this server, such as https://sat.example.org."
+    )]
+    NoPublicUrl {
+        /// As given.
+        address: SocketAddr,
+    },
+    /// The token file cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
+    /// The issuer cannot be used.
+    #[error(
+        "--oauth-issuer: {0}. Give the issuer's https URL, and --oauth-jwks where its metadata do not name its keys."
+    )]
+    Issuer(#[from] IssuerError),
+}
 
 /// What the guard goes by.
 pub(super) struct Guard {
-    /// Whether answers say where files lie on the server's disk.
-    pub expose_paths: bool,
+    pub hosts: Hosts,
+    tokens: Option<Tokens>,
+    pub oauth: Option<OAuth>,
+    shared_results: bool,
+    expose_paths: bool,
+    pub sessions: Arc<Sessions>,
+    patience: Duration,
 }
 
-/// Notes beside a request who sent it.
+/// A request that goes no further.
+struct Refusal {
+    status: StatusCode,
+    reason: String,
+    /// What `WWW-Authenticate` says beside where to get a token.
+    error: Option<&'static str>,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, reason: impl ToString) -> Refusal {
+        Refusal {
+            status,
+            reason: reason.to_string(),
+            error: None,
+        }
+    }
+
+    fn token(status: StatusCode, error: &'static str, reason: impl ToString) -> Refusal {
+        Refusal {
+            error: Some(error),
+            ..Refusal::new(status, reason)
+        }
+    }
+
+    /// The answer, and a line in the log that says neither token nor target.
+    fn answer(self, guard: &Guard, peer: SocketAddr, path: &str) -> Response {
+        let route = path.split('/').nth(1).unwrap_or_default();
+        tracing::warn!(%peer, status = self.status.as_u16(), route, "refused: {}", self.reason);
+        let mut answer = (self.status, format!("{}\n", self.reason)).into_response();
+        if matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && !guard.open_to_all() {
+            let challenge = guard.challenge(self.error, &self.reason);
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            answer
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+        }
+        answer
+    }
+}
+
+impl Guard {
+    /// Reads what the options name; refuses to leave an address unguarded that others can reach.
+    pub fn open(options: &HttpOptions) -> Result<Guard, GuardError> {
+        let address = options.address;
+        if !address.ip().is_loopback() && options.token_file.is_none() && options.oauth.is_none() {
+            return Err(GuardError::Unguarded { address });
+        }
+        let tokens = options.token_file.as_deref().map(Tokens::open).transpose()?;
+        let oauth = match &options.oauth {
+            None => None,
+            Some(oauth) => Some(OAuth::new(oauth, &public_url(options)?)?),
+        };
+        Ok(Guard {
+            hosts: Hosts::new(
+                address,
+                options.public_url.as_ref(),
+                &options.allowed_hosts,
+                &options.allowed_origins,
+            ),
+            tokens,
+            oauth,
+            shared_results: options.shared_results,
+            expose_paths: options.expose_paths,
+            sessions: Sessions::new(),
+            patience: options.limits.patience,
+        })
+    }
+
+    /// Whether nobody is asked who they are.
+    fn open_to_all(&self) -> bool {
+        self.tokens.is_none() && self.oauth.is_none()
+    }
+
+    /// Who sends this: one and the same word for one and the same caller, empty where nobody has to say.
+    async fn identity(&self, headers: &HeaderMap) -> Result<String, Refusal> {
+        if self.open_to_all() {
+            return Ok(String::new());
+        }
+        let Some(token) = bearer(headers)? else {
+            return Err(Refusal::new(
+                StatusCode::UNAUTHORIZED,
+                "This server asks who calls: send a token, as Authorization: Bearer TOKEN.",
+            ));
+        };
+        if let Some(name) = self.tokens.as_ref().and_then(|tokens| tokens.caller(token)) {
+            return Ok(format!("token\n{name}"));
+        }
+        let Some(oauth) = &self.oauth else {
+            return Err(Refusal::token(
+                StatusCode::UNAUTHORIZED,
+                "invalid_token",
+                "The token is none that is known here.",
+            ));
+        };
+        oauth.caller(token).await.map_err(|refused| match refused {
+            Refused::Invalid(_) => Refusal::token(StatusCode::UNAUTHORIZED, "invalid_token", refused),
+            Refused::Scope => Refusal::token(StatusCode::FORBIDDEN, "insufficient_scope", refused),
+            Refused::Unknown(_) => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, refused),
+        })
+    }
+
+    /// RFC 6750's challenge.
+    fn challenge(&self, error: Option<&str>, reason: &str) -> HeaderValue {
+        let mut words = vec![("realm", "sat-mcp".to_owned())];
+        if let Some(error) = error {
+            words.push(("error", error.to_owned()));
+            words.push(("error_description", reason.to_owned()));
+        }
+        words.extend(self.oauth.iter().flat_map(OAuth::challenge));
+        let words: Vec<String> = words
+            .into_iter()
+            .map(|(name, value)| format!("{name}=\"{value}\""))
+            .collect();
+        // Nothing in it comes from the request.
+        HeaderValue::from_str(&format!("Bearer {}", words.join(", "))).unwrap_or(HeaderValue::from_static("Bearer"))
+    }
+
+    fn who(&self, identity: &str, session: Option<&str>, peer: SocketAddr) -> Who {
+        let named = (!identity.is_empty()).then(|| Caller::named(identity));
+        let turn = match (named.as_ref().and_then(Caller::owner), session) {
+            (Some(owner), _) => owner.to_owned(),
+            // Nobody has said who they are: a session counts as one caller, else a connection.
+            (None, Some(session)) => session.to_owned(),
+            (None, None) => peer.to_string(),
+        };
+        let caller = named.filter(|_| !self.shared_results).unwrap_or_else(Caller::neighbour);
+        let caller = match self.expose_paths {
+            true => caller,
+            false => caller.without_paths(),
+        };
+        Who { caller, turn }
+    }
+}
+
+/// What clients call us, without `/mcp`. On this machine that is the address itself, unless somebody said otherwise.
+fn public_url(options: &HttpOptions) -> Result<Url, GuardError> {
+    let address = options.address;
+    let own = || {
+        Url::parse(&format!("http://{address}"))
+            .ok()
+            .filter(|_| address.ip().is_loopback())
+    };
+    options
+        .public_url
+        .clone()
+        .or_else(own)
+        .ok_or(GuardError::NoPublicUrl { address })
+}
+
+/// The token of a request. It stands in one header and nowhere else: addresses end up in logs.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(first) = given.next() else { return Ok(None) };
+    let wrong = || {
+        Refusal::token(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            "Authorization must be one header of plain characters.",
+        )
+    };
+    if given.next().is_some() {
+        return Err(wrong());
+    }
+    let (scheme, token) = match first.to_str().map_err(|_| wrong())?.split_once(' ') {
+        Some((scheme, token)) => (scheme, token.trim()),
+        None => return Ok(None),
+    };
+    Ok((scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token))
+}
+
+/// Whether everybody may ask for this. A page added here is read by whoever finds the server.
+fn is_open(path: &str) -> bool {
+    let metadata = path.strip_prefix(METADATA);
+    OPEN.contains(&path) || metadata.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Turns away requests under a name that is not ours, and those of pages that may not call.
+pub(super) async fn addressed(
+    State(guard): State<Arc<Guard>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(Reached(reached)): Extension<Reached>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.uri().path();
+    match guard.hosts.check(request.uri(), request.headers(), reached) {
+        // Whoever looks after the server may know it by any name.
+        Err(Foreign::Host | Foreign::NoHost) if OPEN.contains(&path) => next.run(request).await,
+        Err(foreign) => {
+            let status = match foreign {
+                Foreign::NoHost => StatusCode::BAD_REQUEST,
+                Foreign::Host | Foreign::Origin => StatusCode::FORBIDDEN,
+            };
+            let mut answer = Refusal::new(status, foreign).answer(&guard, peer, path);
+            // A token would not help.
+            answer.headers_mut().remove(header::WWW_AUTHENTICATE);
+            answer
+        }
+        Ok(()) => next.run(request).await,
+    }
+}
+
+/// Turns away whoever may not call, and notes beside a request who sent it.
 pub(super) async fn check(
     State(guard): State<Arc<Guard>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
-    let caller = match guard.expose_paths {
-        true => Caller::neighbour(),
-        false => Caller::neighbour().without_paths(),
+    let path = request.uri().path().to_owned();
+    let refused = |refusal: Refusal| refusal.answer(&guard, peer, &path);
+    let identity = match is_open(&path) {
+        true => Ok(String::new()),
+        false => guard.identity(request.headers()).await,
     };
-    // Nobody has said who they are: a session counts as one caller, else a connection.
-    let session = request
-        .headers()
-        .get("mcp-session-id")
-        .map(|id| id.to_str().unwrap_or_default());
-    let turn = session.map_or_else(|| peer.to_string(), str::to_owned);
-    request.extensions_mut().insert(Who { caller, turn });
-    next.run(request).await
+    let identity = match identity {
+        Ok(identity) => identity,
+        Err(refusal) => return refused(refusal),
+    };
+    let (mut parts, body) = request.into_parts();
+    let visit = match is_endpoint(&path) {
+        true => guard.sessions.enter(&mut parts.headers, &parts.method, &identity),
+        false => Some(None),
+    };
+    let Some(visit) = visit else {
+        refused(Refusal::new(
+            StatusCode::NOT_FOUND,
+            "The session is none of this caller's.",
+        ));
+        return sessions::not_found();
+    };
+    let session = visit.as_ref().map(|visit| visit.session());
+    parts.extensions.insert(guard.who(&identity, session, peer));
+    let (body, late) = Paced::body(body, guard.patience);
+    let answer = next.run(Request::from_parts(parts, body)).await;
+    if late.load(Ordering::Relaxed) {
+        let mut answer = refused(Refusal::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "The request's body did not come in time.",
+        ));
+        answer
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return answer;
+    }
+    match is_endpoint(&path) {
+        true => guard.sessions.leave(answer, &identity, visit).await,
+        false => answer,
+    }
 }

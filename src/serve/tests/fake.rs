@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime};
 
 pub struct FakeDesk {
     folder: tempfile::TempDir,
+    /// Scans read and masks measured, slowly.
+    pub plodded: AtomicUsize,
     pub started: AtomicUsize,
     pub finished: AtomicUsize,
     pub cancelled: AtomicUsize,
@@ -24,11 +26,19 @@ impl Default for FakeDesk {
     fn default() -> FakeDesk {
         FakeDesk {
             folder: tempfile::tempdir().unwrap(),
+            plodded: AtomicUsize::new(0),
             started: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
             cancelled: AtomicUsize::new(0),
             store: Mutex::default(),
         }
+    }
+}
+
+impl FakeDesk {
+    fn plod(&self) {
+        std::thread::sleep(Duration::from_millis(1000));
+        self.plodded.fetch_add(1, SeqCst);
     }
 }
 
@@ -75,6 +85,9 @@ impl Desk for FakeDesk {
     fn plan(&self, _caller: &Caller, request: &SegmentRequest) -> Result<FakePlan, Fault> {
         if request.image.contains("missing") {
             return Err(Fault::new(Code::BadImage, "missing.nii: no such file.").hint("Give the path of a scan."));
+        }
+        if request.image.contains("plodding") {
+            self.plod();
         }
         Ok(FakePlan {
             image: request.image.clone(),
@@ -129,7 +142,14 @@ impl Desk for FakeDesk {
     }
 
     fn measure_volume(&self, _caller: &Caller, request: &MeasureRequest) -> Result<MeasureAnswer, Fault> {
-        match request.result_id {
+        match &request.result_id {
+            Some(id) if id == "plodding" => {
+                self.plod();
+                Ok(MeasureAnswer {
+                    measurements: vec![measurement("plodding")],
+                    warnings: vec![],
+                })
+            }
             Some(_) => Ok(MeasureAnswer {
                 measurements: vec![measurement("liver")],
                 warnings: vec![],

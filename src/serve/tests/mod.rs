@@ -5,6 +5,7 @@ mod fake;
 mod offer;
 mod replies;
 mod tasks;
+mod turns;
 mod waiting;
 #[path = "../../../tests/common/wire.rs"]
 mod wire;

@@ -282,3 +282,31 @@ async fn who_asks_for_a_preview_gets_one_whatever_others_asked_for() {
     );
     assert!(served.wire.answer(second).await["result"]["structuredContent"]["preview"].is_object());
 }
+
+/// Calls until the answer is no longer to call again; how often that was said.
+async fn persistently(served: &mut Served, tool: &str, arguments: Value) -> (Value, usize) {
+    for again in 0.. {
+        let result = served.wire.call(tool, arguments.clone()).await;
+        let fault = &result["_meta"]["sat-mcp/error"];
+        if fault["code"] != "busy" {
+            return (result, again);
+        }
+        assert!(fault["hint"].as_str().unwrap().contains("same arguments"), "{fault}");
+    }
+    unreachable!()
+}
+
+#[tokio::test]
+async fn who_hears_no_progress_is_answered_in_time_while_a_scan_is_read_or_a_mask_measured_and_nothing_is_done_twice() {
+    let mut served = served().await;
+    let (result, told) = persistently(&mut served, "segment", scan("plodding-1x1.nii")).await;
+    assert_eq!(result["structuredContent"]["status"], "done", "{result}");
+    assert!(told > 0);
+    let (result, told) = persistently(&mut served, "measure_volume", json!({"result_id": "plodding"})).await;
+    assert_eq!(
+        result["structuredContent"]["measurements"][0]["name"], "plodding",
+        "{result}"
+    );
+    assert!(told > 0);
+    assert_eq!(served.desk.plodded.load(SeqCst), 2);
+}

@@ -1,0 +1,69 @@
+//! How the server ends.
+#![cfg(unix)]
+
+use crate::common::Place;
+use crate::server::{Caller, PATIENCE, Server, answer_in};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+fn segment() -> Value {
+    let arguments = json!({"image": "head.nii.gz", "modality": "mri", "targets": ["brainstem", "left thalamus"]});
+    let params = json!({"name": "segment", "arguments": arguments, "_meta": {"progressToken": "p"}});
+    json!({"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": params})
+}
+
+/// Asks for a segmentation, ends the server while it is under way, and returns what the caller hears.
+async fn told_to_end_while_at_work(options: &[&str]) -> Value {
+    let mut server = Server::start(&Place::new(), options).await;
+    let caller = Caller::new(&server, None).begin().await;
+    let listening = caller.request("GET", &caller.url).send().await.unwrap();
+    let mut answer = caller.post(&segment()).await;
+    let mut heard = String::new();
+    while !heard.contains("notifications/progress") {
+        let chunk = timeout(PATIENCE, answer.chunk()).await.unwrap().unwrap();
+        heard += std::str::from_utf8(&chunk.expect("progress comes first")).unwrap();
+    }
+    server.signal("TERM");
+    while let Some(chunk) = timeout(PATIENCE, answer.chunk()).await.unwrap().unwrap() {
+        heard += std::str::from_utf8(&chunk).unwrap();
+    }
+    let ended = timeout(PATIENCE, server.child.wait()).await.expect("it ends").unwrap();
+    assert_eq!(ended.code(), Some(0), "{}", server.log());
+    assert!(TcpStream::connect(("127.0.0.1", server.port)).await.is_err());
+    drop(listening);
+    answer_in(&heard)
+}
+
+#[tokio::test]
+async fn a_call_under_way_is_answered_before_the_server_ends() {
+    let answer = told_to_end_while_at_work(&["--drain", "100"]).await;
+    assert_ne!(answer["result"]["isError"], true, "{answer}");
+    assert!(
+        answer["result"]["structuredContent"]["masks"][0]["volume_ml"].is_number(),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_hears_that_the_server_ends() {
+    let answer = told_to_end_while_at_work(&["--drain", "0"]).await;
+    let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+    // A quick machine may be done before it is told.
+    assert!(
+        text.contains("shutting down") || answer["result"]["isError"] != true,
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_with_nothing_to_do_ends_although_clients_listen() {
+    let mut server = Server::start(&Place::new(), &["--drain", "1000"]).await;
+    let caller = Caller::new(&server, None).begin().await;
+    let mut listening = caller.request("GET", &caller.url).send().await.unwrap();
+    let _silent = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
+    server.signal("TERM");
+    let ended = timeout(PATIENCE, server.child.wait()).await.expect("it ends").unwrap();
+    assert_eq!(ended.code(), Some(0), "{}", server.log());
+    while let Ok(Some(_)) = timeout(PATIENCE, listening.chunk()).await.expect("the stream ends") {}
+}

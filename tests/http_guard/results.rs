@@ -1,0 +1,98 @@
+//! One caller's results before another.
+
+use crate::common::Place;
+use crate::server::{Caller, Server};
+use crate::{ANN, BOB, ann_and_bob};
+use serde_json::{Value, json};
+
+fn head() -> Value {
+    json!({"image": "head.nii.gz", "modality": "mri", "targets": ["brainstem"]})
+}
+
+/// The result of a segmentation, once it is there.
+async fn segmented(caller: &Caller) -> Value {
+    loop {
+        let result = caller.call("segment", head()).await;
+        assert_ne!(result["isError"], true, "{result}");
+        if result["structuredContent"]["status"] != "running" {
+            return result["structuredContent"].clone();
+        }
+    }
+}
+
+async fn listed(caller: &Caller) -> String {
+    caller.ask("resources/list", json!({})).await.to_string()
+}
+
+#[tokio::test]
+async fn results_belong_to_their_callers() {
+    let place = Place::new();
+    let file = ann_and_bob(&place);
+    let server = Server::start(&place, &["--token-file", file.to_str().unwrap()]).await;
+    let ann = Caller::new(&server, Some(ANN)).begin().await;
+    let bob = Caller::new(&server, Some(BOB)).begin().await;
+    let result = segmented(&ann).await;
+    let id = result["result_id"].as_str().unwrap();
+    assert!(
+        !result.to_string().contains(place.folder.path().to_str().unwrap()),
+        "{result}"
+    );
+
+    let uri = json!({"uri": format!("sat://results/{id}/result.json")});
+    assert!(ann.ask("resources/read", uri.clone()).await["result"]["contents"].is_array());
+    assert!(listed(&ann).await.contains(id));
+    let measured = ann.call("measure_volume", json!({"result_id": id})).await;
+    assert_ne!(measured["isError"], true, "{measured}");
+
+    // For Bob there is no such result, in the very words that he hears of one that never was.
+    let never = "0".repeat(id.len());
+    let theirs = bob.ask("resources/read", uri).await;
+    let none = bob
+        .ask(
+            "resources/read",
+            json!({"uri": format!("sat://results/{never}/result.json")}),
+        )
+        .await;
+    assert!(theirs["error"].is_object(), "{theirs}");
+    assert_eq!(theirs.to_string().replace(id, &never), none.to_string());
+    let theirs = bob.call("measure_volume", json!({"result_id": id})).await;
+    let none = bob.call("measure_volume", json!({"result_id": never})).await;
+    assert_eq!(theirs["isError"], true, "{theirs}");
+    assert_eq!(theirs.to_string().replace(id, &never), none.to_string());
+    assert!(!listed(&bob).await.contains(id));
+
+    // Bob asks the same and gets his own.
+    let own = segmented(&bob).await;
+    assert_eq!(own["masks"][0]["volume_ml"], result["masks"][0]["volume_ml"]);
+    assert_ne!(own["result_id"], result["result_id"]);
+}
+
+#[tokio::test]
+async fn results_are_everybodys_where_that_was_said() {
+    let place = Place::new();
+    let file = ann_and_bob(&place);
+    let options = [
+        "--token-file",
+        file.to_str().unwrap(),
+        "--shared-results",
+        "--expose-paths",
+    ];
+    let server = Server::start(&place, &options).await;
+    let ann = Caller::new(&server, Some(ANN)).begin().await;
+    let bob = Caller::new(&server, Some(BOB)).begin().await;
+    let result = segmented(&ann).await;
+    let id = result["result_id"].as_str().unwrap();
+    assert!(listed(&bob).await.contains(id));
+    let uri = json!({"uri": format!("sat://results/{id}/result.json")});
+    let read = bob.ask("resources/read", uri).await;
+    assert!(read["result"]["contents"].is_array(), "{read}");
+    let results = place.folder.path().join("results").canonicalize().unwrap();
+    assert!(result.to_string().contains(results.to_str().unwrap()), "{result}");
+    // A session is still its own caller's alone.
+    let thief = Caller {
+        session: ann.session,
+        ..Caller::new(&server, Some(BOB))
+    };
+    let tools = json!({"jsonrpc": "2.0", "id": 3, "method": "tools/list", "params": {}});
+    assert_eq!(thief.post(&tools).await.status(), 404);
+}

@@ -25,10 +25,9 @@ RUN sh /prune.sh /opt/sat-mcp
 
 FROM ${PYTHON_IMAGE} AS cuda-runtime
 ARG ONNXRUNTIME_GPU=1.31.1
+RUN pip install --no-cache-dir --no-compile --prefix /opt/sat-mcp "onnxruntime-gpu[cuda,cudnn]==${ONNXRUNTIME_GPU}"
 COPY packaging/docker/prune.sh /
-# In one step: what is pruned would still weigh a gigabyte in the layer before.
-RUN pip install --no-cache-dir --no-compile --prefix /opt/sat-mcp "onnxruntime-gpu[cuda,cudnn]==${ONNXRUNTIME_GPU}" \
-    && sh /prune.sh /opt/sat-mcp
+RUN sh /prune.sh /opt/sat-mcp
 
 FROM ${BASE_IMAGE} AS base
 # What the MCP registry holds against the name in server.json.

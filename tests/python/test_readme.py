@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -9,10 +10,12 @@ from contextlib import contextmanager
 import pytest
 from conftest import CHECKOUT, program
 from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 
 pytestmark = pytest.mark.anyio
 
 SECTION = (CHECKOUT / "README.md").read_text(encoding="utf-8").partition("## Give it to an agent")[2].partition("\n## ")[0]
+TOKEN = secrets.token_hex(16)
 TOOLS = ["list_anatomy", "segment", "measure_volume"]
 
 
@@ -38,22 +41,33 @@ def pasted(scans):
     def fill(text: str, address: str = "") -> str:
         for place, here in (("/path/to/sat-mcp", program()), ("/path/to/scans", scans), ("${workspaceFolder}", scans)):
             text = text.replace(place, str(here))
-        return text.replace("http://127.0.0.1:8765/mcp", address)
+        return text.replace("http://127.0.0.1:8765/mcp", address).replace("Bearer TOKEN", f"Bearer {TOKEN}")
 
     return fill
 
 
 @contextmanager
-def over_http(environment, scans):
-    """A server on a free port; gives its address."""
-    command = [str(program()), "serve", "--http", "127.0.0.1:0", "--data-root", str(scans)]
+def over_http(environment, scans, tmp_path):
+    """A server on a free port that wants the token; gives its address."""
+    tokens = tmp_path / "tokens"
+    tokens.touch(mode=0o600)
+    tokens.write_text(f"reader {TOKEN}\n", encoding="utf-8")
+    command = [str(program()), "serve", "--http", "127.0.0.1:0", "--token-file", str(tokens), "--data-root", str(scans)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as server:
         try:
-            told = (re.search(r"listening on (http://\S+)", line) for line in server.stderr)
-            yield next(found[1] for found in told if found)
+            yield address_in(server.stderr)
         finally:
             server.terminate()
             server.stderr.read()
+
+
+def address_in(log) -> str:
+    said = []
+    for line in log:
+        if found := re.search(r"listening on (http://\S+)", line):
+            return found[1]
+        said.append(line)
+    raise AssertionError(f"the server did not start: {''.join(said)}")
 
 
 def test_readme_has_lines_for_all_kinds_of_clients():
@@ -69,15 +83,15 @@ async def test_a_pasted_command_starts_the_server(name, environment, pasted):
 
 
 @pytest.mark.parametrize("name", [name for name, entry in ENTRIES.items() if "url" in entry])
-async def test_a_pasted_address_is_answered(name, environment, scans, pasted):
-    with over_http(environment, scans) as address:
+async def test_a_pasted_address_and_its_header_are_answered(name, environment, scans, pasted, tmp_path):
+    with over_http(environment, scans, tmp_path) as address:
         entry = json.loads(pasted(json.dumps(ENTRIES[name]), address))
-        assert set(entry["headers"]) == {"Authorization"}
-        async with Client(entry["url"]) as client:
+        transport = streamable_http_client(entry["url"], http_client=create_mcp_http_client(headers=entry["headers"]))
+        async with Client(transport) as client:
             assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
 
 
-async def test_the_lines_for_the_openai_agents_sdk_connect(environment, scans, pasted):
+async def test_the_lines_for_the_openai_agents_sdk_connect(environment, scans, pasted, tmp_path):
     script = """
 import asyncio, os, sys
 from agents.mcp import MCPServerStdio, MCPServerStreamableHttp
@@ -92,7 +106,7 @@ async def main(server):
 for line in sys.stdin.read().splitlines():
     asyncio.run(main(eval(line)))
 """
-    with over_http(environment, scans) as address:
+    with over_http(environment, scans, tmp_path) as address:
         done = subprocess.run([sys.executable, "-c", script], input=pasted(blocks("python")[0], address), env=environment,
                               capture_output=True, text=True, check=False)  # fmt: skip
     assert done.stdout.splitlines() == [" ".join(TOOLS)] * 2, done.stderr

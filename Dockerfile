@@ -13,6 +13,7 @@ FROM ${RUST_IMAGE} AS program
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY benches benches
+COPY share/viewer share/viewer
 COPY src src
 RUN cargo build --release --locked --bin sat-mcp && strip -o /sat-mcp target/release/sat-mcp
 

@@ -5,8 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Built inside the checkout, the program finds the model, the demo's scan and ONNX Runtime by itself.
 export CARGO_TARGET_DIR := $(CURDIR)/target
+# One build for all tests: the program as it ships, and beside it the one that answers the conformance suites.
+TEST_BUILD := --locked --features fixtures
 
-.PHONY: help demo build test test-rust test-python agent-eval test-tools test-long bench wheel mcpb check fmt clean
+.PHONY: help demo build viewer test test-rust test-python test-load agent-eval test-tools test-long load bench check fmt clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -22,28 +24,49 @@ build: $(VENV)/runtime ## the program, and a .venv with ONNX Runtime for it
 demo: build ## segment the head scan that ships with the project
 	target/release/sat-mcp demo
 
+viewer: ## share/viewer/viewer.html from viewer/: needs npm
+	cd viewer && npm ci --ignore-scripts --no-audit --no-fund && npm run check && npm run build
+
 $(VENV)/tests: tests/requirements.txt $(VENV)/runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@
 
-test: test-rust test-python agent-eval ## everything that needs no PyTorch
+# Yesterday's Python client, which can't live beside today's.
+$(VENV)/mcp-1/installed: $(VENV)/runtime
+	$(PYTHON) -m venv $(VENV)/mcp-1
+	$(VENV)/mcp-1/bin/python -m pip install --quiet --disable-pip-version-check 'mcp<2'
+	touch $@
+
+# Other people's clients and suites in TypeScript. Where npm is missing their tests are skipped.
+$(VENV)/node: tests/package.json tests/package-lock.json $(VENV)/runtime
+	if command -v npm >/dev/null; then npm --prefix tests ci --no-audit --no-fund --loglevel=error && touch $@; fi
+
+test: test-rust test-python test-load agent-eval ## everything that needs no PyTorch
 
 test-rust: $(VENV)/tests
-	cargo test --locked
+	cargo test $(TEST_BUILD)
 
-test-python: $(VENV)/tests
-	cargo test --locked --no-run
+test-python: $(VENV)/tests $(VENV)/mcp-1/installed $(VENV)/node
+	cargo test $(TEST_BUILD) --no-run
 	SAT_MCP_PROGRAM=$(CURDIR)/target/debug/sat-mcp $(BIN)/python -m pytest -q tests/python
 
+test-load: $(VENV)/tests
+	cargo test $(TEST_BUILD) --no-run
+	$(BIN)/python tests/load/load.py --program target/debug/sat-mcp
+
+load: $(VENV)/tests build ## many callers at once, 20 s: times, throughput and memory of the release build
+	$(BIN)/python tests/load/load.py --program target/release/sat-mcp
+
 agent-eval: $(VENV)/tests ## the score of the agent without a language model on written tasks: a figure, no pass mark
-	cargo test --locked --no-run
+	cargo test $(TEST_BUILD) --no-run
 	$(BIN)/python examples/agent_eval run --program target/debug/sat-mcp
 
 test-tools: $(VENV)/tools ## what needs PyTorch: architecture, training, export, and the program against the same path in numpy
-	cargo test --locked --no-run
+	cargo test $(TEST_BUILD) --no-run
 	cd tools && SAT_MCP_PROGRAM=$(CURDIR)/target/debug/sat-mcp $(CURDIR)/$(VENV)/tools-venv/bin/python -m pytest -q tests anatomy
 
-test-long: $(VENV)/tools build ## what takes minutes and 16 GB: SAT-Nano at SAT's own window, SAT-Pro
+test-long: $(VENV)/tools $(VENV)/tests build ## what takes minutes and 16 GB: ten minutes of load, SAT-Nano at SAT's own window, SAT-Pro
+	$(BIN)/python tests/load/load.py --program target/release/sat-mcp --seconds 600
 	cd tools && SAT_MCP_PROGRAM=$(CURDIR)/target/release/sat-mcp $(CURDIR)/$(VENV)/tools-venv/bin/python -m pytest -q -s -m long tests
 
 bench: $(VENV)/tools $(VENV)/openvino ## the engine against the published algorithm in PyTorch, about an hour: benches/RESULTS.md
@@ -73,7 +96,8 @@ mcpb: $(VENV)/tests ## the MCP bundle for this platform, in target/mcpb; needs N
 
 check: ## format, lints, documentation
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked -- -D warnings
+	cargo clippy $(TEST_BUILD) --all-targets -- -D warnings
 	$(PYTHON) tools/anatomy/build.py --check
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 
@@ -82,4 +106,4 @@ fmt: ## format the code
 
 clean: ## forget what was built
 	cargo clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) tests/node_modules

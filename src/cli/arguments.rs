@@ -3,6 +3,7 @@
 use super::memory::MemorySize;
 use crate::anatomy::Laterality;
 use crate::model::ProviderChoice;
+use crate::serve::LogFormat;
 use crate::service::{Format, Orientation};
 use crate::volume::Modality;
 use clap::builder::Resettable;
@@ -95,6 +96,15 @@ pub(super) struct Common {
     /// (25%); 0 keeps none [default: 25%]
     #[arg(long, global = true, env = "SAT_MCP_FEATURE_CACHE", value_name = "SIZE")]
     pub feature_cache: Option<MemorySize>,
+    /// How lines on stderr look: text or json (one object a line)
+    #[arg(
+        long,
+        global = true,
+        env = "SAT_MCP_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
     /// Settings file [default: $XDG_CONFIG_HOME/sat-mcp/sat-mcp.toml, where it is there]
     #[arg(long, global = true, env = "SAT_MCP_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -116,6 +126,8 @@ pub(super) enum Command {
     Targets(Targets),
     /// List, delete and prune kept results
     Results(Results),
+    /// Look at a result in the browser: the scan, the masks in colour and their volumes
+    View(View),
     /// Say which ONNX Runtime, providers, models and folders are in use, and which really work
     Doctor(Doctor),
 }
@@ -131,6 +143,7 @@ impl Command {
             Command::Anatomy(anatomy) => anatomy.json,
             Command::Targets(targets) => targets.json,
             Command::Results(results) => results.json,
+            Command::View(_) => false,
             Command::Doctor(doctor) => doctor.json,
         }
     }
@@ -160,6 +173,10 @@ pub(super) struct Serve {
     pub answer_within: Duration,
     #[command(flatten)]
     pub network: Box<super::http::Http>,
+    /// Whether the conformance suites' fixtures are offered: the test build's own program says so, no option does
+    #[cfg(feature = "fixtures")]
+    #[arg(skip)]
+    pub fixtures: bool,
 }
 
 #[derive(Debug, Args)]
@@ -273,6 +290,19 @@ pub(super) struct Results {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct View {
+    /// The result, as `segment` and `sat-mcp results` name it
+    #[arg(value_name = "RESULT_ID")]
+    pub result: String,
+    /// Write the page into this file, and do not open it [default: a file in a new folder of the user's own]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Do not open it in the browser
+    #[arg(long)]
+    pub no_open: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Doctor {
     /// Print JSON
     #[arg(long)]
@@ -351,6 +381,14 @@ impl From<FormatWord> for Format {
             FormatWord::DicomSeg => Format::DicomSeg,
             FormatWord::DicomSr => Format::DicomSr,
         }
+    }
+}
+
+/// An amount that is no share of anything.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    match text.parse::<MemorySize>()? {
+        MemorySize::Bytes(bytes) => Ok(bytes as u64),
+        MemorySize::OfFree(_) => Err(format!("{text:?} is a share; give bytes, such as 500MB")),
     }
 }
 

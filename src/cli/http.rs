@@ -12,7 +12,9 @@ use std::time::Duration;
 use url::Url;
 
 /// Options that mean something with `--http` alone, by the names that clap gives them.
-pub(super) const ONLY_HTTP: [&str; 14] = [
+pub(super) const ONLY_HTTP: [&str; 16] = [
+    "max_upload",
+    "open_metrics",
     "expose_paths",
     "token_file",
     "shared_results",
@@ -29,6 +31,8 @@ pub(super) const ONLY_HTTP: [&str; 14] = [
     "drain",
 ];
 
+/// Bytes of an image that a caller may send, by default.
+const MAX_UPLOAD: u64 = 2_000_000_000;
 /// Seconds between two looks at an OAuth issuer's keys.
 const RETRY: Duration = Duration::from_secs(30);
 
@@ -69,6 +73,12 @@ pub(super) struct Http {
     /// Least seconds between two looks at the issuer's keys
     #[arg(long, hide = true, value_name = "SECONDS", value_parser = super::arguments::seconds)]
     pub oauth_retry: Option<Duration>,
+    /// The largest image that a caller may send with PUT /images, such as 500MB [default: 2GB]
+    #[arg(long, value_name = "SIZE", value_parser = super::arguments::bytes)]
+    pub max_upload: Option<u64>,
+    /// Let anybody read /metrics, also where callers must show who they are
+    #[arg(long)]
+    pub open_metrics: bool,
     /// Connections open at once [default: 1024]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_connections: Option<u32>,
@@ -90,6 +100,8 @@ pub(super) struct HttpTable {
     public_url: Option<String>,
     allowed_hosts: Vec<String>,
     allowed_origins: Vec<String>,
+    max_upload: Option<String>,
+    open_metrics: bool,
     max_connections: Option<u32>,
     client_timeout: Option<f64>,
     drain: Option<f64>,
@@ -133,6 +145,12 @@ pub(super) fn options(address: SocketAddr, serve: &Serve, config: &Config) -> Re
             origin,
             "allowed_origins",
         )?,
+        max_upload: match (given.max_upload, &table.max_upload) {
+            (Some(bytes), _) => bytes,
+            (None, Some(text)) => from_table("max_upload", text, super::arguments::bytes)?,
+            (None, None) => MAX_UPLOAD,
+        },
+        open_metrics: given.open_metrics || table.open_metrics,
         limits: ConnectionLimits {
             connections: match given.max_connections.or(table.max_connections) {
                 Some(0) => return Err(wrong("max_connections: at least one connection is needed")),

@@ -14,6 +14,7 @@ mod serve;
 mod settings;
 mod table;
 mod targets;
+mod view;
 
 use crate::service::{Code, Fault};
 use arguments::{Arguments, Command};
@@ -31,11 +32,30 @@ const USAGE: u8 = 2;
 /// Runs the command line of this process. Exit codes: 0 done, 2 wrong usage, 1 anything else.
 pub fn main() -> ExitCode {
     forbid_tf32();
-    let arguments = match Arguments::read() {
-        Ok(arguments) => arguments,
-        Err(error) => return misused(&error),
-    };
-    crate::serve::log_to_stderr();
+    match Arguments::read() {
+        Ok(arguments) => obey(arguments),
+        Err(error) => misused(&error),
+    }
+}
+
+/// The same for the test build's own program: `serve --http` offers the conformance suites' fixtures beside the tools.
+#[cfg(feature = "fixtures")]
+pub fn main_with_fixtures() -> ExitCode {
+    forbid_tf32();
+    match Arguments::read() {
+        Ok(mut arguments) => {
+            if let Command::Serve(serve) = &mut arguments.command {
+                serve.fixtures = true;
+            }
+            obey(arguments)
+        }
+        Err(error) => misused(&error),
+    }
+}
+
+fn obey(arguments: Arguments) -> ExitCode {
+    // Held to the end of the process: what is left to tell goes out when it is dropped.
+    let _telemetry = crate::serve::telemetry(arguments.common.log_format);
     let json = arguments.command.json();
     let code = match run(arguments) {
         Ok(true) => DONE,
@@ -90,6 +110,7 @@ fn run(arguments: Arguments) -> Result<bool, Fault> {
         Command::Anatomy(anatomy) => anatomy::run(common, &anatomy),
         Command::Targets(targets) => targets::run(common, &targets),
         Command::Results(results) => results::run(common, &results),
+        Command::View(view) => view::run(common, &view),
         Command::Doctor(doctor) => return doctor::run(common, &doctor),
     };
     done.map(|()| true)

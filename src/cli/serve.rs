@@ -16,6 +16,8 @@ pub(super) fn run(common: &Common, arguments: &Serve) -> Result<(), Fault> {
     settings.access = Access::Roots(roots(arguments, &config)?);
     let options = Options {
         answer_within: arguments.answer_within,
+        #[cfg(feature = "fixtures")]
+        fixtures: arguments.fixtures,
         ..Options::default()
     };
     let ended = match arguments.http {

@@ -4,6 +4,7 @@ mod canvas;
 mod colours;
 mod labelmap;
 mod legend;
+mod page;
 mod planes;
 mod preview;
 mod slices;
@@ -12,5 +13,7 @@ mod window;
 
 pub use colours::{colour, colours};
 pub use labelmap::{combine, itk_snap_table, slicer_table};
+pub use page::{Shown, VIEWER, page};
 pub use preview::{ReportError, png, preview};
 pub use style::Outline;
+pub use window::Window;

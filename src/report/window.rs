@@ -4,11 +4,11 @@ use crate::volume::{Mask, Modality, Volume};
 
 /// Intensities shown as black and as white.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Window {
-    pub black: f64,
-    pub white: f64,
+pub struct Window {
+    pub(super) black: f64,
+    pub(super) white: f64,
     /// What to call it below the picture.
-    pub caption: String,
+    pub(super) caption: String,
 }
 
 impl Window {
@@ -56,8 +56,18 @@ impl Window {
         }
     }
 
+    /// What to call it below the picture: the kind of scan, and of CT the window's width and level.
+    pub fn caption(&self) -> &str {
+        &self.caption
+    }
+
+    /// 0 (black) to 255 (white); what is no number is black.
+    pub fn byte(&self, value: f32) -> u8 {
+        (self.shade(value) * 255.0).round() as u8
+    }
+
     /// 0 (black) to 1 (white).
-    pub fn shade(&self, value: f32) -> f32 {
+    pub(super) fn shade(&self, value: f32) -> f32 {
         ((f64::from(value) - self.black) / (self.white - self.black)).clamp(0.0, 1.0) as f32
     }
 }

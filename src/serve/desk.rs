@@ -11,6 +11,7 @@ use crate::service::{
 };
 use crate::store::{StoreError, TaskStore};
 use crate::volume::Modality;
+use std::sync::Arc;
 
 pub(super) trait Desk: Send + Sync + 'static {
     /// A request understood: image read, targets resolved.
@@ -32,8 +33,15 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn read_resource(&self, caller: &Caller, uri: &str) -> Result<Vec<u8>, Fault>;
     /// The tasks of the store, for one server.
     fn tasks(&self) -> Result<TaskStore, StoreError>;
+    /// The scan of a result as the viewer shows it: `.nii.gz`.
+    fn display(&self, caller: &Caller, result_id: &str) -> Result<Vec<u8>, Fault>;
     /// Last used first.
     fn results(&self, caller: &Caller) -> Result<Vec<StoredResult>, Fault>;
+    /// The service itself, for what is no message of the protocol: files that come and go, health. A desk without one has
+    /// none of these.
+    fn service(self: &Arc<Self>) -> Option<Arc<Service>> {
+        None
+    }
 }
 
 impl Desk for Service {
@@ -83,7 +91,15 @@ impl Desk for Service {
         self.store().tasks()
     }
 
+    fn display(&self, caller: &Caller, result_id: &str) -> Result<Vec<u8>, Fault> {
+        self.display(caller, result_id)
+    }
+
     fn results(&self, caller: &Caller) -> Result<Vec<StoredResult>, Fault> {
         self.results(caller)
+    }
+
+    fn service(self: &Arc<Self>) -> Option<Arc<Service>> {
+        Some(self.clone())
     }
 }

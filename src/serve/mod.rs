@@ -2,12 +2,15 @@
 //!
 //! Async lives here and nowhere else. `server` sorts messages, `tools` and `schema` say what can be called, `arguments`
 //! holds a call against that, `segment` sees one segmentation through, `runs` owns the worker, `reply` and `resources`
-//! write answers. Everything that computes is a plain function of the service.
+//! write answers, `viewer` the page that shows them. Everything that computes is a plain function of the service.
 
 mod arguments;
 mod beat;
 mod desk;
+#[cfg(feature = "fixtures")]
+mod fixtures;
 mod http;
+mod meter;
 mod prompts;
 mod reply;
 mod resources;
@@ -19,9 +22,12 @@ mod server;
 mod shelf;
 mod stdio;
 mod tasks;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod trace;
+mod viewer;
 mod who;
 
 pub use http::{
@@ -30,7 +36,8 @@ pub use http::{
 };
 pub use roots::data_roots;
 pub use runs::Depth;
-pub use stdio::{log_to_stderr, run_stdio, stdio};
+pub use stdio::{run_stdio, stdio};
+pub use telemetry::{LogFormat, Telemetry, telemetry};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -47,6 +54,9 @@ pub struct Options {
     pub queue: Depth,
     /// Bytes of the largest file that `resources/read` puts into a message.
     pub resource_limit: u64,
+    /// Whether the conformance suites' fixtures are offered beside the tools, over HTTP.
+    #[cfg(feature = "fixtures")]
+    pub fixtures: bool,
 }
 
 impl Default for Options {
@@ -56,6 +66,8 @@ impl Default for Options {
             beat_every: Duration::from_secs(5),
             queue: Depth { all: 8, each: 8 },
             resource_limit: 32 << 20,
+            #[cfg(feature = "fixtures")]
+            fixtures: false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::desk::Desk;
 use super::reply::resource;
+use super::viewer;
 use crate::anatomy::{Detail, ListRequest};
 use crate::service::{Caller, Code, Fault};
 use crate::volume::Modality;
@@ -27,6 +28,10 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
             .with_description(
                 "A mask (.nii.gz), the label map, the preview picture or result.json; segment links them.",
             ),
+        ResourceTemplate::new("sat://results/{result_id}/display/image.nii.gz", "result-scan")
+            .with_title("Scan of a segmentation result, to be looked at")
+            .with_description("One byte a voxel, windowed as the preview, in the scan's own axes; large scans coarser.")
+            .with_mime_type("application/gzip"),
         ResourceTemplate::new("sat://anatomy/{modality}", "anatomy")
             .with_title("What can be segmented in ct, mri or pet")
             .with_description("The whole catalogue for one modality, as list_anatomy gives it, in one piece.")
@@ -34,7 +39,7 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
     ]
 }
 
-/// A page of the catalogue and of the files of all results, last used first. The cursor is a position.
+/// A page of the catalogue, the viewer and the files of all results, last used first. The cursor is a position.
 pub(super) fn page(desk: &impl Desk, caller: &Caller, cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
     let from = match cursor {
         None => 0,
@@ -43,6 +48,7 @@ pub(super) fn page(desk: &impl Desk, caller: &Caller, cursor: Option<&str>) -> R
             .map_err(|_| ErrorData::invalid_params("No such cursor: list again without one.", None))?,
     };
     let mut all = catalogue();
+    all.push(viewer::listed());
     for result in desk.results(caller).map_err(protocol_error)? {
         let targets = result.targets.join(", ");
         all.extend(result.files.iter().map(|file| {
@@ -68,6 +74,9 @@ pub(super) fn contents(
     if let Some(modality) = uri.strip_prefix("sat://anatomy/") {
         let text = anatomy(desk, modality).map_err(protocol_error)?;
         return Ok(ResourceContents::text(text, uri).with_mime_type("application/json"));
+    }
+    if let Some(contents) = viewer::contents(desk, caller, limit, uri) {
+        return contents;
     }
     let file = desk.resource(caller, uri).map_err(protocol_error)?;
     if file.bytes > limit {

@@ -49,8 +49,21 @@ struct State<T> {
     count: u64,
     /// Seconds the last whole run took.
     usual: Option<f64>,
+    ended: Census,
     stopping: bool,
     worker_gone: bool,
+}
+
+/// How many runs there are and were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Census {
+    pub waiting: u64,
+    pub running: u64,
+    pub done: u64,
+    pub cancelled: u64,
+    pub failed: u64,
+    /// Whether no more are taken.
+    pub stopping: bool,
 }
 
 struct Run<T> {
@@ -139,10 +152,22 @@ impl<T: Clone + Send + Sync + 'static> Runs<T> {
         Ok(seat)
     }
 
+    /// How many runs there are and were.
+    pub(super) fn census(&self) -> Census {
+        let state = self.0.lock();
+        Census {
+            waiting: state.queue.len() as u64,
+            running: u64::from(state.current.is_some()),
+            stopping: state.stopping,
+            ..state.ended
+        }
+    }
+
     /// Cancels everything and takes nothing more.
     pub(super) fn stop(&self) {
         let mut state = self.0.lock();
         state.stopping = true;
+        state.ended.cancelled += state.queue.len() as u64;
         state.open.clear();
         // Whoever waits is told now, not at the end of a window.
         for run in state.queue.drain(..) {
@@ -181,6 +206,7 @@ impl<T> State<T> {
             served: HashMap::new(),
             count: 0,
             usual: None,
+            ended: Census::default(),
             stopping: false,
             worker_gone: false,
         }
@@ -274,8 +300,15 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
             state.open.remove(&run.id);
         }
         match result {
-            Ok(_) => state.usual = Some(since.elapsed().as_secs_f64()),
+            Ok(_) => {
+                state.usual = Some(since.elapsed().as_secs_f64());
+                state.ended.done += 1;
+            }
             Err(fault) => {
+                match run.cancel.is_cancelled() {
+                    true => state.ended.cancelled += 1,
+                    false => state.ended.failed += 1,
+                }
                 let seats = run.seats();
                 if seats.kept && seats.taken == 0 && !run.cancel.is_cancelled() {
                     state.failed.retain(|_, (when, _)| when.elapsed() < FAILURE_KEPT);
@@ -294,7 +327,9 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
             return;
         }
         run.cancel.cancel();
+        let before = state.queue.len();
         state.queue.retain(|queued| !Arc::ptr_eq(queued, run));
+        state.ended.cancelled += (before - state.queue.len()) as u64;
         // Not to be joined any more: who asks now starts afresh.
         if state.open.get(&run.id).is_some_and(|open| Arc::ptr_eq(open, run)) {
             state.open.remove(&run.id);

@@ -5,6 +5,7 @@ use super::desk::Desk;
 use super::runs::{Seat, View};
 use super::server::Server;
 use super::shelf;
+use super::trace::Place;
 use super::who::Who;
 use crate::segment::Step;
 use crate::service::{Code, Fault, SegmentAnswer, SegmentRequest};
@@ -50,13 +51,20 @@ impl<D: Desk> Server<D> {
         }
 
         let running = self.desk.running(&plan);
-        let desk = self.desk.clone();
+        let (desk, meter) = (self.desk.clone(), self.meter.clone());
+        let place = Place::here();
+        let waiting = place.waiting();
         // A caller with other wishes for the preview has a run of its own, which finds the masks done.
         let id = format!("{}, preview: {preview}", D::result_id(&plan));
         let mut seat = self.runs.join(
             &id,
             &turn,
-            Box::new(move |progress, cancel| desk.run(plan, progress, cancel).map(Arc::new)),
+            Box::new(move |progress, cancel| {
+                drop(waiting);
+                let answer = place.go_on(|| desk.run(plan, progress, cancel))?;
+                meter.computed(&answer);
+                Ok(Arc::new(answer))
+            }),
         )?;
         loop {
             match seat.view() {

@@ -2,11 +2,12 @@
 
 use super::beat::Beat;
 use super::desk::Desk;
+use super::meter::Meter;
 use super::runs::Runs;
 use super::shelf::{self, Shelf};
 use super::tasks::{self, Tasks};
 use super::who::Who;
-use super::{Options, ServeError, arguments, prompts, reply, resources, tools};
+use super::{Options, ServeError, arguments, prompts, reply, resources, tools, trace};
 use crate::anatomy::ListRequest;
 use crate::service::{Detail, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, SegmentRequest, page};
 use rmcp::model::{
@@ -22,6 +23,7 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 /// What a client reads before anything else.
 const INSTRUCTIONS: &str = include_str!("instructions.md");
@@ -35,6 +37,7 @@ pub(super) struct Server<D: Desk> {
     pub(super) runs: Arc<Runs<Arc<SegmentAnswer>>>,
     pub(super) tasks: Arc<Tasks>,
     pub(super) options: Options,
+    pub(super) meter: Arc<Meter>,
     heavy: Arc<Semaphore>,
     /// Scans whose reading took longer than their caller could wait.
     pub(super) read: Shelf<(D::Plan, Option<SegmentAnswer>)>,
@@ -49,6 +52,7 @@ impl<D: Desk> Clone for Server<D> {
             runs: self.runs.clone(),
             tasks: self.tasks.clone(),
             options: self.options.clone(),
+            meter: self.meter.clone(),
             heavy: self.heavy.clone(),
             read: self.read.clone(),
             measured: self.measured.clone(),
@@ -65,6 +69,7 @@ impl<D: Desk> Server<D> {
             runs,
             tasks,
             options,
+            meter: Arc::new(Meter::new()),
             heavy: Arc::new(Semaphore::new(HEAVY_AT_ONCE)),
             read: Shelf::default(),
             measured: Shelf::default(),
@@ -91,7 +96,8 @@ impl<D: Desk> Server<D> {
         work: impl FnOnce(&D) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let desk = self.desk.clone();
-        tokio::task::spawn_blocking(move || work(&desk))
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || span.in_scope(|| work(&desk)))
             .await
             .unwrap_or_else(|_| Err(Fault::broke_off("call")))
     }
@@ -197,16 +203,21 @@ impl<D: Desk> ServerHandler for Server<D> {
             return Err(ErrorData::invalid_params(message, None));
         };
         let began = Instant::now();
-        let result = self.call(tool, call.arguments.unwrap_or_default(), &context).await;
+        let span = trace::of_call(&tool.name, &context);
+        let answering = self.call(tool, call.arguments.unwrap_or_default(), &context);
+        let result = answering.instrument(span.clone()).await;
         // Neither paths nor names of targets: a log must not tell of patients.
         let seconds = began.elapsed().as_secs_f64();
+        let code = result.as_ref().err().map(|fault| fault.code);
+        trace::ended(&span, code);
+        self.meter.called(&tool.name, code, began.elapsed());
         match result {
             Ok(result) => {
                 tracing::info!(tool = %tool.name, seconds, "answered");
                 Ok(result)
             }
             Err(fault) => {
-                tracing::info!(tool = %tool.name, seconds, code = ?fault.code, "refused");
+                tracing::info!(tool = %tool.name, seconds, code = fault.code.as_str(), "refused");
                 Ok(reply::fault(&fault).into())
             }
         }

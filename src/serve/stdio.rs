@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 /// How long a run may take to notice that it is cancelled before the process ends under it. Clients kill what lives
 /// longer than some two seconds after stdin closed.
@@ -33,19 +32,6 @@ pub fn run_stdio(service: Arc<Service>, options: Options) -> Result<(), ServeErr
     // A read of stdin or of an image that is still under way must not hold up the exit.
     runtime.shutdown_background();
     end
-}
-
-/// Logs to stderr; `SAT_MCP_LOG` chooses what, as `RUST_LOG` does elsewhere. rmcp's own lines quote whole messages, and
-/// with them file names, so they are only let through where `rmcp` itself is named.
-pub fn log_to_stderr() {
-    let wanted = std::env::var("SAT_MCP_LOG").unwrap_or_else(|_| "info,ort=warn".into());
-    let filter = EnvFilter::builder().parse_lossy(format!("rmcp=error,{wanted}"));
-    // A second call changes nothing.
-    let _ = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_env_filter(filter)
-        .try_init();
 }
 
 pub(super) async fn serve<D: Desk>(

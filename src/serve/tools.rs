@@ -1,6 +1,6 @@
 //! The three tools as their callers see them: names, words and schemas.
 
-use super::schema;
+use super::{schema, viewer};
 use crate::anatomy::{ListAnswer, ListRequest};
 use crate::service::{MeasureAnswer, MeasureRequest, Omissions, SegmentAnswer, SegmentRequest};
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
@@ -38,7 +38,8 @@ pub(super) fn all() -> &'static [Tool] {
                 .with_raw_output_schema(Arc::new(schema::output::<ListAnswer>(&Omissions::of_list()))),
             tool(SEGMENT, "Segment a scan by names", SEGMENT_WORDS, false)
                 .with_input(schema::input::<SegmentRequest>())
-                .with_raw_output_schema(Arc::new(schema::output::<SegmentAnswer>(&Omissions::of_segment()))),
+                .with_raw_output_schema(Arc::new(schema::output::<SegmentAnswer>(&Omissions::of_segment())))
+                .with_meta(viewer::of_tool()),
             tool(MEASURE_VOLUME, "Measure masks", MEASURE_VOLUME_WORDS, true)
                 .with_input(schema::input::<MeasureRequest>())
                 .with_raw_output_schema(Arc::new(schema::output::<MeasureAnswer>(&Omissions::of_measure()))),

@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 /// Kinds of fault a caller can act on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     /// No class of this name is known.
     UnknownTarget,
@@ -35,6 +34,25 @@ pub enum Code {
 }
 
 impl Code {
+    /// The code as programs read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Code::UnknownTarget => "unknown_target",
+            Code::AmbiguousTarget => "ambiguous_target",
+            Code::NotInModality => "not_in_modality",
+            Code::NotInModel => "not_in_model",
+            Code::BadImage => "bad_image",
+            Code::BadMask => "bad_mask",
+            Code::OutsideRoots => "outside_roots",
+            Code::Busy => "busy",
+            Code::ProviderUnavailable => "provider_unavailable",
+            Code::NotFound => "not_found",
+            Code::InvalidArgument => "invalid_argument",
+            Code::Cancelled => "cancelled",
+            Code::Internal => "internal",
+        }
+    }
+
     /// What a caller can do about any fault of this kind, where nothing better is known.
     fn hint(self) -> &'static str {
         match self {
@@ -51,6 +69,12 @@ impl Code {
             Code::Cancelled => "Call again for a new run.",
             Code::Internal => "Call again; if it stays so, report it with what the server says on stderr.",
         }
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -12,8 +12,8 @@ use std::path::Path;
 
 /// Bytes of a file's name at most, since answers repeat it; SAT's longest name is nearly twice as long.
 const LONGEST_SLUG: usize = 48;
-const LABELMAP: &str = "labelmap.nii.gz";
-const ITK_SNAP: &str = "labelmap.itksnap.txt";
+pub(super) const LABELMAP: &str = "labelmap.nii.gz";
+pub(super) const ITK_SNAP: &str = "labelmap.itksnap.txt";
 const SLICER: &str = "labelmap.slicer.ctbl";
 const PREVIEW: &str = "preview.png";
 

@@ -62,8 +62,17 @@ impl Service {
                 ahead: self.settings.ahead,
                 key: &image_key(plan),
             };
+            let span = tracing::info_span!(
+                "network",
+                provider,
+                prompts = asked.len() as i64,
+                windows = tracing::field::Empty
+            );
+            let computing = span.enter();
             let made = segment(&search, &mut engine.network, &mut engine.features, progress, cancel)
                 .map_err(|error| about(error, &plan.image.uri))?;
+            drop(computing);
+            span.record("windows", i64::from(made.windows));
             tracing::debug!(spent = ?made.spent, ahead = made.next.len(), "segmented");
             for (piece, mask) in next.iter().zip(made.next) {
                 self.keep(plan, piece, &kept(mask, made.windows));

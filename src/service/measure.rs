@@ -1,6 +1,7 @@
 //! The `measure_volume` tool: numbers about a result's masks, or about any mask file.
 
-use super::{Caller, Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, paths};
+use super::images::Given;
+use super::{Caller, Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, images, paths};
 use crate::anatomy::Catalogue;
 use crate::measure::{Measurement, Measuring, compare, measure};
 use crate::volume::{LabelMap, Mask, Volume, read, read_labels};
@@ -77,7 +78,11 @@ impl Service {
                 .hint("Give result_id as segment returned it, or mask as the path of a .nii or .nii.gz file."));
             }
         };
-        let image = request.image.as_deref().map(|image| self.image(image)).transpose()?;
+        let image = request
+            .image
+            .as_deref()
+            .map(|image| self.scan(caller, image))
+            .transpose()?;
         let reference = request
             .reference
             .as_deref()
@@ -240,23 +245,18 @@ impl Service {
         Ok(named.collect())
     }
 
-    fn image(&self, given: &str) -> Result<Volume, Fault> {
-        let path = self.settings.access.resolve(given)?;
-        read(&path).map_err(|error| paths::read_fault(error, Code::BadImage))
+    fn scan(&self, caller: &Caller, given: &str) -> Result<Volume, Fault> {
+        let file = self.given(caller, given)?;
+        read(&file.path).map_err(|error| file.fault(error, Code::BadImage))
     }
 
-    /// A mask file by path or by `sat://results/…` URI, with a name for it.
+    /// A mask file by path, `sat://results/…` or `sat://images/…` URI, with a name for it.
     fn labels(&self, caller: &Caller, given: &str) -> Result<(LabelMap, String), Fault> {
-        let path = match given.starts_with("sat://") {
-            true => self.resource(caller, given)?.path,
-            false => self.settings.access.resolve(given)?,
+        let file = match given.starts_with("sat://") && !given.starts_with(images::IMAGES) {
+            true => Given::from(self.resource(caller, given)?),
+            false => self.given(caller, given)?,
         };
-        let labels = read_labels(&path).map_err(|error| paths::read_fault(error, Code::BadMask))?;
-        let file = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let stem = file.trim_end_matches(".gz").trim_end_matches(".nii").to_owned();
-        Ok((labels, stem))
+        let labels = read_labels(&file.path).map_err(|error| file.fault(error, Code::BadMask))?;
+        Ok((labels, file.stem()))
     }
 }

@@ -1,7 +1,8 @@
 //! A request that has been understood: the image read, the names resolved, the result named. All of a caller's mistakes
 //! come to light here, before anything is computed.
 
-use super::{Caller, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, paths};
+use super::images::Given;
+use super::{Caller, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service};
 use crate::anatomy::{Catalogue, ResolveError, Resolved, Resolver};
 use crate::model::{ModelFolder, NumericClass, Precision};
 use crate::service::models;
@@ -99,12 +100,12 @@ impl Service {
         check(request)?;
         let folder = self.model_for(request.model.as_deref())?;
         // Names before voxels: a misspelt target shall not cost the reading of a scan.
-        let path = self.settings.access.resolve(&request.image)?;
+        let given = self.given(caller, &request.image)?;
         let modality = request.modality;
         if let Some(modality) = modality {
             self.resolve_all(&folder, request, modality)?;
         }
-        let volume = crate::volume::read(&path).map_err(|error| paths::read_fault(error, Code::BadImage))?;
+        let volume = read_image(&given)?;
         let modality = modality_of(request, &volume)?;
         let targets = self.resolve_all(&folder, request, modality)?;
         let orientation: AxisCode = match request.orientation {
@@ -114,7 +115,7 @@ impl Service {
         .parse()
         .map_err(|error| Fault::new(Code::Internal, format!("{error}")))?;
         let image = ImageIdentity {
-            uri: paths::uri_of(&path),
+            uri: given.uri,
             sha256: volume.content_hash(),
             shape: volume.grid().shape(),
             spacing_mm: volume.grid().spacing().map(|mm| (mm * 1e4).round() / 1e4),
@@ -147,6 +148,13 @@ impl Service {
             result_id,
         })
     }
+}
+
+fn read_image(given: &Given) -> Result<Volume, Fault> {
+    let span = tracing::info_span!("read the image", voxels = tracing::field::Empty).entered();
+    let volume = crate::volume::read(&given.path).map_err(|error| given.fault(error, Code::BadImage))?;
+    span.record("voxels", volume.grid().len() as i64);
+    Ok(volume)
 }
 
 fn check(request: &SegmentRequest) -> Result<(), Fault> {

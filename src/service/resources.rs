@@ -4,7 +4,7 @@ use super::{Caller, Code, Fault, Service};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-const RESULTS: &str = "sat://results/";
+pub(super) const RESULTS: &str = "sat://results/";
 
 /// A file that a URI names.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,6 +9,8 @@ use super::{Caller, Code, Execution, Fault, MaskAnswer, RunStatus, SegmentAnswer
 use crate::segment::{Cancel, Progress, Step};
 use std::collections::HashMap;
 use std::time::Instant;
+use tracing::field::Empty;
+use tracing::info_span;
 
 impl Service {
     /// The `segment` tool: [`Service::plan`], then [`Service::run`].
@@ -28,6 +30,38 @@ impl Service {
         if let Some(answer) = self.stored(&plan)? {
             return Ok(answer);
         }
+        // OpenTelemetry has no unsigned numbers: they would go out as words.
+        let span = info_span!(
+            "run",
+            model = plan.folder.manifest().name,
+            targets = plan.targets.len() as i64,
+            windows = Empty,
+            provider = Empty,
+            cached = Empty,
+            error.type = Empty,
+        );
+        let answer = span.in_scope(|| self.make(plan, began, progress, cancel));
+        match &answer {
+            Ok(SegmentAnswer { execution: how, .. }) => {
+                let _ = span
+                    .record("windows", i64::from(how.windows))
+                    .record("provider", &how.provider);
+                span.record("cached", how.cached);
+            }
+            Err(fault) => {
+                span.record("error.type", fault.code.as_str());
+            }
+        }
+        answer
+    }
+
+    fn make(
+        &self,
+        plan: Plan,
+        began: Instant,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<SegmentAnswer, Fault> {
         let pieces = distinct_pieces(&plan.targets);
         let masks = self.masks(&plan, &pieces, progress, cancel)?;
         let total = masks.windows + 1;
@@ -37,8 +71,9 @@ impl Service {
             sentence: "measuring and writing the masks".into(),
         });
         cancel.heed()?;
-        let found = measured(&plan, &masks.of_piece);
+        let found = info_span!("measure", masks = pieces.len() as i64).in_scope(|| measured(&plan, &masks.of_piece));
         cancel.heed()?;
+        let writing = info_span!("write").entered();
         let draft = self.store.begin(&plan.result_id, plan.caller.owner())?;
         let written = files::write(draft.path(), &plan, &found)?;
         cancel.heed()?;
@@ -54,6 +89,7 @@ impl Service {
         let text =
             serde_json::to_string_pretty(&answer).map_err(|error| Fault::new(Code::Internal, error.to_string()))?;
         draft.keep(&text)?;
+        writing.exit();
         if let Err(error) = self.store.prune(&self.settings.limits, Some(&plan.result_id)) {
             tracing::warn!(%error, "old results could not be pruned");
         }

@@ -4,16 +4,19 @@
 //! RESULTS/
 //!   {result_id}/result.json, masks, label map, preview     one folder a result, renamed into place in one step
 //!   masks/{image}/{key}.mask                               one file a mask, for later requests on the same image
+//!   images/{owner}/{sha256}.nii(.gz)                       one file an image that a caller sent
 //!   tasks/                                                 work that outlives the call that asked for it
 //!   sessions/{hash}.json                                   one file a session of an older client
 //! ```
-//! Everything here can be computed again, so the oldest may be pruned.
+//! Everything here can be computed or sent again, so the oldest may be pruned.
 
+mod images;
 mod kept;
 mod prune;
 mod sessions;
 mod tasks;
 
+pub use images::{StoredImage, Upload};
 pub use kept::{KeptMask, MaskKey};
 pub use prune::{Limits, Pruned};
 pub use tasks::{TaskRecord, TaskState, TaskStore};
@@ -26,6 +29,7 @@ pub const RESULT_FILE: &str = "result.json";
 /// Beside it, whose result it is; not there where it is nobody's.
 const OWNER_FILE: &str = ".owner";
 const KEPT: &str = "masks";
+const IMAGES: &str = "images";
 const PARTIAL: &str = ".partial-";
 
 /// Why the store could not do what it was asked.
@@ -91,15 +95,9 @@ impl Store {
         };
         std::fs::create_dir_all(root.join(KEPT)).map_err(not_writable)?;
         let root = root.canonicalize().map_err(not_writable)?;
-        // A folder may be read-only although it exists; better told now than after minutes of work.
-        tempfile::Builder::new()
-            .prefix(PARTIAL)
-            .tempfile_in(&root)
-            .map_err(|source| StoreError::NotWritable {
-                path: root.clone(),
-                source,
-            })?;
         let store = Store { root };
+        // A folder may be read-only although it exists; better told now than after minutes of work.
+        store.check_writable()?;
         prune::clear_partial(&store.root);
         Ok(store)
     }
@@ -198,13 +196,32 @@ impl Store {
         Ok(found)
     }
 
+    /// Notes that a file of result `id` was fetched, which is a use of the result.
+    pub fn use_result(&self, id: &str) {
+        if let Ok(folder) = self.folder(id) {
+            touch(&folder.join(RESULT_FILE));
+        }
+    }
+
+    /// Whether something can be written here now.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        tempfile::Builder::new()
+            .prefix(PARTIAL)
+            .tempfile_in(&self.root)
+            .map(|_| ())
+            .map_err(|source| StoreError::NotWritable {
+                path: self.root.clone(),
+                source,
+            })
+    }
+
     /// Deletes a result.
     pub fn delete(&self, id: &str) -> Result<(), StoreError> {
         let folder = self.folder(id)?;
         if !folder.join(RESULT_FILE).is_file() {
             return Err(StoreError::NoResult { id: id.to_owned() });
         }
-        prune::remove_folder(&self.root, &folder)
+        prune::remove(&self.root, &folder)
     }
 }
 
@@ -245,7 +262,7 @@ impl Draft {
             // A folder without result.json is a result that somebody damaged: it makes room.
             Err(_) if self.target.is_dir() => {
                 let root = self.target.parent().unwrap_or(&self.target).to_owned();
-                prune::remove_folder(&root, &self.target)?;
+                prune::remove(&root, &self.target)?;
                 std::fs::rename(self.folder.path(), &self.target).map_err(|source| StoreError::NotWritable {
                     path: self.target.clone(),
                     source,

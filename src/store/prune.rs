@@ -1,6 +1,6 @@
 //! Keeping the results folder within its limits.
 
-use super::{KEPT, PARTIAL, Store, StoreError};
+use super::{IMAGES, KEPT, PARTIAL, Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ const CUT_OFF_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// How much may stay.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Limits {
-    /// Bytes of all results and kept masks together.
+    /// Bytes of all results, kept masks and images together.
     pub max_bytes: Option<u64>,
     /// Age since last use.
     pub max_age: Option<Duration>,
@@ -19,7 +19,7 @@ pub struct Limits {
 /// What was deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// Results and images with kept masks.
+    /// Results, images with kept masks, images that were sent.
     pub entries: usize,
     /// Their bytes.
     pub bytes: u64,
@@ -29,7 +29,18 @@ impl Store {
     /// Deletes what is older than the limits allow, and the least recently used until the rest fits.
     /// What is in use, the result `keep`, stays whatever the limits say.
     pub fn prune(&self, limits: &Limits, keep: Option<&str>) -> Result<Pruned, StoreError> {
-        let mut entries: Vec<(SystemTime, u64, PathBuf)> = self
+        let kept = keep.map(|id| self.root.join(id));
+        self.prune_around(limits, kept.as_deref())
+    }
+
+    /// Bytes of all that the limits go for.
+    pub fn bytes(&self) -> Result<u64, StoreError> {
+        Ok(self.entries()?.iter().map(|(_, bytes, _)| bytes).sum())
+    }
+
+    /// When each result, image with kept masks and sent image was last used, its bytes, and where it is.
+    fn entries(&self) -> Result<Vec<(SystemTime, u64, PathBuf)>, StoreError> {
+        let mut entries: Vec<_> = self
             .results()?
             .into_iter()
             .map(|result| (result.used, result.bytes, self.root.join(result.id)))
@@ -37,17 +48,33 @@ impl Store {
         for folder in folders_in(&self.root.join(KEPT)) {
             entries.push((last_change(&folder), bytes_in(&folder), folder));
         }
+        for path in folders_in(&self.root.join(IMAGES))
+            .iter()
+            .flat_map(|owner| in_folder(owner))
+        {
+            // One that is still arriving is not counted: it may yet come to nothing.
+            if !is_partial(&path)
+                && let Ok(metadata) = path.metadata()
+            {
+                entries.push((last_change(&path), metadata.len(), path));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The same, where what stays is named by its path.
+    pub(super) fn prune_around(&self, limits: &Limits, kept: Option<&Path>) -> Result<Pruned, StoreError> {
+        let mut entries = self.entries()?;
         entries.sort();
         let mut total: u64 = entries.iter().map(|(_, bytes, _)| bytes).sum();
         let now = SystemTime::now();
         let mut pruned = Pruned::default();
-        let kept = keep.map(|id| self.root.join(id));
-        for (used, bytes, path) in entries.into_iter().filter(|(.., path)| Some(path) != kept.as_ref()) {
+        for (used, bytes, path) in entries.into_iter().filter(|(.., path)| Some(path.as_path()) != kept) {
             let age = now.duration_since(used).unwrap_or_default();
             let too_old = limits.max_age.is_some_and(|limit| age > limit);
             let too_much = limits.max_bytes.is_some_and(|limit| total > limit);
             if too_old || too_much {
-                remove_folder(&self.root, &path)?;
+                remove(&self.root, &path)?;
                 total -= bytes;
                 pruned.entries += 1;
                 pruned.bytes += bytes;
@@ -57,17 +84,17 @@ impl Store {
     }
 }
 
-/// Renames a folder aside first, so that nobody finds it half deleted.
-pub(super) fn remove_folder(root: &Path, folder: &Path) -> Result<(), StoreError> {
+/// Renames a folder or a file aside first, so that nobody finds it half deleted.
+pub(super) fn remove(root: &Path, what: &Path) -> Result<(), StoreError> {
     let not_writable = |source| StoreError::NotWritable {
-        path: folder.to_owned(),
+        path: what.to_owned(),
         source,
     };
     let aside = tempfile::Builder::new()
         .prefix(PARTIAL)
         .tempdir_in(root)
         .map_err(not_writable)?;
-    match std::fs::rename(folder, aside.path().join("deleted")) {
+    match std::fs::rename(what, aside.path().join("deleted")) {
         // Another process was quicker.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         done => done.map_err(not_writable)?,
@@ -77,15 +104,13 @@ pub(super) fn remove_folder(root: &Path, folder: &Path) -> Result<(), StoreError
 
 /// Deletes what runs that were cut off left behind.
 pub(super) fn clear_partial(root: &Path) {
-    let folders = std::iter::once(root.to_owned()).chain(folders_in(&root.join(KEPT)));
-    let entries = folders
-        .filter_map(|folder| std::fs::read_dir(folder).ok())
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()));
-    for path in entries.filter(|path| {
-        path.file_name()
-            .is_some_and(|n| n.to_string_lossy().starts_with(PARTIAL))
-    }) {
+    let folders = std::iter::once(root.to_owned())
+        .chain(folders_in(&root.join(KEPT)))
+        .chain(folders_in(&root.join(IMAGES)));
+    for path in folders
+        .flat_map(|folder| in_folder(&folder))
+        .filter(|path| is_partial(path))
+    {
         let age = SystemTime::now().duration_since(last_change(&path)).unwrap_or_default();
         if age > CUT_OFF_AFTER {
             let removed = if path.is_dir() {
@@ -94,7 +119,7 @@ pub(super) fn clear_partial(root: &Path) {
                 std::fs::remove_file(&path)
             };
             if let Err(error) = removed {
-                tracing::warn!(path = %path.display(), %error, "a leftover of a run that was cut off cannot be deleted");
+                tracing::warn!(%error, "a leftover of a run that was cut off cannot be deleted");
             }
         }
     }
@@ -114,12 +139,18 @@ fn last_change(path: &Path) -> SystemTime {
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-fn folders_in(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()));
-    entries.filter(|path| path.is_dir()).collect()
+pub(super) fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    in_folder(folder).into_iter().filter(|path| path.is_dir()).collect()
+}
+
+fn in_folder(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+fn is_partial(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! `report` know file formats.
 
 mod axes;
+mod blocks;
 mod error;
 mod grid;
 mod image;
@@ -17,13 +18,16 @@ mod resample;
 mod spacing;
 
 pub use axes::{Affine, Axis, AxisCode, AxisCodeError, Reorientation};
+pub use blocks::averaged;
 pub use error::{ReadError, WriteError};
 pub use grid::Grid;
 pub(crate) use grid::transform;
 pub use image::{LabelMap, Volume};
 pub use mask::{Mask, MaskBuilder, Run};
 pub use modality::Modality;
-pub use nifti::{MAX_VOXELS, Placement, read, read_labels, write_labels, write_mask, write_mask_to};
+pub use nifti::{
+    Head, MAX_VOXELS, MOST_HEAD, Placement, read, read_labels, write_bytes_to, write_labels, write_mask, write_mask_to,
+};
 pub(crate) use order::{from_key, to_key};
 pub use packed::{MaskCodeError, PackedMask, PackedMaskBuilder};
 pub(crate) use resample::{Neighbour, Sampling, resample};

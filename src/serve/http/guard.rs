@@ -7,7 +7,7 @@ use super::connections::Reached;
 use super::hosts::{Foreign, Hosts};
 use super::issuer::IssuerError;
 use super::oauth::{METADATA, OAuth, Refused};
-use super::sessions::{self, Sessions};
+use super::sessions::{self, Sessions, Visit};
 use super::tokens::{TokenError, Tokens};
 use super::{HttpOptions, is_endpoint};
 use crate::serve::who::Who;
@@ -24,6 +24,11 @@ use url::Url;
 
 /// What anybody may ask, since it says nothing of anybody.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+/// What may be opened to anybody.
+const METRICS: &str = "/metrics";
+
+/// RFC 6750's word for a good token that does not reach so far.
+const NO_SCOPE: &str = "insufficient_scope";
 
 /// Why the guard cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +67,7 @@ pub(super) struct Guard {
     pub oauth: Option<OAuth>,
     shared_results: bool,
     expose_paths: bool,
+    open_metrics: bool,
     pub sessions: Arc<Sessions>,
     patience: Duration,
 }
@@ -90,19 +96,24 @@ impl Refusal {
         }
     }
 
-    /// The answer, and a line in the log that says neither token nor target.
-    fn answer(self, guard: &Guard, peer: SocketAddr, path: &str) -> Response {
+    /// A line in the log that says neither token nor target.
+    fn log(&self, peer: SocketAddr, path: &str) {
         let route = path.split('/').nth(1).unwrap_or_default();
         tracing::warn!(%peer, status = self.status.as_u16(), route, "refused: {}", self.reason);
+    }
+
+    /// The answer, with a challenge where another token would help.
+    fn answer(self, guard: &Guard) -> Response {
         let mut answer = (self.status, format!("{}\n", self.reason)).into_response();
-        if matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && !guard.open_to_all() {
-            let challenge = guard.challenge(self.error, &self.reason);
-            answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        let headers = answer.headers_mut();
+        if self.status == StatusCode::UNAUTHORIZED || self.error == Some(NO_SCOPE) {
+            headers.insert(header::WWW_AUTHENTICATE, guard.challenge(self.error, &self.reason));
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            answer
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+        }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         answer
     }
@@ -131,9 +142,18 @@ impl Guard {
             oauth,
             shared_results: options.shared_results,
             expose_paths: options.expose_paths,
+            open_metrics: options.open_metrics,
             sessions: Sessions::new(),
             patience: options.limits.patience,
         })
+    }
+
+    /// Whether everybody may ask for this. A page added here is read by whoever finds the server.
+    fn is_open(&self, path: &str) -> bool {
+        let metadata = path.strip_prefix(METADATA);
+        OPEN.contains(&path)
+            || path == METRICS && self.open_metrics
+            || metadata.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// Whether nobody is asked who they are.
@@ -164,7 +184,7 @@ impl Guard {
         };
         oauth.caller(token).await.map_err(|refused| match refused {
             Refused::Invalid(_) => Refusal::token(StatusCode::UNAUTHORIZED, "invalid_token", refused),
-            Refused::Scope => Refusal::token(StatusCode::FORBIDDEN, "insufficient_scope", refused),
+            Refused::Scope => Refusal::token(StatusCode::FORBIDDEN, NO_SCOPE, refused),
             Refused::Unknown(_) => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, refused),
         })
     }
@@ -238,12 +258,6 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     Ok((scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token))
 }
 
-/// Whether everybody may ask for this. A page added here is read by whoever finds the server.
-fn is_open(path: &str) -> bool {
-    let metadata = path.strip_prefix(METADATA);
-    OPEN.contains(&path) || metadata.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 /// Turns away requests under a name that is not ours, and those of pages that may not call.
 pub(super) async fn addressed(
     State(guard): State<Arc<Guard>>,
@@ -261,10 +275,9 @@ pub(super) async fn addressed(
                 Foreign::NoHost => StatusCode::BAD_REQUEST,
                 Foreign::Host | Foreign::Origin => StatusCode::FORBIDDEN,
             };
-            let mut answer = Refusal::new(status, foreign).answer(&guard, peer, path);
-            // A token would not help.
-            answer.headers_mut().remove(header::WWW_AUTHENTICATE);
-            answer
+            let refusal = Refusal::new(status, foreign);
+            refusal.log(peer, path);
+            refusal.answer(&guard)
         }
         Ok(()) => next.run(request).await,
     }
@@ -278,14 +291,16 @@ pub(super) async fn check(
     next: Next,
 ) -> Response {
     let path = request.uri().path().to_owned();
-    let refused = |refusal: Refusal| refusal.answer(&guard, peer, &path);
-    let identity = match is_open(&path) {
+    let identity = match guard.is_open(&path) {
         true => Ok(String::new()),
         false => guard.identity(request.headers()).await,
     };
     let identity = match identity {
         Ok(identity) => identity,
-        Err(refusal) => return refused(refusal),
+        Err(refusal) => {
+            refusal.log(peer, &path);
+            return refusal.answer(&guard);
+        }
     };
     let (mut parts, body) = request.into_parts();
     let visit = match is_endpoint(&path) {
@@ -293,25 +308,17 @@ pub(super) async fn check(
         false => Some(None),
     };
     let Some(visit) = visit else {
-        refused(Refusal::new(
-            StatusCode::NOT_FOUND,
-            "The session is none of this caller's.",
-        ));
+        Refusal::new(StatusCode::NOT_FOUND, "The session is none of this caller's.").log(peer, &path);
         return sessions::not_found();
     };
-    let session = visit.as_ref().map(|visit| visit.session());
+    let session = visit.as_ref().map(Visit::session);
     parts.extensions.insert(guard.who(&identity, session, peer));
     let (body, late) = Paced::body(body, guard.patience);
     let answer = next.run(Request::from_parts(parts, body)).await;
     if late.load(Ordering::Relaxed) {
-        let mut answer = refused(Refusal::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "The request's body did not come in time.",
-        ));
-        answer
-            .headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("close"));
-        return answer;
+        let refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "The request's body did not come in time.");
+        refusal.log(peer, &path);
+        return refusal.answer(&guard);
     }
     match is_endpoint(&path) {
         true => guard.sessions.leave(answer, &identity, visit).await,

@@ -3,11 +3,16 @@
 //! Clients of 2026-07-28 are served without sessions; older ones get a session each. What lasts longer than a request, results
 //! and tasks, lies in the store, where another replica finds it too.
 
+mod beside;
 mod bodies;
 mod connections;
+mod files;
 mod guard;
+mod health;
 mod hosts;
+mod images;
 mod issuer;
+mod metrics;
 mod oauth;
 mod sessions;
 mod tokens;
@@ -20,6 +25,8 @@ pub use oauth::OAuthOptions;
 pub use tokens::TokenError;
 
 use super::desk::Desk;
+#[cfg(feature = "fixtures")]
+use super::fixtures::Fixtures;
 use super::server::Server;
 use super::stdio::on_signal;
 use super::{Options, ServeError};
@@ -27,8 +34,10 @@ use crate::service::Service;
 use crate::store::Store;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
+use beside::Beside;
 use connections::Connections;
 use guard::Guard;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use sessions::OnDisk;
 use std::net::SocketAddr;
@@ -69,6 +78,10 @@ pub struct HttpOptions {
     pub allowed_origins: Vec<String>,
     /// What clients may take.
     pub limits: ConnectionLimits,
+    /// Bytes of the largest image that may be sent.
+    pub max_upload: u64,
+    /// Whether anybody may read `/metrics`, also where callers must show who they are.
+    pub open_metrics: bool,
 }
 
 /// Serves clients on `http.address` until the process is told to end.
@@ -86,7 +99,7 @@ pub fn run_http(service: Arc<Service>, options: Options, http: HttpOptions) -> R
                 source,
             })?;
         let store = service.store().clone();
-        serve(service, store, options, http.limits, guard, listener).await
+        serve(service, store, options, http, guard, listener).await
     });
     // What does not heed its cancellation in time must not hold up the exit.
     runtime.shutdown_background();
@@ -98,13 +111,16 @@ async fn serve<D: Desk>(
     desk: Arc<D>,
     store: Store,
     options: Options,
-    limits: ConnectionLimits,
+    http: HttpOptions,
     guard: Guard,
     listener: TcpListener,
 ) -> Result<(), ServeError> {
+    let limits = http.limits;
     let address = listener.local_addr()?;
     let server = Server::new(desk, options)?;
     let runs = server.runs.clone();
+    let meter = server.meter.clone();
+    let service = server.desk.service();
     let (told_to_end, closing) = (CancellationToken::new(), CancellationToken::new());
     // The guard has looked at Host and Origin, for this route as for all.
     let mut config = StreamableHttpServerConfig::default()
@@ -113,9 +129,15 @@ async fn serve<D: Desk>(
         .disable_allowed_hosts()
         .disable_allowed_origins();
     config.session_store = Some(Arc::new(OnDisk::new(store)));
-    let protocol = StreamableHttpService::new(move || Ok(server.clone()), guard.sessions.manager.clone(), config);
+    let protocol = protocol(server, guard.sessions.manager.clone(), config);
     let guard = Arc::new(guard);
-    let routes = Router::new().nest_service(ENDPOINT, protocol).merge(metadata(&guard));
+    let beside = service.map(|service| {
+        let ending = told_to_end.clone();
+        Beside::new(service, meter, runs.clone(), http.max_upload, ending).routes()
+    });
+    let routes = protocol
+        .merge(beside.unwrap_or_default())
+        .merge(metadata(&guard));
     let routes = guarded(routes, guard);
 
     let signals = tokio::spawn(on_signal(told_to_end.clone()));
@@ -197,4 +219,20 @@ fn cross_origin(guard: Arc<Guard>) -> CorsLayer {
             header::ETAG,
         ])
         .max_age(Duration::from_secs(3600))
+}
+
+/// The protocol's route: the server, or in the test build the conformance suites' fixtures beside it.
+fn protocol<D: Desk>(
+    server: Server<D>,
+    sessions: Arc<LocalSessionManager>,
+    config: StreamableHttpServerConfig,
+) -> Router {
+    #[cfg(feature = "fixtures")]
+    if server.options.fixtures {
+        let handler = Fixtures::beside(server);
+        let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions, config);
+        return Router::new().nest_service(ENDPOINT, service);
+    }
+    let service = StreamableHttpService::new(move || Ok(server.clone()), sessions, config);
+    Router::new().nest_service(ENDPOINT, service)
 }

@@ -180,6 +180,16 @@ impl Desk for FakeDesk {
         Store::open(self.folder.path())?.tasks()
     }
 
+    fn display(&self, _caller: &Caller, result_id: &str) -> Result<Vec<u8>, Fault> {
+        match result_id {
+            "abc" => Ok(vec![0x1f, 0x8b, 0xff]),
+            _ => Err(Fault::new(
+                Code::NotFound,
+                format!("There is no result {result_id:?} here."),
+            )),
+        }
+    }
+
     fn results(&self, _caller: &Caller) -> Result<Vec<StoredResult>, Fault> {
         Ok(vec![StoredResult {
             result_id: "abc".into(),

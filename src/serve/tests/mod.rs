@@ -6,6 +6,7 @@ mod offer;
 mod replies;
 mod tasks;
 mod turns;
+mod viewer;
 mod waiting;
 #[path = "../../../tests/common/wire.rs"]
 mod wire;

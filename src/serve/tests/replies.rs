@@ -162,7 +162,7 @@ async fn results_are_listed_page_by_page_and_read_as_what_they_are() {
             None => break,
         }
     }
-    assert_eq!(uris.len(), 3 + 150);
+    assert_eq!(uris.len(), 3 + 1 + 150);
     assert!(uris.contains(&"sat://anatomy/ct".to_owned()) && uris.contains(&"sat://results/abc/149.nii.gz".to_owned()));
 
     let templates = served.wire.request("resources/templates/list", json!({})).await;

@@ -4,12 +4,14 @@
 //! looked at the file, picks gzip by the file's name, and hides the difference between "cut short" and "damaged",
 //! all of which a server that is handed unknown files must tell apart.
 
+mod head;
 mod header;
 mod placement;
 mod read;
 mod stream;
 mod write;
 
+pub use head::{Head, MOST_HEAD};
 pub use placement::Placement;
 pub use read::{MAX_VOXELS, read, read_labels};
-pub use write::{write_labels, write_mask, write_mask_to};
+pub use write::{write_bytes_to, write_labels, write_mask, write_mask_to};

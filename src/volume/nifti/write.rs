@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use flate2::{Compression, GzBuilder};
@@ -14,6 +15,8 @@ use crate::volume::{Grid, Mask, WriteError};
 
 /// NIfTI's `NIFTI_INTENT_LABEL`: voxels are the numbers of things.
 const INTENT_LABEL: i16 = 1002;
+/// Where a header has its text, which ends with a zero byte.
+const DESCRIPTION: Range<usize> = 148..228;
 /// Bytes handed to the compressor at a time.
 const CHUNK: usize = 64 << 10;
 /// Masks are nearly all zeros: harder work makes them no smaller that is worth the wait.
@@ -65,6 +68,34 @@ pub fn write_labels(path: &Path, grid: &Grid, labels: &[u16], placement: Option<
             stream.write_all(&bytes)?;
         }
         stream.finish()?.flush()
+    })
+}
+
+/// Writes an image of one byte a voxel, first stored axis fastest, as NIfTI-1 `.nii.gz` placed by the grid's affine. The
+/// description, up to 79 bytes of it, goes into `descrip`.
+pub fn write_bytes_to(writer: impl Write, grid: &Grid, voxels: &[u8], description: &str) -> Result<(), WriteError> {
+    let path = Path::new("image.nii.gz");
+    let dim = lengths(path, grid)?;
+    if voxels.len() != grid.len() {
+        return Err(WriteError::Length {
+            path: path.into(),
+            given: voxels.len(),
+            expected: grid.len(),
+        });
+    }
+    let mut head = header(grid, dim, DataType::U8, 0, None);
+    let words = description.len().min(DESCRIPTION.len() - 1);
+    head[DESCRIPTION].fill(0);
+    head[DESCRIPTION.start..DESCRIPTION.start + words].copy_from_slice(&description.as_bytes()[..words]);
+    let compress = || {
+        let mut stream = compressor(writer);
+        stream.write_all(&head)?;
+        stream.write_all(voxels)?;
+        stream.finish()?.flush()
+    };
+    compress().map_err(|source| WriteError::Io {
+        path: path.into(),
+        source,
     })
 }
 

@@ -1,0 +1,310 @@
+//! Images that callers without a share in the file system send: `sat://images/{sha256}`, understood wherever a path is.
+
+use super::{Caller, Code, Fault, ResourceFile, Service, paths};
+use crate::store::{StoredImage, Upload};
+use crate::volume::{Head, MOST_HEAD, ReadError};
+use serde::Serialize;
+use std::path::PathBuf;
+
+pub(super) const IMAGES: &str = "sat://images/";
+
+/// Digits of a hash that make a name for people.
+const SHORT: usize = 8;
+
+/// A file that a caller has named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Given {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// What it is called in answers.
+    pub uri: String,
+}
+
+impl From<ResourceFile> for Given {
+    fn from(file: ResourceFile) -> Given {
+        Given {
+            path: file.path,
+            uri: file.uri,
+        }
+    }
+}
+
+impl Given {
+    /// A reader's error as a fault, which names a file of the store by its URI: where the store lies is nobody's business.
+    pub fn fault(&self, error: ReadError, otherwise: Code) -> Fault {
+        let mut fault = paths::read_fault(error, otherwise);
+        if self.uri.starts_with("sat://") {
+            fault.message = fault.message.replace(&self.path.display().to_string(), &self.uri);
+        }
+        fault
+    }
+
+    /// A name for what is in the file.
+    pub fn stem(&self) -> String {
+        if let Some(sha256) = self.uri.strip_prefix(IMAGES) {
+            return format!("image {}", &sha256[..sha256.len().min(SHORT)]);
+        }
+        let file = self.path.file_name().unwrap_or_default().to_string_lossy();
+        file.trim_end_matches(".gz").trim_end_matches(".nii").to_owned()
+    }
+}
+
+/// What a caller is told of an image that was sent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReceivedImage {
+    /// What to give as `image`, `mask` or `reference`.
+    pub uri: String,
+    /// Hash of the file.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Seconds after its last use at which it goes; it goes earlier where the store has to make room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_after_s: Option<u64>,
+}
+
+/// An image that is being received, piece by piece. Dropped before [`ImageUpload::finish`], it leaves nothing behind.
+#[derive(Debug)]
+pub struct ImageUpload {
+    upload: Upload,
+    /// The first bytes, until they have said what the file is.
+    start: Vec<u8>,
+    head: Head,
+    limit: u64,
+}
+
+impl ImageUpload {
+    /// Takes the next bytes. A file over the limit, or one that is no NIfTI, is refused as soon as that is seen.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        if self.upload.bytes() + bytes.len() as u64 > self.limit {
+            return Err(too_large(self.limit));
+        }
+        if self.head == Head::TooShort {
+            let room = MOST_HEAD.saturating_sub(self.start.len()).min(bytes.len());
+            self.start.extend_from_slice(&bytes[..room]);
+            self.head = Head::of(&self.start);
+            if let Head::Other(what) = self.head {
+                return Err(no_image(what));
+            }
+        }
+        Ok(self.upload.write(bytes)?)
+    }
+
+    /// Bytes so far.
+    pub fn bytes(&self) -> u64 {
+        self.upload.bytes()
+    }
+}
+
+impl Service {
+    /// Begins to receive an image of `caller`'s of at most `limit` bytes.
+    pub fn receive_image(&self, caller: &Caller, limit: u64) -> Result<ImageUpload, Fault> {
+        Ok(ImageUpload {
+            upload: self.store.receive(caller.owner())?,
+            start: Vec::new(),
+            head: Head::TooShort,
+            limit,
+        })
+    }
+
+    /// Bytes of the largest image that may be sent, where the server takes `limit`: no more than the store may hold.
+    pub fn largest_image(&self, limit: u64) -> u64 {
+        self.settings.limits.max_bytes.map_or(limit, |most| most.min(limit))
+    }
+
+    /// Keeps an image that has arrived whole, and says whether it is new.
+    pub fn keep_image(&self, upload: ImageUpload) -> Result<(ReceivedImage, bool), Fault> {
+        let gzip = match upload.head {
+            Head::Nifti => false,
+            Head::NiftiGzip => true,
+            Head::TooShort => return Err(no_image("it is too short for a header")),
+            Head::Other(what) => return Err(no_image(what)),
+        };
+        let (image, new) = upload.upload.keep(gzip)?;
+        if let Err(error) = self.store.prune_around_image(&self.settings.limits, &image) {
+            tracing::warn!(%error, "old results could not be pruned");
+        }
+        Ok((self.received(&image), new))
+    }
+
+    /// An image that `caller` has sent; anybody else's is not there.
+    pub fn image(&self, caller: &Caller, sha256: &str) -> Result<ReceivedImage, Fault> {
+        Ok(self.received(&self.stored_image(caller, sha256)?))
+    }
+
+    /// Deletes an image that `caller` has sent. Results made of it stay.
+    pub fn delete_image(&self, caller: &Caller, sha256: &str) -> Result<(), Fault> {
+        Ok(self.store.delete_image(&self.stored_image(caller, sha256)?)?)
+    }
+
+    /// The file that `caller` means by a path, a file URI or the URI of an image that was sent.
+    pub(super) fn given(&self, caller: &Caller, given: &str) -> Result<Given, Fault> {
+        let Some(sha256) = given.strip_prefix(IMAGES) else {
+            let path = self.settings.access.resolve(given)?;
+            let uri = paths::uri_of(&path);
+            return Ok(Given { path, uri });
+        };
+        let image = self.stored_image(caller, sha256)?;
+        self.store.use_image(&image);
+        Ok(Given {
+            path: image.path,
+            uri: given.to_owned(),
+        })
+    }
+
+    fn stored_image(&self, caller: &Caller, sha256: &str) -> Result<StoredImage, Fault> {
+        let image = self.store.image(sha256, |owner| caller.may_see(owner));
+        image.ok_or_else(|| {
+            let fault = Fault::new(Code::NotFound, format!("There is no image {IMAGES}{sha256} here."));
+            match caller.sees_paths() {
+                true => fault.hint("Give the path of a .nii or .nii.gz file; only a server over HTTP is sent images."),
+                false => fault.hint(
+                    "Send it (again) with PUT /images: it may have expired, and nobody sees what another caller has sent.",
+                ),
+            }
+        })
+    }
+
+    fn received(&self, image: &StoredImage) -> ReceivedImage {
+        ReceivedImage {
+            uri: format!("{IMAGES}{}", image.sha256),
+            sha256: image.sha256.clone(),
+            bytes: image.bytes,
+            expires_after_s: self.settings.limits.max_age.map(|age| age.as_secs()),
+        }
+    }
+}
+
+/// The fault of a file that is larger than may be sent.
+pub(crate) fn too_large(limit: u64) -> Fault {
+    Fault::new(
+        Code::InvalidArgument,
+        format!("The file is larger than the {limit} bytes that may be sent."),
+    )
+    .hint("Compress it (.nii.gz), crop it, or ask for a larger --max-upload.")
+}
+
+fn no_image(what: &str) -> Fault {
+    Fault::new(Code::BadImage, format!("This is no NIfTI-1 file: {what}."))
+        .hint("Send the bytes of one .nii or .nii.gz file; DICOM series cannot be sent yet.")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::model::{ProviderChoice, ProviderOptions};
+    use crate::service::{Access, MeasureRequest, Settings};
+    use crate::store::Limits;
+    use crate::volume::{Affine, Grid, Mask, write_mask_to};
+    use std::path::Path;
+
+    fn service(dir: &Path) -> Service {
+        Service::without_model(Settings {
+            model: "none".into(),
+            models: None,
+            provider: ProviderChoice::Auto,
+            options: ProviderOptions::default(),
+            ort_lib: None,
+            threads: None,
+            ahead: crate::segment::Ahead::Off,
+            feature_cache: 0,
+            results: dir.join("results"),
+            cache: dir.join("cache"),
+            limits: Limits::default(),
+            access: Access::Roots(Vec::new()),
+        })
+        .unwrap()
+    }
+
+    fn cube() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let grid = std::sync::Arc::new(Grid::new([8, 8, 8], Affine::identity()));
+        let mask = Mask::from_predicate(grid, |n| [n % 8, n / 8 % 8, n / 64].iter().all(|at| *at < 4));
+        write_mask_to(&mut bytes, &mask, None).unwrap();
+        bytes
+    }
+
+    fn send(service: &Service, caller: &Caller) -> ReceivedImage {
+        let mut upload = service.receive_image(caller, 1 << 20).unwrap();
+        cube().chunks(10).for_each(|piece| upload.write(piece).unwrap());
+        service.keep_image(upload).unwrap().0
+    }
+
+    fn measured(service: &Service, caller: &Caller, uri: &str) -> Result<u64, Code> {
+        let asked = [
+            MeasureRequest {
+                mask: Some(uri.to_owned()),
+                ..MeasureRequest::default()
+            },
+            MeasureRequest {
+                mask: Some(uri.to_owned()),
+                image: Some(uri.to_owned()),
+                reference: Some(uri.to_owned()),
+                ..MeasureRequest::default()
+            },
+        ];
+        let answers = asked.map(|asked| service.measure_volume(caller, &asked));
+        let [alone, with] = answers.map(|answer| answer.map_err(|fault| fault.code));
+        assert_eq!(alone.is_ok(), with.is_ok());
+        Ok(alone?.measurements[0].voxels)
+    }
+
+    #[test]
+    fn what_one_caller_has_sent_is_not_there_for_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = service(dir.path());
+        let (ann, bob) = (Caller::named("ann"), Caller::named("bob").without_paths());
+        let image = send(&service, &ann);
+        assert_eq!(measured(&service, &ann, &image.uri), Ok(64));
+        for other in [&bob, &Caller::neighbour()] {
+            assert_eq!(measured(&service, other, &image.uri), Err(Code::NotFound));
+            assert_eq!(service.image(other, &image.sha256).unwrap_err().code, Code::NotFound);
+            assert_eq!(
+                service.delete_image(other, &image.sha256).unwrap_err().code,
+                Code::NotFound
+            );
+        }
+        // Nor can it be told from one that nobody has.
+        let unknown = "0".repeat(64);
+        let told = |sha256: &str| service.image(&bob, sha256).unwrap_err().message.replace(sha256, "");
+        assert_eq!(told(&image.sha256), told(&unknown));
+        assert_eq!(measured(&service, &Caller::person(), &image.uri), Ok(64));
+        // The same bytes of another caller's are that caller's own.
+        send(&service, &bob);
+        service.delete_image(&ann, &image.sha256).unwrap();
+        assert_eq!(measured(&service, &ann, &image.uri), Err(Code::NotFound));
+        assert_eq!(measured(&service, &bob, &image.uri), Ok(64));
+    }
+
+    #[test]
+    fn who_shares_the_disk_is_told_to_give_a_path_and_who_does_not_to_send_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = service(dir.path());
+        let hint = |caller: Caller| service.image(&caller, "00").unwrap_err().hint.unwrap();
+        assert!(hint(Caller::neighbour()).contains("path of a .nii"));
+        assert!(hint(Caller::neighbour().without_paths()).contains("PUT /images"));
+    }
+
+    #[test]
+    fn an_upload_stops_at_its_limit_and_at_bytes_that_are_no_nifti() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = service(dir.path());
+        let refused = |limit: u64, bytes: &[u8]| {
+            let mut upload = service.receive_image(&Caller::neighbour(), limit).unwrap();
+            let written = bytes.chunks(7).try_for_each(|piece| upload.write(piece));
+            written
+                .and_then(|()| service.keep_image(upload).map(|_| ()))
+                .unwrap_err()
+                .code
+        };
+        assert_eq!(refused(20, &cube()), Code::InvalidArgument);
+        assert_eq!(refused(1 << 20, &[b'x'; 400]), Code::BadImage);
+        assert_eq!(refused(1 << 20, &cube()[..15]), Code::BadImage);
+        assert_eq!(refused(1 << 20, b""), Code::BadImage);
+        let left = std::fs::read_dir(dir.path().join("results/images/common"))
+            .unwrap()
+            .count();
+        assert_eq!(left, 0);
+    }
+}

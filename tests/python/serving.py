@@ -1,0 +1,47 @@
+"""A server over HTTP for the while of a test, and the Node.js that other people's programs need."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import CHECKOUT
+
+NODE_MODULES = CHECKOUT / "tests" / "node_modules"
+
+
+@contextmanager
+def served(program: Path, environment: dict[str, str], *options: str) -> Iterator[str]:
+    """Starts `program serve --http` on a port that the system chooses, and gives its address."""
+    command = [str(program), "serve", "--http", "127.0.0.1:0", *options]
+    server = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        log = []
+        for line in server.stderr:
+            log.append(line)
+            if found := re.search(r"listening on (http://\S+)", line):
+                break
+        else:
+            raise AssertionError("the server did not start:\n" + "".join(log))
+        # What it logs from here on must not fill the pipe.
+        drain = subprocess.Popen(["cat"], stdin=server.stderr, stdout=subprocess.DEVNULL)
+        yield found.group(1)
+    finally:
+        server.terminate()
+        server.wait(30)
+    drain.wait(30)
+    assert server.returncode == 0
+
+
+def node() -> str:
+    """The Node.js of tests/package.json, which the suites and the Inspector need: the system's may be older."""
+    found = NODE_MODULES / "node" / "bin" / "node"
+    if not found.exists():
+        missing = f"{NODE_MODULES} is not there: `make test-python` brings it where there is npm"
+        # A skipped proof must not pass for one.
+        assert not os.environ.get("SAT_MCP_NO_SKIPS"), missing
+        pytest.skip(missing)
+    return str(found)

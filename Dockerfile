@@ -39,7 +39,7 @@ LABEL io.modelcontextprotocol.server.name="io.github.OWNER/sat-mcp" \
 # /data holds results and the cache; a new volume mounted there takes over its owner.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin sat \
     && install -d -o sat -g sat /data && install -d /scans
-COPY LICENSE /opt/sat-mcp/
+COPY LICENSE share/viewer/LICENSES.txt /opt/sat-mcp/
 COPY share/demo /opt/sat-mcp/share/sat-mcp/demo
 COPY onnx/sat-mini /opt/sat-mcp/share/sat-mcp/models/sat-mini
 COPY --from=program /sat-mcp /opt/sat-mcp/bin/sat-mcp

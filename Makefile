@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # One build for all tests: the program as it ships, and beside it the one that answers the conformance suites.
 TEST_BUILD := --locked --features fixtures
 
-.PHONY: help demo build viewer test test-rust test-python test-load agent-eval test-tools test-long load bench check fmt clean
+.PHONY: help demo build viewer test test-rust test-python test-load agent-eval test-tools test-long load bench wheel mcpb check fmt clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'

@@ -46,6 +46,8 @@ def stage(folder: Path, program: Path) -> None:
     copy(program, server / "bin" / name).chmod(0o755)
     shutil.copytree(MODELS, server / "share/sat-mcp/models")
     copy(CHECKOUT / "LICENSE", folder / "LICENSE")
+    # of the viewer inside the program
+    copy(CHECKOUT / "share/viewer/LICENSES.txt", server / "licences/viewer/LICENSES.txt")
     runtime = Path(importlib.metadata.distribution("onnxruntime").locate_file("onnxruntime"))
     # Beside the program is where it looks first.
     library = one([path for pattern in LIBRARIES for path in (runtime / "capi").glob(pattern)])

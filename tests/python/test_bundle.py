@@ -8,13 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from browser import needed
 from conftest import CHECKOUT, program
 from mcp import Client, StdioServerParameters
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("npm") is None, reason="the bundle's tool is an npm package"),
-]
+pytestmark = pytest.mark.anyio
 
 TOOL = "@anthropic-ai/mcpb@2.1.2"
 # What a host does with a manifest: the tool's own code, since Claude Desktop's cannot be had.
@@ -32,7 +30,7 @@ console.log(JSON.stringify((await getMcpConfigForManifest(options)) ?? null));
 def tool(tmp_path_factory) -> Path:
     """A folder with the bundle's tool."""
     folder = tmp_path_factory.mktemp("mcpb")
-    run("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, TOOL, cwd=folder)
+    run(needed("npm"), "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, TOOL, cwd=folder)
     (folder / "host.mjs").write_text(HOST, encoding="utf-8")
     return folder
 

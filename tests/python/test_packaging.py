@@ -55,7 +55,10 @@ def test_the_source_archive_holds_all_that_a_wheel_is_built_from(tmp_path):
                 inside = tar.extractfile(held[f"packaging/data/data/share/sat-mcp/{place}/{name}"])
                 assert inside.read() == (source / name).read_bytes()
     assert {f"src/{name}" for name in names(CHECKOUT / "src")} <= set(held)
-    assert {"Cargo.toml", "Cargo.lock", "pyproject.toml", "README.md", "LICENSE"} <= set(held)
+    whole = {"Cargo.toml", "Cargo.lock", "pyproject.toml", "README.md", "LICENSE"}
+    # what the program is compiled from besides its sources
+    viewer = {"share/viewer/viewer.html", "share/viewer/LICENSES.txt"}
+    assert whole | viewer <= set(held)
 
 
 def test_one_version_is_said_everywhere():

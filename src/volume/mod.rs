@@ -23,7 +23,9 @@ pub(crate) use grid::transform;
 pub use image::{LabelMap, Volume};
 pub use mask::{Mask, MaskBuilder, Run};
 pub use modality::Modality;
-pub use nifti::{MAX_VOXELS, Placement, read, read_labels, write_labels, write_mask, write_mask_to};
+pub use nifti::{
+    MAX_VOXELS, Placement, read, read_labels, read_slices, slices_in, write_labels, write_mask, write_mask_to,
+};
 pub(crate) use order::{from_key, to_key};
 pub use packed::{MaskCodeError, PackedMask, PackedMaskBuilder};
 pub(crate) use resample::{Neighbour, Sampling, resample};

@@ -7,9 +7,11 @@
 mod header;
 mod placement;
 mod read;
+mod slices;
 mod stream;
 mod write;
 
 pub use placement::Placement;
 pub use read::{MAX_VOXELS, read, read_labels};
+pub use slices::{read_slices, slices_in};
 pub use write::{write_labels, write_mask, write_mask_to};

@@ -4,16 +4,22 @@
 //! RESULTS/
 //!   {result_id}/result.json, masks, label map, preview     one folder a result, renamed into place in one step
 //!   masks/{image}/{key}.mask                               one file a mask, for later requests on the same image
+//!   underway/{result_id}                                   how far a run is, or how it ended without a result
 //! ```
 //! Everything here can be computed again, so the oldest may be pruned.
 
+mod index;
 mod kept;
 mod prune;
+mod underway;
 
+pub use index::Place;
 pub use kept::{KeptMask, MaskKey};
 pub use prune::{Limits, Pruned};
+pub use underway::{RENEWED_WITHIN, UnderwayNote};
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The file that makes a folder a result.
@@ -62,6 +68,7 @@ pub enum StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    index: Arc<index::Index>,
 }
 
 /// A result found in the store.
@@ -94,8 +101,12 @@ impl Store {
                 path: root.clone(),
                 source,
             })?;
-        let store = Store { root };
+        let store = Store {
+            root,
+            index: Arc::default(),
+        };
         prune::clear_partial(&store.root);
+        underway::clear_notes(&store.root);
         Ok(store)
     }
 

@@ -68,9 +68,7 @@ pub fn read_slices(path: &Path, slices: Range<usize>, limit: u64) -> Result<Opti
 /// The header of the file, of `part` of its grid.
 fn header(whole: &Header, grid: &Grid, part: &Grid, datatype: DataType) -> Vec<u8> {
     // No axis is longer than it was in a header.
-    let dim = part
-        .shape()
-        .map(|length| i16::try_from(length).unwrap_or(i16::MAX));
+    let dim = part.shape().map(|length| i16::try_from(length).unwrap_or(i16::MAX));
     let placement = whole.placement.moved(grid, part).tidy(part);
     let mut bytes = Header::write(dim, datatype, whole.intent, &placement).to_vec();
     bytes[112..116].copy_from_slice(&whole.scl_slope.to_le_bytes());
@@ -81,7 +79,10 @@ fn header(whole: &Header, grid: &Grid, part: &Grid, datatype: DataType) -> Vec<u
 impl Placement {
     /// These fields for `part` of `grid`, cut out along the axes.
     fn moved(&self, grid: &Grid, part: &Grid) -> Placement {
-        if ![self.sform_code, self.qform_code].iter().any(|code| (1..=5).contains(code)) {
+        if ![self.sform_code, self.qform_code]
+            .iter()
+            .any(|code| (1..=5).contains(code))
+        {
             // Where no affine is in use, readers centre the image, and a part has another centre.
             return Placement::of(part);
         }

@@ -28,6 +28,7 @@ impl<D: Desk> Server<D> {
         tokio::pin!(patience);
         let preview = request.preview.unwrap_or(true);
         let Who { caller, turn } = Who::sent(context);
+        let who = caller.clone();
         let mut beat = Beat::new(context, self.options.beat_every);
 
         let planned = self.heavy(move |desk| {
@@ -49,6 +50,7 @@ impl<D: Desk> Server<D> {
             &turn,
             Box::new(move |progress, cancel| desk.run(plan, progress, cancel).map(Arc::new)),
         )?;
+        self.follow(&id, &who, &running, seat.watch()).await;
         loop {
             match seat.view() {
                 View::Done(result) => {

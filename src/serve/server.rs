@@ -2,18 +2,23 @@
 
 use super::beat::Beat;
 use super::desk::Desk;
+use super::follow::Followed;
+use super::hints::{Hinted, Keep};
 use super::runs::Runs;
+use super::subscriptions::{Looks, MOST, Subscriptions};
 use super::who::Who;
-use super::{Options, arguments, prompts, reply, resources, tools};
+use super::{Options, arguments, completions, icons, prompts, reply, resources, skill, tools};
 use crate::anatomy::ListRequest;
 use crate::service::{Code, Detail, Fault, MeasureRequest, SegmentAnswer, SegmentRequest, page};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, GetPromptRequestParams, GetPromptResponse, Implementation,
-    JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities,
-    ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
+    GetPromptRequestParams, GetPromptResponse, GetSkillRequestParams, GetSkillResult, Implementation, JsonObject,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceDirectoryRequestParams, ReadResourceDirectoryResult, ReadResourceRequestParams,
+    ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig, SubscribeRequestParams,
+    SubscriptionFilter, Tool, UnsubscribeRequestParams,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -31,6 +36,9 @@ pub(super) struct Server<D> {
     pub(super) desk: Arc<D>,
     pub(super) runs: Arc<Runs<Arc<SegmentAnswer>>>,
     pub(super) options: Options,
+    pub(super) followed: Followed,
+    pub(super) looks: Looks,
+    pub(super) subscriptions: Subscriptions,
     heavy: Arc<Semaphore>,
 }
 
@@ -40,6 +48,10 @@ impl<D> Clone for Server<D> {
             desk: self.desk.clone(),
             runs: self.runs.clone(),
             options: self.options.clone(),
+            followed: self.followed.clone(),
+            looks: self.looks.clone(),
+            // A copy is for another session, which has subscribed to nothing.
+            subscriptions: Subscriptions::default(),
             heavy: self.heavy.clone(),
         }
     }
@@ -52,6 +64,9 @@ impl<D: Desk> Server<D> {
             desk,
             runs,
             options,
+            followed: Followed::default(),
+            looks: Looks::default(),
+            subscriptions: Subscriptions::default(),
             heavy: Arc::new(Semaphore::new(HEAVY_AT_ONCE)),
         })
     }
@@ -71,7 +86,7 @@ impl<D: Desk> Server<D> {
     }
 
     /// Blocking work, off the async threads.
-    async fn aside<T: Send + 'static>(
+    pub(super) async fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce(&D) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
@@ -136,12 +151,16 @@ impl<D: Desk> ServerHandler for Server<D> {
     fn get_info(&self) -> ServerConfig {
         let name = Implementation::new("sat-mcp", env!("CARGO_PKG_VERSION"))
             .with_title("SAT: radiology segmentation by names")
-            .with_description(env!("CARGO_PKG_DESCRIPTION"));
+            .with_description(env!("CARGO_PKG_DESCRIPTION"))
+            .with_icons(icons::server());
         ServerConfig::new(
             ServerCapabilities::builder()
                 .enable_tools()
                 .enable_resources()
+                .enable_resources_subscribe()
                 .enable_prompts()
+                .enable_completions()
+                .enable_skills_with_directory_read()
                 .build(),
         )
         .with_server_info(name)
@@ -151,9 +170,9 @@ impl<D: Desk> ServerHandler for Server<D> {
     async fn list_tools(
         &self,
         _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(tools::all().to_vec()))
+        Ok(ListToolsResult::with_all_items(tools::all().to_vec()).kept(Keep::WhileServed, &context))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -189,19 +208,20 @@ impl<D: Desk> ServerHandler for Server<D> {
     async fn list_prompts(
         &self,
         _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        Ok(ListPromptsResult::with_all_items(prompts::all()))
+        Ok(ListPromptsResult::with_all_items(prompts::all()).kept(Keep::WhileServed, &context))
     }
 
     async fn get_prompt(
         &self,
         request: GetPromptRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
+        let caller = Who::sent(&context).caller;
         let filled = self.aside(move |desk| {
             let arguments = request.arguments.unwrap_or_default();
-            Ok(prompts::filled(desk, &request.name, &arguments))
+            Ok(prompts::filled(desk, &caller, &request.name, &arguments))
         });
         Ok(filled.await.map_err(resources::protocol_error)??.into())
     }
@@ -213,17 +233,18 @@ impl<D: Desk> ServerHandler for Server<D> {
     ) -> Result<ListResourcesResult, ErrorData> {
         let cursor = page.and_then(|page| page.cursor);
         let caller = Who::sent(&context).caller;
-        self.aside(move |desk| Ok(resources::page(desk, &caller, cursor.as_deref())))
-            .await
-            .map_err(resources::protocol_error)?
+        let page = self.aside(move |desk| Ok(resources::page(desk, &caller, cursor.as_deref())));
+        let page = page.await.map_err(resources::protocol_error)??;
+        Ok(page.kept(Keep::ResultList, &context))
     }
 
     async fn list_resource_templates(
         &self,
         _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
+        let templates = ListResourceTemplatesResult::with_all_items(resources::templates());
+        Ok(templates.kept(Keep::WhileServed, &context))
     }
 
     async fn read_resource(
@@ -234,7 +255,72 @@ impl<D: Desk> ServerHandler for Server<D> {
         let limit = self.options.resource_limit;
         let caller = Who::sent(&context).caller;
         let read = self.heavy(move |desk| Ok(resources::contents(desk, &caller, limit, &request.uri)));
-        let contents = read.await.map_err(resources::protocol_error)??;
-        Ok(ReadResourceResult::new(vec![contents]).into())
+        let (contents, keep) = read.await.map_err(resources::protocol_error)??;
+        Ok(ReadResourceResult::new(vec![contents]).kept(keep, &context).into())
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let caller = Who::sent(&context).caller;
+        self.aside(move |desk| Ok(completions::complete(desk, &caller, &request)))
+            .await
+            .map_err(resources::protocol_error)?
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.begin(request.uri, context).await
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.end(&request.uri);
+        Ok(())
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        let mut accepted = requested.supported_by(&self.get_info().capabilities);
+        if let Some(uris) = &mut accepted.resource_subscriptions {
+            uris.truncate(MOST);
+        }
+        Some(accepted)
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        self.tell(context).await
+    }
+
+    async fn list_skills(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListSkillsResult, ErrorData> {
+        let cursor = page.and_then(|page| page.cursor);
+        Ok(skill::list(cursor.as_deref())?.kept(skill::KEEP, &context))
+    }
+
+    async fn get_skill(
+        &self,
+        request: GetSkillRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetSkillResult, ErrorData> {
+        Ok(skill::get(&request.uri)?.kept(skill::KEEP, &context))
+    }
+
+    async fn read_resource_directory(
+        &self,
+        request: ReadResourceDirectoryRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceDirectoryResult, ErrorData> {
+        Ok(skill::directory(&request.uri, request.cursor.as_deref())?.kept(skill::KEEP, &context))
     }
 }

@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod fake;
+mod listening;
 mod offer;
+mod prompts;
 mod replies;
+mod resources;
 mod waiting;
 #[path = "../../../tests/common/wire.rs"]
 mod wire;
@@ -38,18 +41,24 @@ fn impatient() -> Options {
     Options {
         answer_within,
         beat_every,
+        look_every: Duration::from_millis(50),
         queue: Depth { all: 2, each: 2 },
         ..patient()
     }
 }
 
 async fn served_by(options: Options, version: &str) -> Served {
+    let mut served = served_without_handshake(options).await;
+    served.wire.initialize(version).await;
+    served
+}
+
+async fn served_without_handshake(options: Options) -> Served {
     let (client_in, server_out) = tokio::io::duplex(1 << 20);
     let (server_in, client_out) = tokio::io::duplex(1 << 20);
     let desk = Arc::new(FakeDesk::default());
     let server = tokio::spawn(stdio::serve(desk.clone(), options, server_in, server_out));
-    let mut wire = Wire::new(client_in, client_out);
-    wire.initialize(version).await;
+    let wire = Wire::new(client_in, client_out);
     Served { wire, desk, server }
 }
 

@@ -106,15 +106,16 @@ impl<D: Desk> Server<D> {
         let Ok(look) = self.looks.0.clone().try_acquire_owned() else {
             return Err(too_many(format!("The server has {MOST_OF_ALL} subscriptions already.")));
         };
-        let watch = Watch {
+        let mut watch = Watch {
             desk: self.desk.clone(),
             caller: caller.clone(),
             result: result.to_owned(),
+            seen: Standing::Unknown,
             every: self.options.look_every,
             _look: look,
         };
-        let standing = watch.standing().await;
-        Ok((!matches!(standing, Standing::Done)).then_some(watch))
+        watch.seen = watch.standing().await;
+        Ok((watch.seen != Standing::Done).then_some(watch))
     }
 }
 
@@ -129,30 +130,31 @@ struct Watch<D> {
     desk: Arc<D>,
     caller: Caller,
     result: String,
+    /// How it stood when the subscription was taken: what has changed since is news.
+    seen: Standing,
     every: Duration,
     _look: OwnedSemaphorePermit,
 }
 
 impl<D: Desk> Watch<D> {
     /// Tells of every change, at most once an interval, until the result is there or gone, or nobody hears it.
-    async fn run(self, mut tell: impl AsyncFnMut() -> bool) {
-        let mut before = self.standing().await;
-        // It may have come since the subscription was checked.
-        let mut news = !matches!(before, Standing::Underway(_));
+    async fn run(mut self, mut tell: impl AsyncFnMut() -> bool) {
+        // Where it went between two looks before this one, that is told at once.
+        let mut news = !matches!(self.seen, Standing::Underway(_));
         loop {
             if news && !tell().await {
                 return;
             }
-            if !matches!(before, Standing::Underway(_)) {
+            if !matches!(self.seen, Standing::Underway(_)) {
                 return;
             }
             tokio::time::sleep(self.every).await;
             let now = self.standing().await;
-            news = match (&before, &now) {
-                (Standing::Underway(before), Standing::Underway(now)) => !before.says_as(now),
+            news = match (&self.seen, &now) {
+                (Standing::Underway(seen), Standing::Underway(now)) => !seen.says_as(now),
                 _ => true,
             };
-            before = now;
+            self.seen = now;
         }
     }
 

@@ -6,6 +6,7 @@
 mod answer;
 mod budget;
 mod caller;
+mod card;
 mod detail;
 mod display;
 mod fault;
@@ -23,17 +24,21 @@ mod plan;
 mod request;
 mod resources;
 mod run;
+mod slices;
 pub(crate) mod text;
 mod trust;
+mod underway;
 mod warnings;
 
 pub use crate::anatomy::Detail;
 pub use crate::segment::{Ahead, Cancel, Progress, Step};
+pub use crate::store::{Place, RENEWED_WITHIN};
 pub use answer::{
     Execution, FileAnswer, ImageIdentity, LabelAnswer, LabelmapAnswer, MaskAnswer, MeasureAnswer, ModelIdentity,
     PreviewAnswer, RunStatus, SegmentAnswer, Trust, Warning,
 };
 pub use caller::Caller;
+pub use card::{ClassCard, Data, Figures, ModelCard, ModelName, Source};
 pub use detail::{Omissions, page};
 pub use display::{Page, displayed, viewer};
 pub use fault::{Candidate, Code, Fault};
@@ -44,7 +49,8 @@ pub use models::{ModelsFolder, find_models};
 pub use paths::Access;
 pub use plan::Plan;
 pub use request::{Format, MeasureRequest, Orientation, SegmentRequest};
-pub use resources::{ResourceFile, StoredResult};
+pub use resources::{ResourceFile, ResultFiles, StoredResult};
+pub use underway::{Standing, Underway, UnderwayStatus};
 
 use crate::anatomy::{Catalogue, ListAnswer, ListRequest, Resolver};
 use crate::model::{ModelFolder, Network, ProviderChoice, ProviderOptions};
@@ -194,5 +200,28 @@ impl std::fmt::Debug for Service {
         f.debug_struct("Service")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a service whose results lie in `folder`.
+    pub(super) fn settings(folder: &std::path::Path) -> Settings {
+        Settings {
+            model: "none".into(),
+            models: None,
+            provider: ProviderChoice::Auto,
+            options: ProviderOptions::default(),
+            ort_lib: None,
+            threads: None,
+            ahead: Ahead::Off,
+            feature_cache: 0,
+            results: folder.join("results"),
+            cache: folder.join("cache"),
+            limits: Limits::default(),
+            access: Access::Anything,
+        }
     }
 }

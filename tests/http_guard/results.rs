@@ -44,7 +44,10 @@ async fn results_belong_to_their_callers() {
         request["image"] = json!(elsewhere);
         let refused = ann.call("segment", request).await;
         assert_eq!(refused["isError"], true, "{refused}");
-        assert!(!refused.to_string().contains(place.folder.path().to_str().unwrap()), "{refused}");
+        assert!(
+            !refused.to_string().contains(place.folder.path().to_str().unwrap()),
+            "{refused}"
+        );
     }
 
     let uri = json!({"uri": format!("sat://results/{id}/result.json")});

@@ -141,9 +141,15 @@ impl<D: Desk> Server<D> {
                     .client_capabilities()
                     .is_some_and(|client| client.supports_tasks())
                 {
+                    let caller = who.caller.clone();
                     let task = self.segment_as_task(request, who, links).await?;
                     if context.protocol_version() < Some(ProtocolVersion::V_2026_07_28) {
-                        self.tasks.tell(context.peer.clone(), task.id.clone());
+                        // It shook hands, and so has no way to say which tasks it listens for.
+                        let peer = context.peer.clone();
+                        let telling = self
+                            .clone()
+                            .tell_of_task(caller, task.id.clone(), peer, Default::default());
+                        tokio::spawn(telling);
                     }
                     return Ok(CreateTaskResult::new(tasks::handle(&task)).into());
                 }

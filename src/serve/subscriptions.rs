@@ -9,7 +9,8 @@ use super::resources::{self, Address, protocol_error};
 use super::server::Server;
 use super::who::Who;
 use crate::service::{Caller, Code, Fault, Standing};
-use rmcp::model::ResourceUpdatedNotificationParam;
+use axum::http::request::Parts;
+use rmcp::model::{NotificationMetaObject, ResourceUpdatedNotificationParam};
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer};
 use std::collections::HashMap;
@@ -22,6 +23,21 @@ use tokio::task::{AbortHandle, JoinSet};
 pub(super) const MOST: usize = 64;
 /// Results that are looked at for all of them together, once each interval.
 const MOST_OF_ALL: usize = 1024;
+
+/// Tasks that a request to listen names. rmcp's filter has no place for them yet, so HTTP notes them beside the request;
+/// on stdio a client of 2026-07-28 asks with `tasks/get`.
+#[derive(Debug, Clone)]
+pub(super) struct TaskIds(pub Vec<String>);
+
+impl TaskIds {
+    fn of(context: &RequestContext<RoleServer>) -> Vec<String> {
+        let noted = context
+            .extensions
+            .get::<Parts>()
+            .and_then(|parts| parts.extensions.get::<TaskIds>());
+        noted.map(|TaskIds(ids)| ids.clone()).unwrap_or_default()
+    }
+}
 
 /// What the sessions of a server share: room for so many looks at the store.
 #[derive(Debug, Clone)]
@@ -89,6 +105,12 @@ impl<D: Desk> Server<D> {
                 let (sink, uri) = (context.sink().clone(), uri.clone());
                 watches.spawn(watch.run(async move || sink.notify_resource_updated(uri.clone()).await.is_ok()));
             }
+        }
+        for id in TaskIds::of(context.request_context()) {
+            let (server, peer, caller) = (self.clone(), context.request_context().peer.clone(), caller.clone());
+            let mut meta = NotificationMetaObject::new();
+            meta.set_subscription_id(context.request_context().id.clone());
+            watches.spawn(server.tell_of_task(caller, id, peer, meta));
         }
         // Dropping the set ends the watches.
         context.cancelled().await;

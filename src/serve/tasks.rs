@@ -12,7 +12,10 @@ use super::who::Who;
 use crate::service::{Caller, Code, Fault, SegmentRequest};
 use crate::store::{StoreError, TaskRecord, TaskState, TaskStore};
 use chrono::{DateTime, SecondsFormat};
-use rmcp::model::{CallToolResult, DetailedTask, JsonObject, Notification, ServerNotification, Task, TaskPayload};
+use rmcp::model::{
+    CallToolResult, DetailedTask, JsonObject, Notification, NotificationMetaObject, ServerNotification, Task,
+    TaskPayload, TaskStatusNotificationParams,
+};
 use rmcp::service::Peer;
 use rmcp::{ErrorData, RoleServer};
 use serde::{Deserialize, Serialize};
@@ -20,7 +23,6 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 /// How often a client should ask.
@@ -29,8 +31,6 @@ const POLL: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(1);
 /// How often a task is begun: a run that ends its server each time shall not end it for ever.
 const MOST_ATTEMPTS: u32 = 3;
-/// Changes that a slow listener may fall behind.
-const BEHIND: usize = 256;
 
 /// How work on a task ended.
 pub(super) enum End {
@@ -47,7 +47,6 @@ pub(super) enum End {
 pub(super) struct Tasks {
     store: TaskStore,
     live: Mutex<HashMap<String, CancellationToken>>,
-    changed: broadcast::Sender<TaskRecord>,
 }
 
 /// Where work on a task says how far it is.
@@ -78,28 +77,7 @@ impl Tasks {
         Tasks {
             store,
             live: Mutex::default(),
-            changed: broadcast::channel(BEHIND).0,
         }
-    }
-
-    /// Tells a client of each change of a task until its end: one that shook hands, and so has no other way to listen.
-    pub fn tell(&self, peer: Peer<RoleServer>, id: String) {
-        let mut changes = self.changed.subscribe();
-        tokio::spawn(async move {
-            loop {
-                match changes.recv().await {
-                    Ok(record) if record.id == id => {
-                        let told = peer.send_notification(notification(&record)).await;
-                        if told.is_err() || record.is_ended() {
-                            break;
-                        }
-                    }
-                    // Of what was missed, the next change tells the last state.
-                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => break,
-                }
-            }
-        });
     }
 
     /// A new task of `caller`'s that `work` is done for. It is on disk when this returns.
@@ -199,11 +177,8 @@ impl Tasks {
     }
 
     fn note(&self, id: &str, state: TaskState, message: &str) {
-        match self.store.note(id, state, message) {
-            // Nobody may be listening.
-            Ok(Some(record)) => drop(self.changed.send(record)),
-            Ok(None) => {}
-            Err(error) => tracing::error!(%error, "a task's state cannot be written"),
+        if let Err(error) = self.store.note(id, state, message) {
+            tracing::error!(%error, "a task's state cannot be written");
         }
     }
 }
@@ -262,6 +237,33 @@ impl<D: Desk> Server<D> {
         self.tasks.get(caller, id)
     }
 
+    /// Tells `peer` of each change of a task until its end, or until nobody hears it; `meta` goes with each. The task may be
+    /// another server's, so it is the record that is looked at.
+    pub(super) async fn tell_of_task(
+        self,
+        caller: Caller,
+        id: String,
+        peer: Peer<RoleServer>,
+        meta: NotificationMetaObject,
+    ) {
+        let mut seen = None;
+        while let Ok(record) = self.task(caller.clone(), id.clone()).await {
+            let now = (record.updated_ms, record.is_ended());
+            if seen != Some(now) {
+                let change = TaskStatusNotificationParams::new(shown(&record)).with_meta(meta.clone());
+                let change = ServerNotification::TaskStatusNotification(Notification::new(change));
+                if peer.is_transport_closed() || peer.send_notification(change).await.is_err() {
+                    break;
+                }
+            }
+            if record.is_ended() {
+                break;
+            }
+            seen = Some(now);
+            tokio::time::sleep(self.options.look_every).await;
+        }
+    }
+
     async fn work_on(self, call: Call, voice: Voice) -> End {
         let Call { who, links, request } = call;
         let detail = request.detail.unwrap_or_default();
@@ -303,11 +305,6 @@ pub(super) fn handle(record: &TaskRecord) -> Task {
     task.ttl_ms = record.ttl_ms();
     task.status_message = record.message.clone();
     task
-}
-
-/// A change of a task, for a client that listens.
-fn notification(record: &TaskRecord) -> ServerNotification {
-    ServerNotification::TaskStatusNotification(Notification::new(shown(record).into()))
 }
 
 fn json(value: &impl Serialize) -> Value {

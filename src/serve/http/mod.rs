@@ -12,6 +12,7 @@ mod health;
 mod hosts;
 mod images;
 mod issuer;
+mod listening;
 mod metrics;
 mod oauth;
 mod sessions;
@@ -135,7 +136,10 @@ async fn serve<D: Desk>(
         let ending = told_to_end.clone();
         Beside::new(service, meter, runs.clone(), http.max_upload, ending).routes()
     });
-    let routes = protocol.merge(beside.unwrap_or_default()).merge(metadata(&guard));
+    let routes = protocol
+        .layer(middleware::from_fn(listening::note_task_ids))
+        .merge(beside.unwrap_or_default())
+        .merge(metadata(&guard));
     let routes = guarded(routes, guard);
 
     let signals = tokio::spawn(on_signal(told_to_end.clone()));

@@ -86,7 +86,9 @@ fn plain_path(given: &str) -> Result<PathBuf, Fault> {
 /// The same fault for a caller who is told nothing of where files lie.
 pub(super) fn unplaced(fault: Fault) -> Fault {
     match fault.code {
-        Code::OutsideRoots => fault.hint("Name a file that whoever runs the server has put there, or send it with PUT /images."),
+        Code::OutsideRoots => {
+            fault.hint("Name a file that whoever runs the server has put there, or send it with PUT /images.")
+        }
         _ => fault,
     }
 }

@@ -135,9 +135,7 @@ async fn serve<D: Desk>(
         let ending = told_to_end.clone();
         Beside::new(service, meter, runs.clone(), http.max_upload, ending).routes()
     });
-    let routes = protocol
-        .merge(beside.unwrap_or_default())
-        .merge(metadata(&guard));
+    let routes = protocol.merge(beside.unwrap_or_default()).merge(metadata(&guard));
     let routes = guarded(routes, guard);
 
     let signals = tokio::spawn(on_signal(told_to_end.clone()));

@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # One build for all tests: the program as it ships, and beside it the one that answers the conformance suites.
 TEST_BUILD := --locked --features fixtures
 
-.PHONY: help demo build viewer test test-rust test-python test-load agent-eval test-tools test-long load bench check fmt clean
+.PHONY: help demo build viewer test test-rust test-python test-load agent-eval test-tools test-long load bench wheel mcpb check fmt clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -83,6 +83,16 @@ $(VENV)/tools: tools/pyproject.toml $(VENV)/runtime
 	$(PYTHON) -m venv $(VENV)/tools-venv
 	$(VENV)/tools-venv/bin/python -m pip install --quiet --disable-pip-version-check './tools[test]'
 	touch $@
+
+wheel: $(VENV)/tests ## the wheel, in target/wheels
+	$(BIN)/maturin build --release --locked --out target/wheels
+
+mcpb: $(VENV)/tests ## the MCP bundle for this platform, in target/mcpb; needs Node
+	rm -rf target/mcpb
+	$(BIN)/maturin build --release --locked --out target/mcpb/wheel
+	$(BIN)/python -m zipfile -e target/mcpb/wheel/*.whl target/mcpb/parts
+	chmod +x target/mcpb/parts/*.data/scripts/sat-mcp
+	$(BIN)/python packaging/mcpb/pack.py --program target/mcpb/parts/*.data/scripts/sat-mcp --out target/mcpb/sat-mcp.mcpb
 
 check: ## format, lints, documentation
 	cargo fmt --check

@@ -162,8 +162,9 @@ pub(super) struct Demo {
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Folder that callers may name files in; repeatable [default: the working directory]
-    #[arg(long = "data-root", value_name = "DIR")]
+    /// Folders that callers may name files in; repeatable [default: the working directory]
+    // A bundle's host puts every folder that was picked behind one flag.
+    #[arg(long = "data-root", value_name = "DIR", num_args = 1..)]
     pub data_roots: Vec<PathBuf>,
     /// Serve Streamable HTTP at /mcp of this address instead of stdin and stdout, such as 127.0.0.1:8765
     #[arg(long, value_name = "ADDR:PORT")]

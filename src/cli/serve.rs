@@ -21,7 +21,7 @@ pub(super) fn run(common: &Common, arguments: &Serve) -> Result<(), Fault> {
         ..Options::default()
     };
     let ended = match arguments.http {
-        None => run_stdio(Arc::new(Service::open(settings)?), options),
+        None => run_stdio(Arc::new(Service::open_unread(settings, refused)?), options),
         Some(address) => {
             let http = super::http::options(address, arguments, &config)?;
             let options = Options {
@@ -35,6 +35,12 @@ pub(super) fn run(common: &Common, arguments: &Serve) -> Result<(), Fault> {
         ServeError::Guard(_) => Fault::new(Code::InvalidArgument, error.to_string()),
         _ => Fault::new(Code::Internal, error.to_string()),
     })
+}
+
+/// A model that is not what it promises ends the server, if it has only just begun.
+fn refused(fault: Fault) {
+    super::tell(&fault, false);
+    std::process::exit(super::FAILED.into());
 }
 
 /// What was given, else the working directory.

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 const MANIFEST: &str = "model.toml";
 
-/// A model folder whose manifest has been read and whose files are as the manifest says.
+/// A model folder whose manifest has been read, and whose files are as the manifest says once it is verified.
 ///
 /// Hashes are computed from the bytes each time a process first opens a folder, never remembered on disk: a
 /// remembered hash would vouch for bytes that nobody has read since. SAT-Pro's 2.3 GB take about two seconds, and the pages
@@ -25,6 +25,13 @@ pub struct ModelFolder {
 impl ModelFolder {
     /// Reads `path/model.toml`, checks that it makes sense, and hashes every file that it names.
     pub fn open(path: &Path) -> Result<ModelFolder, ModelError> {
+        let folder = ModelFolder::promised(path)?;
+        folder.verify()?;
+        Ok(folder)
+    }
+
+    /// The folder as its manifest promises it; its files are there, but unread until [`ModelFolder::verify`].
+    pub fn promised(path: &Path) -> Result<ModelFolder, ModelError> {
         if !path.is_dir() {
             return Err(ModelError::NoFolder { path: path.to_owned() });
         }
@@ -42,31 +49,8 @@ impl ModelFolder {
         };
         let manifest: Manifest = toml::from_str(&text).map_err(|source| bad(source.to_string()))?;
         manifest.check().map_err(bad)?;
-        let hashed: Vec<(String, Stamp)> = manifest
-            .files
-            .par_iter()
-            .map(|(file, promised)| {
-                let path = path.join(file);
-                let stamp = Stamp::of(&path)?;
-                let found = hash_file(&path)?;
-                match found.eq_ignore_ascii_case(promised) {
-                    true => Ok((file.clone(), stamp)),
-                    false => Err(ModelError::WrongHash {
-                        path,
-                        promised: promised.clone(),
-                        found,
-                    }),
-                }
-            })
-            .collect::<Result<_, ModelError>>()?;
-        stamps.extend(hashed);
-        for graph in [&manifest.text.graph, &manifest.backbone.graph, &manifest.decoder.graph] {
-            let bytes = std::fs::read(path.join(graph)).map_err(|source| unreadable(&path.join(graph), source))?;
-            if let Some(file) = external_files(&bytes).find(|file| !manifest.files.contains_key(file.as_str())) {
-                return Err(bad(format!(
-                    "{graph} takes weights from {file}, for which [files] has no sha256"
-                )));
-            }
+        for file in manifest.files.keys() {
+            stamps.insert(file.clone(), Stamp::of(&path.join(file))?);
         }
         Ok(ModelFolder {
             path: path.to_owned(),
@@ -74,6 +58,34 @@ impl ModelFolder {
             manifest,
             stamps,
         })
+    }
+
+    /// Hashes every file, and sees that the graphs take weights from no other.
+    pub fn verify(&self) -> Result<(), ModelError> {
+        self.manifest.files.par_iter().try_for_each(|(file, promised)| {
+            let path = self.file(file);
+            let found = hash_file(&path)?;
+            match found.eq_ignore_ascii_case(promised) {
+                true => Ok(()),
+                false => Err(ModelError::WrongHash {
+                    path,
+                    promised: promised.clone(),
+                    found,
+                }),
+            }
+        })?;
+        let manifest = &self.manifest;
+        for graph in [&manifest.text.graph, &manifest.backbone.graph, &manifest.decoder.graph] {
+            let path = self.file(graph);
+            let bytes = std::fs::read(&path).map_err(|source| unreadable(&path, source))?;
+            if let Some(file) = external_files(&bytes).find(|file| !manifest.files.contains_key(file.as_str())) {
+                return Err(ModelError::BadManifest {
+                    path: self.file(MANIFEST),
+                    fault: format!("{graph} takes weights from {file}, for which [files] has no sha256"),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Where it lies.

@@ -6,8 +6,8 @@
 use crate::anatomy::{ListAnswer, ListRequest, Mentions};
 use crate::segment::{Cancel, Progress};
 use crate::service::{
-    Caller, Fault, MeasureAnswer, MeasureRequest, Plan, ResourceFile, SegmentAnswer, SegmentRequest, Service,
-    StoredResult,
+    Caller, Fault, MeasureAnswer, MeasureRequest, ModelCard, ModelName, Place, Plan, ResourceFile, ResultFiles,
+    SegmentAnswer, SegmentRequest, Service, Standing, Underway,
 };
 use crate::store::{StoreError, TaskStore};
 use crate::volume::Modality;
@@ -35,13 +35,26 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn tasks(&self) -> Result<TaskStore, StoreError>;
     /// The scan of a result as the viewer shows it: `.nii.gz`.
     fn display(&self, caller: &Caller, result_id: &str) -> Result<Vec<u8>, Fault>;
-    /// Last used first.
-    fn results(&self, caller: &Caller) -> Result<Vec<StoredResult>, Fault>;
     /// The service itself, for what is no message of the protocol: files that come and go, health. A desk without one has
     /// none of these.
     fn service(self: &Arc<Self>) -> Option<Arc<Service>> {
         None
     }
+    /// The slices that the query of a URI asks for, as a file of its own.
+    fn read_slices(&self, caller: &Caller, uri: &str, query: &str, limit: u64) -> Result<Vec<u8>, Fault>;
+    /// What to say of a file of more than `limit` bytes.
+    fn too_large(&self, caller: &Caller, file: &ResourceFile, limit: u64) -> Fault;
+    /// The newest first, unopened.
+    fn result_places(&self, caller: &Caller) -> Result<Vec<Place>, Fault>;
+    /// None where it has gone.
+    fn result_files(&self, caller: &Caller, id: &str) -> Result<Option<ResultFiles>, Fault>;
+    /// How a result stands that may still be in the making, here or elsewhere.
+    fn standing(&self, caller: &Caller, id: &str) -> Result<Standing, Fault>;
+    /// Notes where a run is, for all who share the store.
+    fn note_underway(&self, caller: &Caller, state: &Underway) -> Result<(), Fault>;
+    fn forget_underway(&self, id: &str) -> Result<(), Fault>;
+    fn model_names(&self) -> Result<Vec<ModelName>, Fault>;
+    fn model_card(&self, name: &str) -> Result<ModelCard, Fault>;
 }
 
 impl Desk for Service {
@@ -95,8 +108,40 @@ impl Desk for Service {
         self.display(caller, result_id)
     }
 
-    fn results(&self, caller: &Caller) -> Result<Vec<StoredResult>, Fault> {
-        self.results(caller)
+    fn read_slices(&self, caller: &Caller, uri: &str, query: &str, limit: u64) -> Result<Vec<u8>, Fault> {
+        self.read_slices(caller, uri, query, limit)
+    }
+
+    fn too_large(&self, caller: &Caller, file: &ResourceFile, limit: u64) -> Fault {
+        self.too_large(caller, file, limit)
+    }
+
+    fn result_places(&self, caller: &Caller) -> Result<Vec<Place>, Fault> {
+        self.result_places(caller)
+    }
+
+    fn result_files(&self, caller: &Caller, id: &str) -> Result<Option<ResultFiles>, Fault> {
+        self.result_files(caller, id)
+    }
+
+    fn standing(&self, caller: &Caller, id: &str) -> Result<Standing, Fault> {
+        self.standing(caller, id)
+    }
+
+    fn note_underway(&self, caller: &Caller, state: &Underway) -> Result<(), Fault> {
+        self.note_underway(caller, state)
+    }
+
+    fn forget_underway(&self, id: &str) -> Result<(), Fault> {
+        self.forget_underway(id)
+    }
+
+    fn model_names(&self) -> Result<Vec<ModelName>, Fault> {
+        self.model_names()
+    }
+
+    fn model_card(&self, name: &str) -> Result<ModelCard, Fault> {
+        self.model_card(name)
     }
 
     fn service(self: &Arc<Self>) -> Option<Arc<Service>> {

@@ -1,15 +1,20 @@
 //! The Model Context Protocol: the three tools, and results as resources, to any client on stdio or HTTP.
 //!
 //! Async lives here and nowhere else. `server` sorts messages, `tools` and `schema` say what can be called, `arguments`
-//! holds a call against that, `segment` sees one segmentation through, `runs` owns the worker, `reply` and `resources`
-//! write answers, `viewer` the page that shows them. Everything that computes is a plain function of the service.
+//! holds a call against that, `segment` sees one segmentation through, `runs` owns the worker, `follow` notes how far its runs are and
+//! `subscriptions` tells who asked, `reply` and `resources` write answers,
+//! `viewer` the page that shows them. Everything that computes is a plain function of the service.
 
 mod arguments;
 mod beat;
+mod completions;
 mod desk;
 #[cfg(feature = "fixtures")]
 mod fixtures;
+mod follow;
+mod hints;
 mod http;
+mod icons;
 mod meter;
 mod prompts;
 mod reply;
@@ -20,7 +25,9 @@ mod schema;
 mod segment;
 mod server;
 mod shelf;
+mod skill;
 mod stdio;
+mod subscriptions;
 mod tasks;
 mod telemetry;
 #[cfg(test)]
@@ -50,6 +57,8 @@ pub struct Options {
     pub answer_within: Duration,
     /// A caller who hears progress hears something at least this often.
     pub beat_every: Duration,
+    /// How far a run is, is noted and told to subscribers at most this often.
+    pub look_every: Duration,
     /// Segmentations that may wait behind the one at work.
     pub queue: Depth,
     /// Bytes of the largest file that `resources/read` puts into a message.
@@ -64,6 +73,7 @@ impl Default for Options {
         Options {
             answer_within: Duration::from_secs(8),
             beat_every: Duration::from_secs(5),
+            look_every: Duration::from_secs(1),
             queue: Depth { all: 8, each: 8 },
             resource_limit: 32 << 20,
             #[cfg(feature = "fixtures")]

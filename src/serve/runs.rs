@@ -399,6 +399,11 @@ impl<T: Clone + Send + Sync + 'static> Seat<T> {
         let _ = self.view.changed().await;
     }
 
+    /// To see where the run is without a seat at it.
+    pub(super) fn watch(&self) -> watch::Receiver<View<T>> {
+        self.run.view.subscribe()
+    }
+
     /// Seconds until the answer, as far as can be told.
     pub(super) fn eta(&self) -> Option<f64> {
         let state = self.shared.lock();

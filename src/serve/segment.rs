@@ -31,6 +31,7 @@ impl<D: Desk> Server<D> {
         tokio::pin!(patience);
         let preview = request.preview.unwrap_or(true);
         let Who { caller, turn } = who;
+        let asker = caller.clone();
 
         let key = shelf::key(&caller, &request);
         let server = self.clone();
@@ -66,6 +67,7 @@ impl<D: Desk> Server<D> {
                 Ok(Arc::new(answer))
             }),
         )?;
+        self.follow(&id, &asker, &running, seat.watch()).await;
         loop {
             match seat.view() {
                 View::Done(result) => {

@@ -2,22 +2,27 @@
 
 use super::beat::Beat;
 use super::desk::Desk;
+use super::follow::Followed;
+use super::hints::{Hinted, Keep};
 use super::meter::Meter;
 use super::runs::Runs;
 use super::shelf::{self, Shelf};
+use super::subscriptions::{Looks, MOST, Subscriptions};
 use super::tasks::{self, Tasks};
 use super::who::Who;
-use super::{Options, ServeError, arguments, prompts, reply, resources, tools, trace};
+use super::{Options, ServeError, arguments, completions, icons, prompts, reply, resources, skill, tools, trace};
 use crate::anatomy::ListRequest;
 use crate::service::{Detail, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, SegmentRequest, page};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CancelTaskParams, CreateTaskResult, GetPromptRequestParams,
-    GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, JsonObject, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
-    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, CreateTaskResult,
+    GetPromptRequestParams, GetPromptResponse, GetSkillRequestParams, GetSkillResult, GetTaskParams, GetTaskResult,
+    Implementation, JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult,
+    ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceDirectoryRequestParams,
+    ReadResourceDirectoryResult, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
+    ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
     UpdateTaskParams,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -38,6 +43,9 @@ pub(super) struct Server<D: Desk> {
     pub(super) tasks: Arc<Tasks>,
     pub(super) options: Options,
     pub(super) meter: Arc<Meter>,
+    pub(super) followed: Followed,
+    pub(super) looks: Looks,
+    pub(super) subscriptions: Subscriptions,
     heavy: Arc<Semaphore>,
     /// Scans whose reading took longer than their caller could wait.
     pub(super) read: Shelf<(D::Plan, Option<SegmentAnswer>)>,
@@ -53,6 +61,10 @@ impl<D: Desk> Clone for Server<D> {
             tasks: self.tasks.clone(),
             options: self.options.clone(),
             meter: self.meter.clone(),
+            followed: self.followed.clone(),
+            looks: self.looks.clone(),
+            // A copy is for another session, which has subscribed to nothing.
+            subscriptions: Subscriptions::default(),
             heavy: self.heavy.clone(),
             read: self.read.clone(),
             measured: self.measured.clone(),
@@ -70,6 +82,9 @@ impl<D: Desk> Server<D> {
             tasks,
             options,
             meter: Arc::new(Meter::new()),
+            followed: Followed::default(),
+            looks: Looks::default(),
+            subscriptions: Subscriptions::default(),
             heavy: Arc::new(Semaphore::new(HEAVY_AT_ONCE)),
             read: Shelf::default(),
             measured: Shelf::default(),
@@ -167,12 +182,16 @@ impl<D: Desk> ServerHandler for Server<D> {
     fn get_info(&self) -> ServerConfig {
         let name = Implementation::new("sat-mcp", env!("CARGO_PKG_VERSION"))
             .with_title("SAT: radiology segmentation by names")
-            .with_description(env!("CARGO_PKG_DESCRIPTION"));
+            .with_description(env!("CARGO_PKG_DESCRIPTION"))
+            .with_icons(icons::server());
         ServerConfig::new(
             ServerCapabilities::builder()
                 .enable_tools()
                 .enable_resources()
+                .enable_resources_subscribe()
                 .enable_prompts()
+                .enable_completions()
+                .enable_skills_with_directory_read()
                 .enable_tasks()
                 .build(),
         )
@@ -183,9 +202,9 @@ impl<D: Desk> ServerHandler for Server<D> {
     async fn list_tools(
         &self,
         _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(tools::all().to_vec()))
+        Ok(ListToolsResult::with_all_items(tools::all().to_vec()).kept(Keep::WhileServed, &context))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -254,19 +273,20 @@ impl<D: Desk> ServerHandler for Server<D> {
     async fn list_prompts(
         &self,
         _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        Ok(ListPromptsResult::with_all_items(prompts::all()))
+        Ok(ListPromptsResult::with_all_items(prompts::all()).kept(Keep::WhileServed, &context))
     }
 
     async fn get_prompt(
         &self,
         request: GetPromptRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
+        let caller = Who::sent(&context).caller;
         let filled = self.aside(move |desk| {
             let arguments = request.arguments.unwrap_or_default();
-            Ok(prompts::filled(desk, &request.name, &arguments))
+            Ok(prompts::filled(desk, &caller, &request.name, &arguments))
         });
         Ok(filled.await.map_err(resources::protocol_error)??.into())
     }
@@ -278,17 +298,18 @@ impl<D: Desk> ServerHandler for Server<D> {
     ) -> Result<ListResourcesResult, ErrorData> {
         let cursor = page.and_then(|page| page.cursor);
         let caller = Who::sent(&context).caller;
-        self.aside(move |desk| Ok(resources::page(desk, &caller, cursor.as_deref())))
-            .await
-            .map_err(resources::protocol_error)?
+        let page = self.aside(move |desk| Ok(resources::page(desk, &caller, cursor.as_deref())));
+        let page = page.await.map_err(resources::protocol_error)??;
+        Ok(page.kept(Keep::ResultList, &context))
     }
 
     async fn list_resource_templates(
         &self,
         _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
+        let templates = ListResourceTemplatesResult::with_all_items(resources::templates());
+        Ok(templates.kept(Keep::WhileServed, &context))
     }
 
     async fn read_resource(
@@ -299,7 +320,72 @@ impl<D: Desk> ServerHandler for Server<D> {
         let limit = self.options.resource_limit;
         let caller = Who::sent(&context).caller;
         let read = self.heavy(move |desk| Ok(resources::contents(desk, &caller, limit, &request.uri)));
-        let contents = read.await.map_err(resources::protocol_error)??;
-        Ok(ReadResourceResult::new(vec![contents]).into())
+        let (contents, keep) = read.await.map_err(resources::protocol_error)??;
+        Ok(ReadResourceResult::new(vec![contents]).kept(keep, &context).into())
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let caller = Who::sent(&context).caller;
+        self.aside(move |desk| Ok(completions::complete(desk, &caller, &request)))
+            .await
+            .map_err(resources::protocol_error)?
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.begin(request.uri, context).await
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.end(&request.uri);
+        Ok(())
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        let mut accepted = requested.supported_by(&self.get_info().capabilities);
+        if let Some(uris) = &mut accepted.resource_subscriptions {
+            uris.truncate(MOST);
+        }
+        Some(accepted)
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        self.tell(context).await
+    }
+
+    async fn list_skills(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListSkillsResult, ErrorData> {
+        let cursor = page.and_then(|page| page.cursor);
+        Ok(skill::list(cursor.as_deref())?.kept(skill::KEEP, &context))
+    }
+
+    async fn get_skill(
+        &self,
+        request: GetSkillRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetSkillResult, ErrorData> {
+        Ok(skill::get(&request.uri)?.kept(skill::KEEP, &context))
+    }
+
+    async fn read_resource_directory(
+        &self,
+        request: ReadResourceDirectoryRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceDirectoryResult, ErrorData> {
+        Ok(skill::directory(&request.uri, request.cursor.as_deref())?.kept(skill::KEEP, &context))
     }
 }

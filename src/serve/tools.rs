@@ -1,6 +1,6 @@
 //! The three tools as their callers see them: names, words and schemas.
 
-use super::{schema, viewer};
+use super::{icons, schema, viewer};
 use crate::anatomy::{ListAnswer, ListRequest};
 use crate::service::{MeasureAnswer, MeasureRequest, Omissions, SegmentAnswer, SegmentRequest};
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
@@ -10,37 +10,43 @@ pub(super) const LIST_ANATOMY: &str = "list_anatomy";
 pub(super) const SEGMENT: &str = "segment";
 pub(super) const MEASURE_VOLUME: &str = "measure_volume";
 
-const LIST_ANATOMY_WORDS: &str = "Look up what can be segmented and under which names: SAT's catalogue of anatomical \
-structures, lesions and tumours in CT, MRI and PET. Give `query` a word or phrase from the user or a report (\"left \
-kidney\", \"ventricles\", \"liver tumour\") and `modality` the kind of scan. The best matches come first: `score` 0.8 or \
-more means that segment accepts the phrase as this class, less is a suggestion. `available` says whether the loaded \
-model covers it. Without a query it lists everything, page by page. Costs nothing; needs no scan.";
+const LIST_ANATOMY_WORDS: &str = "Look up what can be segmented and under which names, before calling segment: the \
+catalogue of SAT, a neural network that outlines anatomical structures, lesions and tumours in CT, MRI and PET scans when given their names. \
+Give `query` one structure from the user or a report (\"left kidney\", \"ventricles\", \"liver tumour\") and `modality` the kind of \
+scan. The best matches come first: `score` 0.8 or more means that segment accepts the phrase as this class, less is a \
+suggestion. `available` says whether the loaded model can find it. Without a query it lists everything, page by page. \
+Costs nothing; needs no scan.";
 
-const SEGMENT_WORDS: &str = "Find structures in a 3-D scan by name and measure them. Give the path of a scan (NIfTI), \
-its `modality` and one or many `targets`; asking for many at once costs hardly more than one. For each target you get a \
+const SEGMENT_WORDS: &str = "Find structures in a 3-D scan by name and measure them. Give the scan as `image` (a NIfTI file's path; \
+over HTTP the sat://images/… that PUT /images returned for it), its `modality` and one or many `targets` (names: see list_anatomy); \
+asking for many at once costs hardly more than one. For each target you get a \
 mask file on the scan's own grid, the volume in mL, centre, longest diameter, number of parts, mean intensity and \
 whether the image's edge cuts it off; for all together a label map and a preview picture with outlines. Takes seconds to \
 minutes; `status: running` means call again with the same arguments. Asking again for a finished result returns it at \
 once. A target that is not there gives an empty mask with a warning, not an error. Unknown names give an error with the \
-nearest known ones. Automatic and approximate: not a diagnosis.";
+nearest known ones. Automatic and approximate: pass the warnings on with the numbers; not a diagnosis.";
 
-const MEASURE_VOLUME_WORDS: &str = "Measure masks: volume in mL, centre, longest diameter, connected parts, edges that \
-cut it off; with `image` also intensities (Hounsfield units for CT); with `reference` also agreement with a second mask \
-(Dice, surface Dice at 1 mm, Hausdorff distance 95 %, volume difference). Takes a `result_id` of segment, or the path of \
-any mask or label map, ours or not. Writes nothing.";
+const MEASURE_VOLUME_WORDS: &str = "Measure masks again, or masks that segment did not make: volume in mL, centre, longest \
+diameter, connected parts, edges that cut it off; with `image` also intensities (Hounsfield units for CT); with `reference` also \
+agreement with a second mask on the same grid (Dice, surface Dice at 1 mm, Hausdorff distance 95 %, volume difference). Takes a \
+`result_id` of segment, or any mask or label map as `mask`: a path, or the sat://results/… of one. segment's own answer already has the \
+usual numbers. Writes nothing.";
 
 /// The tools, always in this order.
 pub(super) fn all() -> &'static [Tool] {
     static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         vec![
             tool(LIST_ANATOMY, "What can be segmented", LIST_ANATOMY_WORDS, true)
+                .with_icons(icons::list_anatomy())
                 .with_input(schema::input::<ListRequest>())
                 .with_raw_output_schema(Arc::new(schema::output::<ListAnswer>(&Omissions::of_list()))),
             tool(SEGMENT, "Segment a scan by names", SEGMENT_WORDS, false)
+                .with_icons(icons::segment())
                 .with_input(schema::input::<SegmentRequest>())
                 .with_raw_output_schema(Arc::new(schema::output::<SegmentAnswer>(&Omissions::of_segment())))
                 .with_meta(viewer::of_tool()),
             tool(MEASURE_VOLUME, "Measure masks", MEASURE_VOLUME_WORDS, true)
+                .with_icons(icons::measure_volume())
                 .with_input(schema::input::<MeasureRequest>())
                 .with_raw_output_schema(Arc::new(schema::output::<MeasureAnswer>(&Omissions::of_measure()))),
         ]

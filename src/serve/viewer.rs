@@ -5,6 +5,7 @@
 //! strictest policy fits it.
 
 use super::desk::Desk;
+use super::hints::Keep;
 use super::reply::resource;
 use super::resources::protocol_error;
 use crate::service::{Caller, Code, Fault, displayed, viewer};
@@ -42,15 +43,16 @@ pub(super) fn contents(
     caller: &Caller,
     limit: u64,
     uri: &str,
-) -> Option<Result<ResourceContents, ErrorData>> {
+) -> Option<Result<(ResourceContents, Keep), ErrorData>> {
     if uri == URI {
         let page = ResourceContents::text(viewer(), uri)
             .with_mime_type(MIME)
             .with_meta(of_page());
-        return Some(Ok(page));
+        return Some(Ok((page, Keep::WhileServed)));
     }
     let id = displayed(uri)?;
-    Some(scan(desk, caller, limit, uri, id).map_err(protocol_error))
+    let scan = scan(desk, caller, limit, uri, id).map(|scan| (scan, Keep::Result));
+    Some(scan.map_err(protocol_error))
 }
 
 fn scan(desk: &impl Desk, caller: &Caller, limit: u64, uri: &str, id: &str) -> Result<ResourceContents, Fault> {

@@ -1,9 +1,10 @@
 //! What went wrong, in the words of the contract: a code for programs, a sentence for people and a way out.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Kinds of fault a caller can act on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Code {
     /// No class of this name is known.
     UnknownTarget,
@@ -79,7 +80,7 @@ impl Serialize for Code {
 }
 
 /// One name that would have worked.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// The phrase that failed.
     pub target: String,
@@ -90,12 +91,12 @@ pub struct Candidate {
     /// Whether the loaded model has it in this modality.
     pub available: bool,
     /// Near by what the model's text encoder makes of the phrase, not by its words.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_meaning: bool,
 }
 
 /// The contract's error object: `{code, message, hint, candidates?}`.
-#[derive(Debug, Clone, PartialEq, Serialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}{}", hint.as_ref().map(|hint| format!(" {hint}")).unwrap_or_default())]
 pub struct Fault {
     /// For programs.
@@ -103,10 +104,10 @@ pub struct Fault {
     /// What was wrong, naming the file or the phrase.
     pub message: String,
     /// What would work.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// Names that would have worked, where a target was at fault.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Candidate>,
 }
 

@@ -63,7 +63,7 @@ pub struct ReceivedImage {
     pub expires_after_s: Option<u64>,
 }
 
-/// An image that is being received, piece by piece. Dropped before [`ImageUpload::finish`], it leaves nothing behind.
+/// An image that is being received, piece by piece. Dropped before [`Service::keep_image`], it leaves nothing behind.
 #[derive(Debug)]
 pub struct ImageUpload {
     upload: Upload,

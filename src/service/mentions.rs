@@ -2,6 +2,7 @@
 
 use super::{Code, Fault, Service, Settings, models};
 use crate::anatomy::{Catalogue, Mentions, Offered, Resolver};
+use crate::model::ModelFolder;
 use crate::volume::Modality;
 
 /// The names that a report mentions, by the model of `settings`. Where that is not there and nobody asked for it, SAT's whole
@@ -13,7 +14,7 @@ pub fn report_mentions(
     modality: Modality,
 ) -> Result<Mentions, Fault> {
     let catalogue = Catalogue::load();
-    match models::open(&settings.model, settings.models.as_deref()) {
+    match models::open(&settings.model, settings.models.as_deref(), ModelFolder::promised) {
         Ok(folder) => Ok(Resolver::new(catalogue, &models::offered(&folder)).mentions(report, modality)),
         Err(fault) if fault.code == Code::NotFound && !model_asked_for => {
             let everything = Offered::everything("SAT", catalogue);

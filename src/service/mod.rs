@@ -6,6 +6,7 @@
 mod answer;
 mod budget;
 mod caller;
+mod card;
 mod detail;
 mod display;
 mod fault;
@@ -23,17 +24,21 @@ mod plan;
 mod request;
 mod resources;
 mod run;
+mod slices;
 pub(crate) mod text;
 mod trust;
+mod underway;
 mod warnings;
 
 pub use crate::anatomy::Detail;
 pub use crate::segment::{Ahead, Cancel, Progress, Step};
+pub use crate::store::{Place, RENEWED_WITHIN};
 pub use answer::{
     Execution, FileAnswer, ImageIdentity, LabelAnswer, LabelmapAnswer, MaskAnswer, MeasureAnswer, ModelIdentity,
     PreviewAnswer, RunStatus, SegmentAnswer, Trust, Warning,
 };
 pub use caller::Caller;
+pub use card::{ClassCard, Data, Figures, ModelCard, ModelName, Source};
 pub use detail::{Omissions, page};
 pub use display::{Page, displayed, viewer};
 pub use fault::{Candidate, Code, Fault};
@@ -44,7 +49,8 @@ pub use models::{ModelsFolder, find_models};
 pub use paths::Access;
 pub use plan::Plan;
 pub use request::{Format, MeasureRequest, Orientation, SegmentRequest};
-pub use resources::{ResourceFile, StoredResult};
+pub use resources::{ResourceFile, ResultFiles, StoredResult};
+pub use underway::{Standing, Underway, UnderwayStatus};
 
 use crate::anatomy::{Catalogue, ListAnswer, ListRequest, Resolver};
 use crate::model::{ModelFolder, Network, ProviderChoice, ProviderOptions};
@@ -52,7 +58,7 @@ use crate::segment::FeatureCache;
 use crate::store::{Limits, Store};
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// What a service is opened with; the command line settles where each figure comes from.
 #[derive(Debug, Clone)]
@@ -88,6 +94,8 @@ pub struct Service {
     settings: Settings,
     store: Store,
     model: Option<Model>,
+    /// Whether the model's files are what its manifest promises, once that is known.
+    verified: Arc<OnceLock<Result<(), Fault>>>,
     /// The network last used; loaded at the first need, since listing names needs none.
     loaded: Mutex<Option<Loaded>>,
     /// Other models that requests have named, so that their files are hashed once.
@@ -116,7 +124,29 @@ struct Engine {
 impl Service {
     /// Opens the model's folder and the store. ONNX Runtime is not loaded yet.
     pub fn open(settings: Settings) -> Result<Service, Fault> {
-        let folder = models::open(&settings.model, settings.models.as_deref())?;
+        Service::of(settings, ModelFolder::open)
+    }
+
+    /// The same before the model's files have been read, which takes seconds where they are large: whoever starts a server
+    /// waits for its first word. They are read meanwhile, and what needs them waits for that; where they are not what the
+    /// manifest promises, `refused` hears it.
+    pub fn open_unread(settings: Settings, refused: impl FnOnce(Fault) + Send + 'static) -> Result<Service, Fault> {
+        let service = Service {
+            verified: Arc::new(OnceLock::new()),
+            ..Service::of(settings, ModelFolder::promised)?
+        };
+        let (folder, verified) = (service.model()?.clone(), service.verified.clone());
+        std::thread::spawn(move || {
+            let found = folder.verify().map_err(Fault::from);
+            if let Err(fault) = verified.get_or_init(|| found) {
+                refused(fault.clone());
+            }
+        });
+        Ok(service)
+    }
+
+    fn of(settings: Settings, how: models::Open) -> Result<Service, Fault> {
+        let folder = models::open(&settings.model, settings.models.as_deref(), how)?;
         let resolver = Resolver::new(Catalogue::load(), &models::offered(&folder));
         let service = Service::without_model(settings)?;
         Ok(Service {
@@ -132,6 +162,7 @@ impl Service {
             settings,
             store,
             model: None,
+            verified: Arc::new(OnceLock::from(Ok(()))),
             loaded: Mutex::new(None),
             others: Mutex::default(),
         })
@@ -169,5 +200,28 @@ impl std::fmt::Debug for Service {
         f.debug_struct("Service")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a service whose results lie in `folder`.
+    pub(super) fn settings(folder: &std::path::Path) -> Settings {
+        Settings {
+            model: "none".into(),
+            models: None,
+            provider: ProviderChoice::Auto,
+            options: ProviderOptions::default(),
+            ort_lib: None,
+            threads: None,
+            ahead: Ahead::Off,
+            feature_cache: 0,
+            results: folder.join("results"),
+            cache: folder.join("cache"),
+            limits: Limits::default(),
+            access: Access::Anything,
+        }
     }
 }

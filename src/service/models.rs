@@ -2,7 +2,7 @@
 
 use super::{Code, Engine, Fault, Loaded, Service};
 use crate::anatomy::{Laterality, Offered, OfferedClass};
-use crate::model::{ModelFolder, Network, NumericClass, Precision, Provider, Runtime, Setup, checkout_of};
+use crate::model::{ModelError, ModelFolder, Network, NumericClass, Precision, Provider, Runtime, Setup, checkout_of};
 use crate::segment::FeatureCache;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -44,11 +44,14 @@ pub fn find_models(asked: Option<&Path>) -> Option<ModelsFolder> {
         })
 }
 
+/// How a folder is opened: [`ModelFolder::open`] or [`ModelFolder::promised`].
+pub(super) type Open = fn(&Path) -> Result<ModelFolder, ModelError>;
+
 /// Opens a model by name, or by folder where `name` is a path.
-pub(super) fn open(name: &str, models: Option<&Path>) -> Result<ModelFolder, Fault> {
+pub(super) fn open(name: &str, models: Option<&Path>, open: Open) -> Result<ModelFolder, Fault> {
     // A bare name is never looked for in the working directory, which may hold anybody's files.
     if name.contains(['/', '\\']) {
-        return Ok(ModelFolder::open(Path::new(name))?);
+        return Ok(open(Path::new(name))?);
     }
     let Some(models) = find_models(models) else {
         return Err(Fault::new(
@@ -71,7 +74,7 @@ pub(super) fn open(name: &str, models: Option<&Path>) -> Result<ModelFolder, Fau
         )
         .hint(format!("Of models {there}.")));
     }
-    Ok(ModelFolder::open(&path)?)
+    Ok(open(&path)?)
 }
 
 /// Names of the models in a folder.
@@ -124,7 +127,7 @@ impl Service {
                 if let Some(known) = others.get(name).filter(|folder| folder.is_unchanged()) {
                     return Ok(known.clone());
                 }
-                let folder = open(name, self.settings.models.as_deref())?;
+                let folder = open(name, self.settings.models.as_deref(), ModelFolder::open)?;
                 others.insert(name.to_owned(), folder.clone());
                 Ok(folder)
             }

@@ -98,6 +98,7 @@ impl Service {
     /// Understands a request of `caller`'s: checks its figures, resolves the targets, reads the image.
     pub fn plan(&self, caller: &Caller, request: &SegmentRequest) -> Result<Plan, Fault> {
         check(request)?;
+        self.verified.wait().clone()?;
         let folder = self.model_for(request.model.as_deref())?;
         // Names before voxels: a misspelt target shall not cost the reading of a scan.
         let given = self.given(caller, &request.image)?;

@@ -43,7 +43,7 @@ pub enum Format {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SegmentRequest {
-    /// Path, file URI or sat://images URI of a 3-D scan (.nii or .nii.gz).
+    /// Path or file URI of a 3-D scan (.nii or .nii.gz); over HTTP, sat://images/… as PUT /images returned it.
     pub image: String,
     /// What to find, by name: 1 to 512 anatomical names such as "left hippocampus". list_anatomy gives the names.
     #[schemars(length(min = 1, max = 512))]
@@ -90,7 +90,7 @@ pub struct MeasureRequest {
     /// One label of a label map; every label by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<u32>,
-    /// The scan, for intensities: path, file URI or sat://images URI, on the mask's grid.
+    /// The scan, for intensities: path, file URI or sat://images/…, on the mask's grid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// A second mask on the same grid to compare with: path, file URI or sat:// URI.

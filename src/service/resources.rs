@@ -1,6 +1,7 @@
 //! Files of results by URI: `sat://results/{result_id}/{file}`.
 
 use super::{Caller, Code, Fault, Service};
+use crate::store::Place;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -35,6 +36,15 @@ pub struct StoredResult {
     /// The image's URI.
     pub image: String,
     /// Its files.
+    pub files: Vec<ResourceFile>,
+}
+
+/// A result as it was written, with its files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResultFiles {
+    /// What `result.json` says.
+    pub answer: super::SegmentAnswer,
+    /// Its files, by name.
     pub files: Vec<ResourceFile>,
 }
 
@@ -91,6 +101,21 @@ impl Service {
         }
     }
 
+    /// All results that `caller` may see, the newest first, each unopened.
+    pub fn result_places(&self, caller: &Caller) -> Result<Vec<Place>, Fault> {
+        let mut places = self.store.places()?;
+        places.retain(|place| caller.may_see(place.owner.as_deref()));
+        Ok(places)
+    }
+
+    /// A result's answer and its files by name; none where it has gone or another version wrote it.
+    pub fn result_files(&self, caller: &Caller, id: &str) -> Result<Option<ResultFiles>, Fault> {
+        if self.must_see(caller, id).is_err() {
+            return Ok(None);
+        }
+        Ok(self.opened(caller, id))
+    }
+
     /// All results that `caller` may see, last used first.
     pub fn results(&self, caller: &Caller) -> Result<Vec<StoredResult>, Fault> {
         let stored = self.store.results()?;
@@ -101,7 +126,19 @@ impl Service {
     }
 
     fn describe(&self, caller: &Caller, stored: crate::store::Stored) -> Option<StoredResult> {
-        let folder = self.store.root().join(&stored.id);
+        let ResultFiles { answer, files } = self.opened(caller, &stored.id)?;
+        Some(StoredResult {
+            result_id: stored.id,
+            used: stored.used,
+            bytes: stored.bytes,
+            targets: answer.masks.into_iter().map(|mask| mask.target).collect(),
+            image: answer.image.uri,
+            files,
+        })
+    }
+
+    fn opened(&self, caller: &Caller, id: &str) -> Option<ResultFiles> {
+        let folder = self.store.root().join(id);
         let text = std::fs::read_to_string(folder.join(crate::store::RESULT_FILE)).ok()?;
         let answer: super::SegmentAnswer = serde_json::from_str(&text).ok()?;
         let mut names: Vec<String> = std::fs::read_dir(&folder)
@@ -111,15 +148,8 @@ impl Service {
         names.sort();
         let files = names
             .iter()
-            .filter_map(|name| self.resource(caller, &uri(&stored.id, name)).ok())
+            .filter_map(|name| self.resource(caller, &uri(id, name)).ok())
             .collect();
-        Some(StoredResult {
-            result_id: stored.id,
-            used: stored.used,
-            bytes: stored.bytes,
-            targets: answer.masks.into_iter().map(|mask| mask.target).collect(),
-            image: answer.image.uri,
-            files,
-        })
+        Some(ResultFiles { answer, files })
     }
 }

@@ -7,21 +7,27 @@
 //!   images/{owner}/{sha256}.nii(.gz)                       one file an image that a caller sent
 //!   tasks/                                                 work that outlives the call that asked for it
 //!   sessions/{hash}.json                                   one file a session of an older client
+//!   underway/{result_id}                                   how far a run is, or how it ended without a result
 //! ```
 //! Everything here can be computed or sent again, so the oldest may be pruned.
 
 mod images;
+mod index;
 mod kept;
 mod prune;
 mod sessions;
 mod tasks;
+mod underway;
 
 pub use images::{StoredImage, Upload};
+pub use index::Place;
 pub use kept::{KeptMask, MaskKey};
 pub use prune::{Limits, Pruned};
 pub use tasks::{TaskRecord, TaskState, TaskStore};
+pub use underway::{RENEWED_WITHIN, UnderwayNote};
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The file that makes a folder a result.
@@ -71,6 +77,7 @@ pub enum StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    index: Arc<index::Index>,
 }
 
 /// A result found in the store.
@@ -95,10 +102,14 @@ impl Store {
         };
         std::fs::create_dir_all(root.join(KEPT)).map_err(not_writable)?;
         let root = root.canonicalize().map_err(not_writable)?;
-        let store = Store { root };
+        let store = Store {
+            root,
+            index: Arc::default(),
+        };
         // A folder may be read-only although it exists; better told now than after minutes of work.
         store.check_writable()?;
         prune::clear_partial(&store.root);
+        underway::clear_notes(&store.root);
         Ok(store)
     }
 

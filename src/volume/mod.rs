@@ -26,7 +26,8 @@ pub use image::{LabelMap, Volume};
 pub use mask::{Mask, MaskBuilder, Run};
 pub use modality::Modality;
 pub use nifti::{
-    Head, MAX_VOXELS, MOST_HEAD, Placement, read, read_labels, write_bytes_to, write_labels, write_mask, write_mask_to,
+    Head, MAX_VOXELS, MOST_HEAD, Placement, read, read_labels, read_slices, slices_in, write_bytes_to, write_labels,
+    write_mask, write_mask_to,
 };
 pub(crate) use order::{from_key, to_key};
 pub use packed::{MaskCodeError, PackedMask, PackedMaskBuilder};

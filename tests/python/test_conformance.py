@@ -80,7 +80,6 @@ FIXTURES = {
     "tasks-mrtr-input": "tasks that ask back",
     "tasks-request-headers": "tools that run as tasks",
     "tasks-dispatch-and-envelope": "tools that run as tasks",
-    "tasks-status-notifications": "tools that run as tasks",
     "tasks-required-task-error": "a tool that only runs as a task",
     "tasks-mrtr-composition": "a tool that asks back, then runs as a task",
 }
@@ -95,6 +94,13 @@ NEITHER = {
     "elicitation-sep1034-defaults": "2026-07-28 asks by input_required instead; sat-mcp never asks",
     "elicitation-sep1330-enums": "2026-07-28 asks by input_required instead; sat-mcp never asks",
 }
+
+# On the test build, to see that they are still empty: the suite skips them itself.
+HOLLOW = {
+    "tasks-status-notifications": "the suite's harness is to be rewritten; src/serve/tests/tasks.rs tests what is sent",
+}
+
+TABLE = [*SHIPPED, *FIXTURES, *NEITHER, *HOLLOW]
 
 # Checks on every scenario's traffic, which say nothing of the scenario.
 ALWAYS = {"wire-schema-valid"}
@@ -127,7 +133,8 @@ def fixtures() -> Path:
 @pytest.fixture(scope="module", params=["shipped", "fixtures"])
 def build(request, environment, scans, tmp_path_factory):
     """The address of one of the two programs, and what it has to pass."""
-    binary, wanted = (program(), SHIPPED) if request.param == "shipped" else (fixtures(), FIXTURES)
+    shipped = request.param == "shipped"
+    binary, wanted = (program(), SHIPPED) if shipped else (fixtures(), {**FIXTURES, **HOLLOW})
     own = {**environment, "SAT_MCP_RESULTS": str(tmp_path_factory.mktemp("results"))}
     with served(binary, own, "--data-root", str(scans)) as url:
         yield url, wanted
@@ -146,6 +153,9 @@ def complaints(name: str, found: list[dict] | None) -> list[str]:
     """Failed checks; a scenario that checked nothing counts as failed, too."""
     if found is None:
         return [f"{name}: broke off"]
+    if name in HOLLOW:
+        full = any(one["status"] != "SKIPPED" for one in found)
+        return [f"{name}: the suite checks something now, take it out of HOLLOW"] if full else []
     failed = [one for one in found if one["status"] in ("FAILURE", "WARNING")]
     lines = [f"{name}: {one['status']} {one['id']}: {one.get('errorMessage', one['description'])}" for one in failed]
     if not any(one["status"] == "SUCCESS" and one["id"] not in ALWAYS for one in found):
@@ -156,12 +166,12 @@ def complaints(name: str, found: list[dict] | None) -> list[str]:
 @pytest.mark.parametrize("version", SUITES)
 def test_every_scenario_of_the_suites_is_in_the_table(version):
     listed = set(scenarios(version))
-    assert listed and listed <= {*SHIPPED, *FIXTURES, *NEITHER}
-    assert not {*SHIPPED} & {*FIXTURES} and not {*SHIPPED, *FIXTURES} & {*NEITHER}
+    assert listed and listed <= {*TABLE}
 
 
-def test_the_table_names_no_scenario_that_is_gone():
-    assert {*SHIPPED, *FIXTURES, *NEITHER} == {name for version in SUITES for name in scenarios(version)}
+def test_the_table_names_each_scenario_once_and_none_that_is_gone():
+    assert len(TABLE) == len({*TABLE})
+    assert {*TABLE} == {name for version in SUITES for name in scenarios(version)}
 
 
 def alone(version: str, url: str, name: str, out: Path, *options: str) -> list[str]:

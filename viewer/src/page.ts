@@ -20,8 +20,8 @@ export class Page {
   constructor() {
     for (const button of this.viewButtons()) button.onclick = () => this.look(button.dataset.view as View);
     get("opacity", HTMLInputElement).oninput = () => this.paint();
-    get("closer").onclick = () => this.scene?.zoom(CLOSER);
-    get("farther").onclick = () => this.scene?.zoom(1 / CLOSER);
+    get("closer").onclick = () => this.zoom(CLOSER);
+    get("farther").onclick = () => this.zoom(1 / CLOSER);
     const stage = get("stage");
     // In the capture phase, so that NiiVue's own keys do not act, too.
     stage.addEventListener("keydown", (event) => this.pressed(event), { capture: true });
@@ -153,8 +153,8 @@ export class Page {
   }
 
   private act(key: string): boolean {
-    if (key === "+" || key === "=") this.scene?.zoom(CLOSER);
-    else if (key === "-") this.scene?.zoom(1 / CLOSER);
+    if (key === "+" || key === "=") this.zoom(CLOSER);
+    else if (key === "-") this.zoom(1 / CLOSER);
     else if (this.view === "render" && key === "ArrowLeft") this.scene?.turn(-DEGREES, 0);
     else if (this.view === "render" && key === "ArrowRight") this.scene?.turn(DEGREES, 0);
     else if (this.view === "render" && key === "ArrowUp") this.scene?.turn(0, DEGREES);
@@ -171,13 +171,18 @@ export class Page {
     if (!event.ctrlKey) return;
     event.preventDefault();
     event.stopPropagation();
-    this.scene?.zoom(event.deltaY < 0 ? CLOSER : 1 / CLOSER);
+    this.zoom(event.deltaY < 0 ? CLOSER : 1 / CLOSER);
   }
 
   private pointed(event: PointerEvent): void {
     const { left, top, width, height } = get("stage").getBoundingClientRect();
     const tile = tileAt(this.view, (event.clientX - left) / width, (event.clientY - top) / height);
     if (tile && tile.view !== "render") this.plane = tile.view;
+  }
+
+  private zoom(factor: number): void {
+    if (this.view === "render") this.scene?.enlarge(factor);
+    else this.scene?.zoom(factor);
   }
 
   private paint(): void {

@@ -110,7 +110,12 @@ export class Scene {
     this.niivue.setRenderAzimuthElevation(renderAzimuth + azimuth, renderElevation + elevation);
   }
 
-  /** Closer by a factor, about the crosshair. */
+  /** The 3D view larger by a factor. */
+  enlarge(factor: number): void {
+    this.niivue.setScale(Math.min(CLOSEST, Math.max(1 / CLOSEST, this.niivue.scene.volScaleMultiplier * factor)));
+  }
+
+  /** The planes closer by a factor, about the crosshair. */
   zoom(factor: number): void {
     const [x, y, z, old] = this.niivue.scene.pan2Dxyzmm as [number, number, number, number];
     const zoom = Math.min(CLOSEST, Math.max(1, old * factor));

@@ -74,13 +74,10 @@ async fn accept(beside: &Beside, caller: Caller, request: Request) -> Result<(Re
     let (service, limit) = (beside.service.clone(), beside.max_upload);
     let writing = tokio::spawn(aside(move || write(&service, &caller, limit, arriving)));
     let sent = send(request.into_body(), pieces).await;
-    let written = writing
-        .await
-        .unwrap_or_else(|_| Ok(None))
-        .map_err(|fault| match fault.code {
-            Code::InvalidArgument => Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, fault),
-            _ => fault.into(),
-        })?;
+    let written = writing.await.unwrap_or(Ok(None)).map_err(|fault| match fault.code {
+        Code::InvalidArgument => Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, fault),
+        _ => fault.into(),
+    })?;
     sent?;
     written.ok_or_else(|| Refusal::from(broken_off()))
 }

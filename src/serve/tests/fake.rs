@@ -7,9 +7,9 @@ use crate::serve::desk::Desk;
 use crate::service::*;
 use crate::store::{Store, StoreError, TaskStore};
 use crate::volume::Modality;
-use std::collections::HashSet;
-use std::sync::Mutex;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, SystemTime};
 
 pub struct FakeDesk {
@@ -20,6 +20,34 @@ pub struct FakeDesk {
     pub finished: AtomicUsize,
     pub cancelled: AtomicUsize,
     store: Mutex<HashSet<String>>,
+    /// Notes of runs, as another process would find them.
+    pub notes: Mutex<HashMap<String, Underway>>,
+    /// Results that lie in the store from earlier, the newest first, and how many files each has.
+    pub kept: Mutex<Vec<(Place, usize)>>,
+    /// Results that were opened.
+    pub opened: AtomicUsize,
+}
+
+static NAMES: LazyLock<Resolver> =
+    LazyLock::new(|| Resolver::new(Catalogue::load(), &Offered::everything("fake", Catalogue::load())));
+
+impl FakeDesk {
+    /// Puts a result into the store, made so many seconds after 1970.
+    pub fn keep(&self, id: &str, made: u64, files: usize) {
+        let place = Place {
+            id: id.into(),
+            made: SystemTime::UNIX_EPOCH + Duration::from_secs(made),
+            owner: None,
+        };
+        let mut kept = self.kept.lock().unwrap();
+        kept.push((place, files));
+        kept.sort_by(|a, b| b.0.made.cmp(&a.0.made).then_with(|| a.0.id.cmp(&b.0.id)));
+    }
+
+    /// Puts the result of another process into the store.
+    pub fn finish_elsewhere(&self, id: &str) {
+        self.store.lock().unwrap().insert(id.into());
+    }
 }
 
 impl Default for FakeDesk {
@@ -31,6 +59,9 @@ impl Default for FakeDesk {
             finished: AtomicUsize::new(0),
             cancelled: AtomicUsize::new(0),
             store: Mutex::default(),
+            notes: Mutex::default(),
+            kept: Mutex::default(),
+            opened: AtomicUsize::new(0),
         }
     }
 }
@@ -66,20 +97,11 @@ impl Desk for FakeDesk {
     type Plan = FakePlan;
 
     fn list_anatomy(&self, request: &ListRequest) -> Result<ListAnswer, Fault> {
-        let page: usize = request.cursor.as_deref().unwrap_or("0").parse().unwrap();
-        let next_cursor = (page < 2).then(|| (page + 1).to_string());
-        Ok(ListAnswer {
-            total: 0,
-            items: vec![],
-            next_cursor,
-            model: "fake".into(),
-            note: None,
-        })
+        Ok(NAMES.list(request)?)
     }
 
     fn mentions(&self, report: &str, modality: Modality) -> Result<Mentions, Fault> {
-        let everything = Offered::everything("fake", Catalogue::load());
-        Ok(Resolver::new(Catalogue::load(), &everything).mentions(report, modality))
+        Ok(NAMES.mentions(report, modality))
     }
 
     fn plan(&self, _caller: &Caller, request: &SegmentRequest) -> Result<FakePlan, Fault> {
@@ -164,6 +186,14 @@ impl Desk for FakeDesk {
             "result.json" => Ok(file(name, "application/json", 2)),
             "liver.nii.gz" => Ok(file(name, "application/gzip", 3)),
             "huge.nii.gz" => Ok(file(name, "application/gzip", (1 << 20) + 1)),
+            _ if uri.ends_with("/result.json")
+                && self.store.lock().unwrap().iter().any(|id| uri.contains(id.as_str())) =>
+            {
+                Ok(ResourceFile {
+                    uri: uri.into(),
+                    ..file("result.json", "application/json", 2)
+                })
+            }
             _ => Err(Fault::new(Code::NotFound, format!("{uri}: no such resource."))),
         }
     }
@@ -190,17 +220,91 @@ impl Desk for FakeDesk {
         }
     }
 
-    fn results(&self, _caller: &Caller) -> Result<Vec<StoredResult>, Fault> {
-        Ok(vec![StoredResult {
-            result_id: "abc".into(),
-            used: SystemTime::UNIX_EPOCH,
-            bytes: 450,
+    fn read_slices(&self, _caller: &Caller, uri: &str, query: &str, _limit: u64) -> Result<Vec<u8>, Fault> {
+        match query {
+            "slices=0-1" => Ok(vec![0x1f, 0x8b]),
+            _ => Err(Fault::new(
+                Code::InvalidArgument,
+                format!("{uri}?{query} does not say which slices."),
+            )),
+        }
+    }
+
+    fn too_large(&self, _caller: &Caller, file: &ResourceFile, limit: u64) -> Fault {
+        Fault::new(
+            Code::InvalidArgument,
+            format!("{} has more than {limit} bytes.", file.uri),
+        )
+        .hint(format!("Read {}?slices=0-1.", file.uri))
+    }
+
+    fn result_places(&self, _caller: &Caller) -> Result<Vec<Place>, Fault> {
+        Ok(self
+            .kept
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(place, _)| place.clone())
+            .collect())
+    }
+
+    fn result_files(&self, _caller: &Caller, id: &str) -> Result<Option<ResultFiles>, Fault> {
+        self.opened.fetch_add(1, SeqCst);
+        let kept = self.kept.lock().unwrap();
+        let plan = FakePlan {
+            image: "scan.nii".into(),
             targets: vec!["liver".into()],
-            image: "file:///scan.nii".into(),
-            files: (0..150)
-                .map(|name| file(&format!("{name}.nii.gz"), "application/gzip", 3))
-                .collect(),
-        }])
+            preview: true,
+        };
+        Ok(kept
+            .iter()
+            .find(|(place, _)| place.id == id)
+            .map(|(_, files)| ResultFiles {
+                answer: SegmentAnswer {
+                    result_id: id.into(),
+                    ..answer(&plan, RunStatus::Done)
+                },
+                files: (0..*files)
+                    .map(|name| ResourceFile {
+                        uri: format!("sat://results/{id}/{name:03}.nii.gz"),
+                        ..file(&format!("{name:03}.nii.gz"), "application/gzip", 3)
+                    })
+                    .collect(),
+            }))
+    }
+
+    fn standing(&self, _caller: &Caller, id: &str) -> Result<Standing, Fault> {
+        let kept = self.kept.lock().unwrap().iter().any(|(place, _)| place.id == id);
+        if kept || id == "abc" || self.store.lock().unwrap().contains(id) {
+            return Ok(Standing::Done);
+        }
+        let note = self.notes.lock().unwrap().get(id).cloned();
+        Ok(note.map_or(Standing::Unknown, |state| Standing::Underway(Box::new(state))))
+    }
+
+    fn note_underway(&self, _caller: &Caller, state: &Underway) -> Result<(), Fault> {
+        self.notes
+            .lock()
+            .unwrap()
+            .insert(state.result_id.clone(), state.clone());
+        Ok(())
+    }
+
+    fn forget_underway(&self, id: &str) -> Result<(), Fault> {
+        self.notes.lock().unwrap().remove(id);
+        Ok(())
+    }
+
+    fn model_names(&self) -> Result<Vec<ModelName>, Fault> {
+        let name = |name: &str, default| ModelName {
+            name: name.into(),
+            default,
+        };
+        Ok(vec![name("fake", true), name("other", false)])
+    }
+
+    fn model_card(&self, name: &str) -> Result<ModelCard, Fault> {
+        Err(Fault::new(Code::NotFound, format!("There is no model {name:?}.")))
     }
 }
 

@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod fake;
+mod listening;
 mod offer;
+mod prompts;
 mod replies;
+mod resources;
 mod tasks;
 mod turns;
 mod viewer;
@@ -41,6 +44,7 @@ fn impatient() -> Options {
     Options {
         answer_within,
         beat_every,
+        look_every: Duration::from_millis(50),
         queue: Depth { all: 2, each: 2 },
         ..patient()
     }
@@ -50,6 +54,10 @@ async fn served_by(options: Options, version: &str) -> Served {
     let mut served = serving(options, Arc::new(FakeDesk::default()));
     served.wire.initialize(version).await;
     served
+}
+
+async fn served_without_handshake(options: Options) -> Served {
+    serving(options, Arc::new(FakeDesk::default()))
 }
 
 /// Before a word was said.

@@ -21,6 +21,15 @@ async fn until(count: &AtomicUsize, reached: usize) {
     }
 }
 
+/// Waits until so many runs have taken their places.
+async fn noted(served: &Served, runs: usize) {
+    let began = Instant::now();
+    while served.desk.notes.lock().unwrap().len() < runs {
+        assert!(began.elapsed() < Duration::from_secs(60), "waited in vain");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test]
 async fn progress_counts_windows_and_always_grows() {
     let mut served = served().await;
@@ -185,11 +194,12 @@ async fn the_failure_of_a_run_is_told_to_who_comes_back() {
 #[tokio::test]
 async fn a_full_queue_says_when_to_try_again_and_who_waits_is_told_so() {
     let mut served = served().await;
-    served.wire.ask_tool("segment", scan("a-10x100.nii"), "a").await;
+    served.wire.ask_tool("segment", scan("a-30x100.nii"), "a").await;
     until(&served.desk.started, 1).await;
     let second = served.wire.ask_tool("segment", scan("b-1x10.nii"), "b").await;
+    noted(&served, 2).await;
     served.wire.ask_tool("segment", scan("c-1x10.nii"), "c").await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    noted(&served, 3).await;
     let refused = served.wire.call("segment", scan("d-1x10.nii")).await;
     assert_eq!(refused["_meta"]["sat-mcp/error"]["code"], "busy");
     assert!(

@@ -12,6 +12,8 @@ pub(super) const DATA_OFFSET: usize = 352;
 pub(super) struct Header {
     pub big_endian: bool,
     pub dim: [i16; 8],
+    /// What the numbers are: 1002 where they are labels.
+    pub intent: i16,
     pub datatype: i16,
     pub vox_offset: f32,
     pub scl_slope: f32,
@@ -54,6 +56,7 @@ impl Header {
         Ok(Header {
             big_endian,
             dim: fields.array(40, Fields::i16),
+            intent: fields.i16(68),
             datatype: fields.i16(70),
             vox_offset: fields.f32(108),
             scl_slope: fields.f32(112),

@@ -8,10 +8,12 @@ mod head;
 mod header;
 mod placement;
 mod read;
+mod slices;
 mod stream;
 mod write;
 
 pub use head::{Head, MOST_HEAD};
 pub use placement::Placement;
 pub use read::{MAX_VOXELS, read, read_labels};
+pub use slices::{read_slices, slices_in};
 pub use write::{write_bytes_to, write_labels, write_mask, write_mask_to};

@@ -107,7 +107,7 @@ impl Placement {
         })
     }
 
-    fn qform(&self) -> Result<Affine, Nonsense> {
+    pub(super) fn qform(&self) -> Result<Affine, Nonsense> {
         let [x, y, z] = self.quatern.map(f64::from);
         let square = 1.0 - (x * x + y * y + z * z);
         let w = if square.abs() < QUATERNION_TOLERANCE {

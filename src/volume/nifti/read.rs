@@ -76,23 +76,23 @@ pub fn read_labels(path: &Path) -> Result<LabelMap, ReadError> {
 }
 
 /// A file whose header has been read and whose next byte follows it.
-struct Source {
-    header: Header,
-    stream: Stream,
+pub(super) struct Source {
+    pub header: Header,
+    pub stream: Stream,
 }
 
 /// How the voxels lie in the file and what their numbers mean.
-struct Layout {
+pub(super) struct Layout {
     total: usize,
-    datatype: DataType,
+    pub datatype: DataType,
     slope: f64,
     inter: f64,
     /// Bytes from the start of the file to the first voxel.
-    offset: u64,
+    pub offset: u64,
 }
 
 impl Source {
-    fn open(path: &Path) -> Result<Source, ReadError> {
+    pub fn open(path: &Path) -> Result<Source, ReadError> {
         let path = path.to_path_buf();
         let mut stream = Stream::open(&path)?;
         let mut bytes = [0; HEADER_LEN];
@@ -126,7 +126,7 @@ impl Source {
     }
 
     /// The grid that the header describes, if it is one that this program takes.
-    fn grid(&self) -> Result<Grid, ReadError> {
+    pub fn grid(&self) -> Result<Grid, ReadError> {
         let path = || self.path();
         let shape = self.shape()?;
         let promised = shape
@@ -211,7 +211,7 @@ impl Source {
     }
 
     /// Everything that the header says, checked, and held against the size of the file.
-    fn layout(&self) -> Result<(Grid, Layout), ReadError> {
+    pub fn layout(&self) -> Result<(Grid, Layout), ReadError> {
         let grid = self.grid()?;
         let total = grid.len();
         let datatype = DataType::from_code(self.header.datatype).map_err(|datatype| ReadError::DataType {

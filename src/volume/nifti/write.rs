@@ -121,7 +121,7 @@ fn repeat(stream: &mut impl Write, bytes: &[u8; CHUNK], mut count: u64) -> io::R
     Ok(())
 }
 
-fn compressor<W: Write>(writer: W) -> flate2::write::GzEncoder<W> {
+pub(super) fn compressor<W: Write>(writer: W) -> flate2::write::GzEncoder<W> {
     // 255 is "unknown system": the same bytes on every machine.
     GzBuilder::new()
         .mtime(0)

@@ -56,7 +56,8 @@ fn without_http(mut command: clap::Command, matches: &ArgMatches) -> Result<(), 
                 .find_subcommand("serve")
                 .and_then(|serve| serve.get_arguments().find(|argument| argument.get_id() == name))
                 .and_then(clap::Arg::get_long)
-                .unwrap_or(name);
+                .unwrap_or(name)
+                .to_owned();
             Err(command.error(
                 clap::error::ErrorKind::MissingRequiredArgument,
                 format!("--{option} means nothing without --http <ADDR:PORT>"),

@@ -27,7 +27,7 @@ async fn with(server: &Server, headers: &[(&str, &str)]) -> u16 {
 
 #[tokio::test]
 async fn requests_under_foreign_names_and_from_foreign_pages_are_refused() {
-    let server = Server::start(&Place::new(), &[]).await;
+    let server = Server::alone(&[]).await;
     let own = format!("localhost:{}", server.port);
     let page = format!("http://{own}");
     assert_eq!(with(&server, &[("host", &own)]).await, 200);
@@ -62,7 +62,7 @@ async fn names_and_origins_that_were_allowed_are_taken() {
         ["--allowed-host", "other.example:8443"],
         ["--allowed-origin", "https://app.example.org"],
     ];
-    let server = Server::start(&Place::new(), &options.concat()).await;
+    let server = Server::alone(&options.concat()).await;
     assert_eq!(with(&server, &[("host", "sat.example.org")]).await, 200);
     assert_eq!(with(&server, &[("host", "other.example:8443")]).await, 200);
     assert_eq!(with(&server, &[("host", "other.example")]).await, 403);
@@ -119,7 +119,7 @@ async fn a_browser_hears_that_an_allowed_page_may_call() {
 
 #[tokio::test]
 async fn a_message_beyond_four_mebibytes_is_refused() {
-    let server = Server::start(&Place::new(), &[]).await;
+    let server = Server::alone(&[]).await;
     let mut message = initialize();
     message["params"]["clientInfo"]["name"] = "x".repeat((4 << 20) + 1).into();
     assert_eq!(Caller::new(&server, None).post(&message).await.status(), 413);
@@ -138,7 +138,7 @@ async fn until_closed(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn a_client_that_says_nothing_is_cut() {
-    let server = Server::start(&Place::new(), &["--client-timeout", "0.3"]).await;
+    let server = Server::alone(&["--client-timeout", "0.3"]).await;
     let mut silent = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
     assert_eq!(until_closed(&mut silent).await, "");
     assert_eq!(Caller::new(&server, None).status().await, 200);
@@ -146,7 +146,7 @@ async fn a_client_that_says_nothing_is_cut() {
 
 #[tokio::test]
 async fn a_client_that_sends_its_headers_byte_by_byte_is_cut() {
-    let server = Server::start(&Place::new(), &["--client-timeout", "0.3"]).await;
+    let server = Server::alone(&["--client-timeout", "0.3"]).await;
     let stream = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
     let (mut reader, mut writer) = stream.into_split();
     let trickle = tokio::spawn(async move {
@@ -170,7 +170,7 @@ async fn a_client_that_sends_its_headers_byte_by_byte_is_cut() {
 
 #[tokio::test]
 async fn a_client_that_sends_its_body_byte_by_byte_is_told_and_cut() {
-    let server = Server::start(&Place::new(), &["--client-timeout", "0.3"]).await;
+    let server = Server::alone(&["--client-timeout", "0.3"]).await;
     let stream = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
     let (mut reader, mut writer) = stream.into_split();
     let trickle = tokio::spawn(async move {
@@ -195,7 +195,7 @@ async fn a_client_that_sends_its_body_byte_by_byte_is_told_and_cut() {
 
 #[tokio::test]
 async fn a_stream_that_only_listens_is_left_alone_while_silent_clients_are_cut() {
-    let server = Server::start(&Place::new(), &["--client-timeout", "0.3"]).await;
+    let server = Server::alone(&["--client-timeout", "0.3"]).await;
     let caller = Caller::new(&server, None).begin().await;
     let mut listening = caller.request("GET", &caller.url).send().await.unwrap();
     assert_eq!(listening.status(), 200);
@@ -211,7 +211,7 @@ async fn a_stream_that_only_listens_is_left_alone_while_silent_clients_are_cut()
 
 #[tokio::test]
 async fn a_connection_beyond_the_limit_is_told_so() {
-    let server = Server::start(&Place::new(), &["--max-connections", "2"]).await;
+    let server = Server::alone(&["--max-connections", "2"]).await;
     let connect = || TcpStream::connect(("127.0.0.1", server.port));
     let (first, _second) = (connect().await.unwrap(), connect().await.unwrap());
     let mut third = connect().await.unwrap();

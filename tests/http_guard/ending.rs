@@ -1,7 +1,6 @@
 //! How the server ends.
 #![cfg(unix)]
 
-use crate::common::Place;
 use crate::server::{Caller, PATIENCE, Server, answer_in};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -15,7 +14,7 @@ fn segment() -> Value {
 
 /// Asks for a segmentation, ends the server while it is under way, and returns what the caller hears.
 async fn told_to_end_while_at_work(options: &[&str]) -> Value {
-    let mut server = Server::start(&Place::new(), options).await;
+    let mut server = Server::alone(options).await;
     let caller = Caller::new(&server, None).begin().await;
     let listening = caller.request("GET", &caller.url).send().await.unwrap();
     let mut answer = caller.post(&segment()).await;
@@ -41,7 +40,7 @@ async fn a_call_under_way_is_answered_before_the_server_ends() {
     let answer = told_to_end_while_at_work(&["--drain", "100"]).await;
     assert_ne!(answer["result"]["isError"], true, "{answer}");
     assert!(
-        answer["result"]["structuredContent"]["masks"][0]["volume_ml"].is_number(),
+        answer["result"]["structuredContent"]["masks"][0]["measurement"]["volume_ml"].is_number(),
         "{answer}"
     );
 }
@@ -59,7 +58,7 @@ async fn a_call_that_takes_too_long_hears_that_the_server_ends() {
 
 #[tokio::test]
 async fn a_server_with_nothing_to_do_ends_although_clients_listen() {
-    let mut server = Server::start(&Place::new(), &["--drain", "1000"]).await;
+    let mut server = Server::alone(&["--drain", "1000"]).await;
     let caller = Caller::new(&server, None).begin().await;
     let mut listening = caller.request("GET", &caller.url).send().await.unwrap();
     let _silent = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();

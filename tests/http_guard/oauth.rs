@@ -18,7 +18,7 @@ async fn with(server: &Server, token: &str) -> (u16, String) {
 async fn a_client_finds_out_where_to_get_a_token() {
     let key = Key::p256("one");
     let issuer = Issuer::start(&[&key]).await;
-    let server = Server::start(&Place::new(), &issuer.options()).await;
+    let server = Server::alone(&issuer.options()).await;
     let nobody = Caller::new(&server, None);
     let answer = nobody.post(&initialize()).await;
     assert_eq!(answer.status(), 401);
@@ -46,7 +46,7 @@ async fn a_client_finds_out_where_to_get_a_token() {
 async fn tokens_made_for_us_are_taken_whatever_key_of_the_issuers_signed_them() {
     let (p256, rsa) = (Key::p256("one"), Key::rsa("two"));
     let issuer = Issuer::start(&[&p256, &rsa]).await;
-    let server = Server::start(&Place::new(), &issuer.options()).await;
+    let server = Server::alone(&issuer.options()).await;
     let claims = issuer.claims("ann");
     for key in [&p256, &rsa] {
         assert_eq!(with(&server, &key.sign(&claims)).await.0, 200);
@@ -66,7 +66,7 @@ async fn tokens_made_for_us_are_taken_whatever_key_of_the_issuers_signed_them() 
 async fn a_token_that_is_wrong_in_any_way_is_refused() {
     let (key, stranger) = (Key::p256("one"), Key::p256("one"));
     let issuer = Issuer::start(&[&key]).await;
-    let server = Server::start(&Place::new(), &issuer.options()).await;
+    let server = Server::alone(&issuer.options()).await;
     let good = issuer.claims("ann");
     let but = |name: &str, value: Value| {
         let mut claims = good.clone();
@@ -138,7 +138,7 @@ async fn a_token_that_is_wrong_in_any_way_is_refused() {
 async fn a_token_without_the_scope_is_told_which_it_lacks() {
     let key = Key::p256("one");
     let issuer = Issuer::start(&[&key]).await;
-    let server = Server::start(&Place::new(), &issuer.options()).await;
+    let server = Server::alone(&issuer.options()).await;
     let mut claims = issuer.claims("ann");
     for scope in [json!("openid saturn"), json!(""), Value::Null] {
         claims["scope"] = scope;
@@ -156,7 +156,7 @@ async fn new_keys_of_the_issuers_are_found_when_a_token_names_one() {
     let (old, new) = (Key::p256("old"), Key::p256("new"));
     let issuer = Issuer::start(&[&old]).await;
     let options = [&issuer.options()[..], &["--oauth-retry", "0"]].concat();
-    let server = Server::start(&Place::new(), &options).await;
+    let server = Server::alone(&options).await;
     let claims = issuer.claims("ann");
     assert_eq!(with(&server, &old.sign(&claims)).await.0, 200);
     assert_eq!(with(&server, &new.sign(&claims)).await.0, 401);
@@ -170,7 +170,7 @@ async fn the_issuer_is_asked_once_for_many_requests_and_made_up_keys() {
     let key = Key::p256("one");
     let issuer = Issuer::start(&[&key]).await;
     let options = [&issuer.options()[..], &["--oauth-retry", "86400"]].concat();
-    let server = Server::start(&Place::new(), &options).await;
+    let server = Server::alone(&options).await;
     for number in 0..20 {
         assert_eq!(with(&server, &key.sign(&issuer.claims("ann"))).await.0, 200);
         let made_up = Key::p256(&format!("made up {number}"));
@@ -209,7 +209,7 @@ async fn metadata_of_another_issuer_are_not_believed() {
     let key = Key::p256("one");
     let issuer = Issuer::start(&[&key]).await;
     issuer.call_itself("https://evil.example.org");
-    let server = Server::start(&Place::new(), &issuer.options()).await;
+    let server = Server::alone(&issuer.options()).await;
     assert_eq!(with(&server, &key.sign(&issuer.claims("ann"))).await.0, 503);
     assert_eq!(issuer.asked_for_keys(), 0);
 }

@@ -14,10 +14,22 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Server {
     pub child: Child,
     pub port: u16,
+    /// Where it reads and writes, if that is nobody else's.
+    _place: Option<Place>,
     log: Arc<Mutex<String>>,
 }
 
 impl Server {
+    /// One with a place of its own.
+    pub async fn alone(options: &[&str]) -> Server {
+        let place = Place::new();
+        let server = Server::start(&place, options).await;
+        Server {
+            _place: Some(place),
+            ..server
+        }
+    }
+
     pub async fn start(place: &Place, options: &[&str]) -> Server {
         let mut command = place.serve(&["--http", "127.0.0.1:0"]);
         command.args(options).stderr(std::process::Stdio::piped());
@@ -45,7 +57,12 @@ impl Server {
         });
         let port = tokio::time::timeout(PATIENCE, port.recv()).await.unwrap();
         let port = port.unwrap_or_else(|| panic!("the server did not start: {}", log.lock().unwrap()));
-        Server { child, port, log }
+        Server {
+            child,
+            port,
+            _place: None,
+            log,
+        }
     }
 
     pub fn url(&self, path: &str) -> String {

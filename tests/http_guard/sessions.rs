@@ -89,7 +89,7 @@ async fn a_second_replica_knows_a_session_of_the_first() {
 
 #[tokio::test]
 async fn todays_revision_has_no_sessions_whatever_a_request_says() {
-    let server = Server::start(&Place::new(), &[]).await;
+    let server = Server::alone(&[]).await;
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},

@@ -87,9 +87,9 @@ async def test_slices_are_the_part_of_the_mask_that_nibabel_cuts_out(connect, sc
 
 
 def large(folder) -> str:
-    """A scan of many windows."""
+    """A scan of several windows."""
     rng = numpy.random.default_rng(3)
-    shape = (170, 170, 170)
+    shape = (130, 110, 130)
     x, y, z = numpy.meshgrid(*(numpy.linspace(-1, 1, n) for n in shape), indexing="ij")
     voxels = numpy.where(x**2 + y**2 + z**2 < 0.9, 80.0, 0.0) + rng.normal(0, 3, shape)
     nibabel.save(nibabel.Nifti1Image(voxels.astype(numpy.int16), numpy.diag([2.0, 2.0, 2.0, 1.0])), folder / "large.nii.gz")

@@ -126,7 +126,7 @@ fn assert_plain(path: &str, schema: &Value) {
 }
 
 #[test]
-fn the_three_tools_cost_a_model_at_most_2500_tokens() {
+fn the_three_tools_cost_a_model_at_most_2500_tokens_and_the_instructions_1000() {
     let tokens = tiktoken_rs::o200k_base().unwrap();
     let count = |tool: &rmcp::model::Tool| {
         let schema = serde_json::to_string(tool.input_schema.as_ref()).unwrap();
@@ -135,5 +135,7 @@ fn the_three_tools_cost_a_model_at_most_2500_tokens() {
     };
     let counts: Vec<_> = tools::all().iter().map(count).collect();
     assert!(counts.iter().sum::<usize>() <= 2500, "{counts:?}");
-    println!("tokens of list_anatomy, segment, measure_volume: {counts:?}");
+    let instructions = tokens.encode_ordinary(include_str!("../instructions.md")).len();
+    assert!(instructions <= 1000, "{instructions}");
+    println!("tokens of list_anatomy, segment, measure_volume: {counts:?}; of the instructions: {instructions}");
 }

@@ -31,7 +31,7 @@ const USAGE: u8 = 2;
 
 /// Runs the command line of this process. Exit codes: 0 done, 2 wrong usage, 1 anything else.
 pub fn main() -> ExitCode {
-    forbid_tf32();
+    settle_environment();
     match Arguments::read() {
         Ok(arguments) => obey(arguments),
         Err(error) => misused(&error),
@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
 /// The same for the test build's own program: `serve --http` offers the conformance suites' fixtures beside the tools.
 #[cfg(feature = "fixtures")]
 pub fn main_with_fixtures() -> ExitCode {
-    forbid_tf32();
+    settle_environment();
     match Arguments::read() {
         Ok(mut arguments) => {
             if let Command::Serve(serve) = &mut arguments.command {
@@ -72,12 +72,17 @@ fn obey(arguments: Arguments) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// TensorRT counts in TF32 where it may and ONNX Runtime has no option against it; a result named fp32 has to be that.
+/// What ONNX Runtime reads from the environment and has no option for. TensorRT counts in TF32 where it may; a result named
+/// fp32 has to be fp32. And Microsoft's builds keep a device's identity and send events from the moment they are loaded: the
+/// option against that comes too late.
 #[allow(unsafe_code)]
-fn forbid_tf32() {
-    if std::env::var_os("NVIDIA_TF32_OVERRIDE").is_none() {
-        // SAFETY: this is the process's first deed; no other thread can be reading the environment.
-        unsafe { std::env::set_var("NVIDIA_TF32_OVERRIDE", "0") };
+fn settle_environment() {
+    // SAFETY: this is the process's first deed; no other thread can be reading the environment.
+    unsafe {
+        if std::env::var_os("NVIDIA_TF32_OVERRIDE").is_none() {
+            std::env::set_var("NVIDIA_TF32_OVERRIDE", "0");
+        }
+        std::env::set_var("ORT_DISABLE_TELEMETRY", "1");
     }
 }
 

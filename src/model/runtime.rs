@@ -36,7 +36,8 @@ impl Runtime {
         let library = find(asked, std::env::current_exe().ok().as_deref())?;
         let loaded = LOADED.get_or_init(|| {
             let path = library.path.clone();
-            // Telemetry is on by default in Microsoft's builds; nothing about patients' scans leaves the machine.
+            // Telemetry is on by default in Microsoft's builds; nothing about patients' scans leaves the machine. Newer ones
+            // have sent an event by then: the program sets ORT_DISABLE_TELEMETRY before it does anything.
             let environment = ort::init_from(&path)
                 .map_err(|error| (path.clone(), error.to_string()))?
                 .with_name("sat-mcp")

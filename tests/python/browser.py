@@ -4,7 +4,6 @@ The places are worked out here from the NIfTI affine alone, so that what the pag
 itself. A picture fills its tile as far as its shape allows and lies in the tile's middle; the patient's right is on the left.
 """
 
-import os
 import shutil
 import subprocess
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import nibabel
 import numpy
-import pytest
 from PIL import Image
 from scipy.ndimage import maximum_filter, minimum_filter
 

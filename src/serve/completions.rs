@@ -4,7 +4,8 @@
 
 use super::desk::Desk;
 use super::prompts;
-use super::resources::{MODALITIES, in_uri, protocol_error, templates};
+use super::reply::protocol_error;
+use super::resources::{MODALITIES, in_uri, templates};
 use crate::anatomy::{Catalogue, ListRequest};
 use crate::service::{Caller, Fault};
 use crate::volume::Modality;

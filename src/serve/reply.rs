@@ -1,9 +1,12 @@
 //! Answers and faults as tool results.
 
-use crate::service::{Detail, Fault, FileAnswer, Format, RunStatus, SegmentAnswer};
-use rmcp::model::{CallToolResult, ContentBlock, MetaObject, ProtocolVersion, Resource};
+use crate::service::{Code, Detail, Fault, FileAnswer, Format, RunStatus, SegmentAnswer};
+use chrono::{DateTime, Utc};
+use rmcp::ErrorData;
+use rmcp::model::{Annotations, CallToolResult, ContentBlock, MetaObject, ProtocolVersion, Resource, Role};
 use serde::Serialize;
 use serde_json::Value;
+use std::time::SystemTime;
 
 /// Where a fault lies as JSON in a tool result.
 pub(super) const ERROR_KEY: &str = "sat-mcp/error";
@@ -17,7 +20,7 @@ pub(super) fn answer(answer: &impl Serialize, text: String) -> CallToolResult {
             result
         }
         Err(error) => fault(&Fault::new(
-            crate::service::Code::Internal,
+            Code::Internal,
             format!("The answer cannot be written: {error}."),
         )),
     }
@@ -96,6 +99,28 @@ fn title(name: &str, file: &FileAnswer) -> String {
         Format::Nifti => format!("Mask of {name}"),
         Format::DicomSeg => "Masks as DICOM SEG".into(),
         Format::DicomSr => "Measurements as DICOM SR".into(),
+    }
+}
+
+/// A fault as the protocol's own error.
+pub(super) fn protocol_error(fault: Fault) -> ErrorData {
+    let data = serde_json::to_value(&fault).unwrap_or(Value::Null);
+    let message = fault.to_string();
+    match fault.code {
+        Code::NotFound => ErrorData::resource_not_found(message, Some(data)),
+        Code::Internal => ErrorData::internal_error(message, Some(data)),
+        _ => ErrorData::invalid_params(message, Some(data)),
+    }
+}
+
+/// For whom a resource is, how much it matters there, and when it was made.
+pub(super) fn notes(audience: &[Role], priority: f32, made: Option<SystemTime>) -> Annotations {
+    let notes = Annotations::default()
+        .with_audience(audience.to_vec())
+        .with_priority(priority);
+    match made {
+        Some(made) => notes.with_timestamp(DateTime::<Utc>::from(made)),
+        None => notes,
     }
 }
 

@@ -273,7 +273,7 @@ impl<D: Desk> ServerHandler for Server<D> {
     ) -> Result<(), ErrorData> {
         let (caller, tasks) = (Who::sent(&context).caller, self.tasks.clone());
         let cancelled = self.aside(move |_| Ok(tasks.cancel(&caller, &request.task_id)));
-        cancelled.await.map_err(resources::protocol_error)?
+        cancelled.await.map_err(reply::protocol_error)?
     }
 
     async fn list_prompts(
@@ -294,7 +294,7 @@ impl<D: Desk> ServerHandler for Server<D> {
             let arguments = request.arguments.unwrap_or_default();
             Ok(prompts::filled(desk, &caller, &request.name, &arguments))
         });
-        Ok(filled.await.map_err(resources::protocol_error)??.into())
+        Ok(filled.await.map_err(reply::protocol_error)??.into())
     }
 
     async fn list_resources(
@@ -305,7 +305,7 @@ impl<D: Desk> ServerHandler for Server<D> {
         let cursor = page.and_then(|page| page.cursor);
         let caller = Who::sent(&context).caller;
         let page = self.aside(move |desk| Ok(resources::page(desk, &caller, cursor.as_deref())));
-        let page = page.await.map_err(resources::protocol_error)??;
+        let page = page.await.map_err(reply::protocol_error)??;
         Ok(page.kept(Keep::ResultList, &context))
     }
 
@@ -326,7 +326,7 @@ impl<D: Desk> ServerHandler for Server<D> {
         let limit = self.options.resource_limit;
         let caller = Who::sent(&context).caller;
         let read = self.heavy(move |desk| Ok(resources::contents(desk, &caller, limit, &request.uri)));
-        let (contents, keep) = read.await.map_err(resources::protocol_error)??;
+        let (contents, keep) = read.await.map_err(reply::protocol_error)??;
         Ok(ReadResourceResult::new(vec![contents]).kept(keep, &context).into())
     }
 
@@ -338,7 +338,7 @@ impl<D: Desk> ServerHandler for Server<D> {
         let caller = Who::sent(&context).caller;
         self.aside(move |desk| Ok(completions::complete(desk, &caller, &request)))
             .await
-            .map_err(resources::protocol_error)?
+            .map_err(reply::protocol_error)?
     }
 
     async fn subscribe(

@@ -2,7 +2,7 @@
 //! read, and in the program for clients.
 
 use super::hints::Keep;
-use super::resources::{notes, protocol_error};
+use super::reply::{notes, protocol_error};
 use crate::service::{Code, Fault};
 use rmcp::ErrorData;
 use rmcp::model::{

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How long a run may take to notice that it is cancelled before the process ends under it. Clients kill what lives
@@ -55,7 +56,7 @@ pub(super) async fn serve<D: Desk>(
         stopping.stop();
     });
     let told_to_end = CancellationToken::new();
-    let signals = tokio::spawn(on_signal(told_to_end.clone()));
+    let signals = hear_signals(told_to_end.clone());
 
     let end = match serve_server_with_ct(server, (reader, writer), told_to_end).await {
         Ok(running) => match running.waiting().await {
@@ -75,25 +76,29 @@ pub(super) async fn serve<D: Desk>(
     end
 }
 
-/// Says when the process is told to end.
-pub(super) async fn on_signal(told: CancellationToken) {
+/// Says when the process is told to end. A signal that comes after this has returned is heard.
+pub(super) fn hear_signals(told: CancellationToken) -> JoinHandle<()> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
-            return;
-        };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        let heard = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+        tokio::spawn(async move {
+            let (Ok(mut terminate), Ok(mut interrupt)) = heard else {
+                return;
+            };
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            told.cancel();
+        })
     }
     #[cfg(not(unix))]
-    if tokio::signal::ctrl_c().await.is_err() {
-        return;
-    }
-    told.cancel();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            told.cancel();
+        }
+    })
 }
 
 /// A reader that says when it has come to its end.

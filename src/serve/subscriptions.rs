@@ -5,7 +5,8 @@
 //! read stays as it is while the server runs, so a subscription to it is taken and stays silent.
 
 use super::desk::Desk;
-use super::resources::{self, Address, protocol_error};
+use super::reply::protocol_error;
+use super::resources::{self, Address};
 use super::server::Server;
 use super::who::Who;
 use crate::service::{Caller, Code, Fault, Standing};

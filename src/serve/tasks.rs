@@ -207,7 +207,7 @@ impl<D: Desk> Server<D> {
     pub(super) async fn task(&self, caller: Caller, id: String) -> Result<TaskRecord, ErrorData> {
         let server = self.clone();
         let looked = self.aside(move |_| Ok(server.look_at(&caller, &id)));
-        looked.await.map_err(super::resources::protocol_error)?
+        looked.await.map_err(super::reply::protocol_error)?
     }
 
     fn look_at(&self, caller: &Caller, id: &str) -> Result<TaskRecord, ErrorData> {

@@ -7,11 +7,9 @@
 use super::desk::Desk;
 use super::hints::Keep;
 use super::reply::resource;
-use super::resources::protocol_error;
 use crate::service::{Caller, Code, Fault, displayed, viewer};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use rmcp::ErrorData;
 use rmcp::model::{MetaObject, Resource, ResourceContents};
 use serde_json::json;
 
@@ -43,7 +41,7 @@ pub(super) fn contents(
     caller: &Caller,
     limit: u64,
     uri: &str,
-) -> Option<Result<(ResourceContents, Keep), ErrorData>> {
+) -> Option<Result<(ResourceContents, Keep), Fault>> {
     if uri == URI {
         let page = ResourceContents::text(viewer(), uri)
             .with_mime_type(MIME)
@@ -51,8 +49,7 @@ pub(super) fn contents(
         return Some(Ok((page, Keep::WhileServed)));
     }
     let id = displayed(uri)?;
-    let scan = scan(desk, caller, limit, uri, id).map(|scan| (scan, Keep::Result));
-    Some(scan.map_err(protocol_error))
+    Some(scan(desk, caller, limit, uri, id).map(|scan| (scan, Keep::Result)))
 }
 
 fn scan(desk: &impl Desk, caller: &Caller, limit: u64, uri: &str, id: &str) -> Result<ResourceContents, Fault> {

@@ -4,7 +4,6 @@ The places are worked out here from the NIfTI affine alone, so that what the pag
 itself. A picture fills its tile as far as its shape allows and lies in the tile's middle; the patient's right is on the left.
 """
 
-import os
 import shutil
 import subprocess
 from contextlib import contextmanager
@@ -14,11 +13,10 @@ from pathlib import Path
 
 import nibabel
 import numpy
-import pytest
 from PIL import Image
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from conftest import CHECKOUT
+from conftest import CHECKOUT, missing
 
 # Software WebGL: no machine of ours needs a graphics card.
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
@@ -42,10 +40,7 @@ def needed(*programs: str) -> str:
     for name in programs:
         if found := shutil.which(name):
             return found
-    reason = f"{programs[0]} is not installed"
-    if os.environ.get("SAT_MCP_SKIP_NOTHING"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    missing(f"{programs[0]} is not installed")
 
 
 def built_viewer(folder: Path) -> Path:

@@ -6,14 +6,13 @@ says which is which and why; a scenario that a newer suite brings and that isn't
 """
 
 import json
-import os
 import re
 import subprocess
 from functools import cache
 from pathlib import Path
 
 import pytest
-from conftest import program
+from conftest import missing, program
 from serving import NODE_MODULES, node, served
 
 SUITES = {"0.1.16": "conformance-0.1", "0.2.0-alpha.12": "conformance-0.2"}
@@ -124,9 +123,7 @@ def fixtures() -> Path:
     """The test build, which lies beside the program."""
     built = program().with_name("sat-mcp-fixtures")
     if not built.exists():
-        missing = f"{built} is not there: `cargo build --features fixtures` makes it"
-        assert not os.environ.get("SAT_MCP_NO_SKIPS"), missing
-        pytest.skip(missing)
+        missing(f"{built} is not there: `cargo build --features fixtures` makes it")
     return built
 
 

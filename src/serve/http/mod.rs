@@ -29,7 +29,7 @@ use super::desk::Desk;
 #[cfg(feature = "fixtures")]
 use super::fixtures::Fixtures;
 use super::server::Server;
-use super::stdio::on_signal;
+use super::stdio::hear_signals;
 use super::{Options, ServeError};
 use crate::service::Service;
 use crate::store::Store;
@@ -142,14 +142,14 @@ async fn serve<D: Desk>(
         .merge(metadata(&guard));
     let routes = guarded(routes, guard);
 
-    let signals = tokio::spawn(on_signal(told_to_end.clone()));
+    let signals = hear_signals(told_to_end.clone());
     tracing::info!("listening on http://{address}{ENDPOINT}");
     let connections = Connections::new(limits);
     connections.accept(listener, routes, &told_to_end).await;
     signals.abort();
     tracing::info!("told to end: answers under way have {} s", limits.drain.as_secs_f64());
     let hurry = CancellationToken::new();
-    let signals = tokio::spawn(on_signal(hurry.clone()));
+    let signals = hear_signals(hurry.clone());
     tokio::select! {
         () = connections.answered() => {}
         () = tokio::time::sleep(limits.drain) => {}

@@ -214,7 +214,7 @@ mod tests {
         let wrong = [
             ("ann\n", 1),
             ("# x\nann secret-word-of-ann too\n", 2),
-            ("ann short-secret\n\nbob secret\n", 3),
+            ("ann long-enough-for-ann\n\nbob secret\n", 3),
             ("ann secret-word-of-ann!\n", 1),
             ("ann secret-word-of-ann\nbob secret-word-of-ann\n", 2),
         ];

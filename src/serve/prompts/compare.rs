@@ -4,7 +4,7 @@ use super::marks::marked;
 use super::{Given, invalid};
 use crate::anatomy::ListRequest;
 use crate::serve::desk::Desk;
-use crate::serve::resources::protocol_error;
+use crate::serve::reply::protocol_error;
 use crate::volume::Modality;
 use rmcp::ErrorData;
 use serde_json::json;

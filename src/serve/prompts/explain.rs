@@ -3,7 +3,7 @@
 use super::marks::marked;
 use super::{Given, invalid};
 use crate::serve::desk::Desk;
-use crate::serve::resources::protocol_error;
+use crate::serve::reply::protocol_error;
 use crate::service::{Caller, MaskAnswer, SegmentAnswer, Standing, UnderwayStatus};
 use rmcp::ErrorData;
 use serde_json::{Map, Value, json};

@@ -4,16 +4,14 @@
 //! meanwhile move nothing.
 
 use super::address::MODALITIES;
-use super::protocol_error;
 use crate::serve::desk::Desk;
-use crate::serve::reply::resource;
+use crate::serve::reply::{notes, protocol_error, resource};
 use crate::serve::{skill, viewer};
 use crate::service::{Caller, Place, ResultFiles};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
 use rmcp::ErrorData;
-use rmcp::model::{Annotations, ListResourcesResult, Resource, Role};
+use rmcp::model::{ListResourcesResult, Resource, Role};
 use std::time::{Duration, SystemTime};
 
 /// Resources on one page.
@@ -84,7 +82,7 @@ fn fixed(desk: &impl Desk) -> Result<Vec<Resource>, ErrorData> {
             "Its version, licence, classes, evaluation figures and limits.",
         ));
     }
-    all.push(viewer::listed());
+    all.push(viewer::listed().with_annotations(notes(&[Role::User], 0.3, None)));
     all.extend(skill::resources());
     Ok(all)
 }
@@ -123,16 +121,6 @@ fn about(result: &ResultFiles, name: &str, uri: &str) -> (String, &'static [Role
             &[Role::User],
             0.2,
         ),
-    }
-}
-
-pub(in crate::serve) fn notes(audience: &[Role], priority: f32, made: Option<SystemTime>) -> Annotations {
-    let notes = Annotations::default()
-        .with_audience(audience.to_vec())
-        .with_priority(priority);
-    match made {
-        Some(made) => notes.with_timestamp(DateTime::<Utc>::from(made)),
-        None => notes,
     }
 }
 

@@ -4,10 +4,11 @@ mod address;
 mod listing;
 
 pub(super) use address::{Address, MODALITIES, in_uri};
-pub(super) use listing::{notes, page};
+pub(super) use listing::page;
 
 use super::desk::Desk;
 use super::hints::Keep;
+use super::reply::{notes, protocol_error};
 use super::{skill, viewer};
 use crate::anatomy::{Detail, ListRequest};
 use crate::service::{Caller, Code, Fault, ResourceFile, Standing};
@@ -83,7 +84,7 @@ pub(super) fn contents(
     uri: &str,
 ) -> Result<(ResourceContents, Keep), ErrorData> {
     if let Some(contents) = viewer::contents(desk, caller, limit, uri) {
-        return contents;
+        return contents.map_err(|fault| about(uri, fault));
     }
     let text = |text: String| ResourceContents::text(text, uri).with_mime_type(JSON);
     match Address::of(uri) {
@@ -212,15 +213,4 @@ fn about(uri: &str, fault: Fault) -> ErrorData {
         data.insert("uri".into(), uri.into());
     }
     error
-}
-
-/// A fault as the protocol's own error.
-pub(super) fn protocol_error(fault: Fault) -> ErrorData {
-    let data = serde_json::to_value(&fault).unwrap_or(Value::Null);
-    let message = fault.to_string();
-    match fault.code {
-        Code::NotFound => ErrorData::resource_not_found(message, Some(data)),
-        Code::Internal => ErrorData::internal_error(message, Some(data)),
-        _ => ErrorData::invalid_params(message, Some(data)),
-    }
 }

@@ -247,12 +247,14 @@ impl<D: Desk> Server<D> {
         meta: NotificationMetaObject,
     ) {
         let mut seen = None;
-        while let Ok(record) = self.task(caller.clone(), id.clone()).await {
+        while !peer.is_transport_closed()
+            && let Ok(record) = self.task(caller.clone(), id.clone()).await
+        {
             let now = (record.updated_ms, record.is_ended());
             if seen != Some(now) {
                 let change = TaskStatusNotificationParams::new(shown(&record)).with_meta(meta.clone());
                 let change = ServerNotification::TaskStatusNotification(Notification::new(change));
-                if peer.is_transport_closed() || peer.send_notification(change).await.is_err() {
+                if peer.send_notification(change).await.is_err() {
                     break;
                 }
             }

@@ -1,6 +1,7 @@
 //! The command line as a table.
 
 use super::memory::MemorySize;
+use super::words;
 use crate::anatomy::Laterality;
 use crate::model::ProviderChoice;
 use crate::serve::LogFormat;
@@ -170,7 +171,7 @@ pub(super) struct Serve {
     #[arg(long, value_name = "ADDR:PORT")]
     pub http: Option<SocketAddr>,
     /// Seconds after which a caller without progress gets an answer, if only `status: running`
-    #[arg(long, value_name = "SECONDS", default_value = "8", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "8", value_parser = words::seconds)]
     pub answer_within: Duration,
     #[command(flatten)]
     pub network: Box<super::http::Http>,
@@ -383,19 +384,4 @@ impl From<FormatWord> for Format {
             FormatWord::DicomSr => Format::DicomSr,
         }
     }
-}
-
-/// An amount that is no share of anything.
-pub(super) fn bytes(text: &str) -> Result<u64, String> {
-    match text.parse::<MemorySize>()? {
-        MemorySize::Bytes(bytes) => Ok(bytes as u64),
-        MemorySize::OfFree(_) => Err(format!("{text:?} is a share; give bytes, such as 500MB")),
-    }
-}
-
-pub(super) fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text
-        .parse()
-        .map_err(|_| format!("{text:?} is not a number of seconds"))?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

@@ -1,7 +1,5 @@
 //! How `serve --http` meets the network: who may call, under which names, and how much clients may take.
 
-use super::arguments::Serve;
-use super::settings::Config;
 use crate::serve::{ConnectionLimits, HttpOptions, OAuthOptions, allowed_host, allowed_origin};
 use crate::service::{Code, Fault};
 use clap::Args;
@@ -71,10 +69,10 @@ pub(super) struct Http {
     #[arg(long = "oauth-scope", env = "SAT_MCP_OAUTH_SCOPES", value_name = "SCOPE", value_delimiter = ' ', value_parser = scope)]
     pub oauth_scopes: Vec<String>,
     /// Least seconds between two looks at the issuer's keys
-    #[arg(long, hide = true, value_name = "SECONDS", value_parser = super::arguments::seconds)]
+    #[arg(long, hide = true, value_name = "SECONDS", value_parser = super::words::seconds)]
     pub oauth_retry: Option<Duration>,
     /// The largest image that a caller may send with PUT /images, such as 500MB [default: 2GB]
-    #[arg(long, value_name = "SIZE", value_parser = super::arguments::bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = super::words::bytes)]
     pub max_upload: Option<u64>,
     /// Let anybody read /metrics, also where callers must show who they are
     #[arg(long)]
@@ -86,7 +84,7 @@ pub(super) struct Http {
     #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
     pub client_timeout: Option<Duration>,
     /// Seconds that answers under way have once the process is told to end [default: 8]
-    #[arg(long, value_name = "SECONDS", value_parser = super::arguments::seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = super::words::seconds)]
     pub drain: Option<Duration>,
 }
 
@@ -118,8 +116,12 @@ pub(super) struct OAuthTable {
 }
 
 /// All of it for a server at `address`: the flag, then the environment variable, then sat-mcp.toml, then the default.
-pub(super) fn options(address: SocketAddr, serve: &Serve, config: &Config) -> Result<HttpOptions, Fault> {
-    let (given, table) = (&serve.network, &config.http);
+pub(super) fn options(
+    address: SocketAddr,
+    given: &Http,
+    table: &HttpTable,
+    oauth_table: &OAuthTable,
+) -> Result<HttpOptions, Fault> {
     let or = |given: &[String], table: &[String], read: fn(&str) -> Result<String, String>, name: &str| match given {
         [] => table.iter().map(|text| from_table(name, text, read)).collect(),
         given => Ok(given.to_vec()),
@@ -130,7 +132,7 @@ pub(super) fn options(address: SocketAddr, serve: &Serve, config: &Config) -> Re
         expose_paths: given.expose_paths || table.expose_paths,
         shared_results: given.shared_results || table.shared_results,
         token_file: given.token_file.clone().or_else(|| table.token_file.clone()),
-        oauth: oauth(given, &config.oauth)?,
+        oauth: oauth(given, oauth_table)?,
         public_url: match (&given.public_url, &table.public_url) {
             (Some(url), _) => Some(url.clone()),
             (None, text) => text
@@ -147,7 +149,7 @@ pub(super) fn options(address: SocketAddr, serve: &Serve, config: &Config) -> Re
         )?,
         max_upload: match (given.max_upload, &table.max_upload) {
             (Some(bytes), _) => bytes,
-            (None, Some(text)) => from_table("max_upload", text, super::arguments::bytes)?,
+            (None, Some(text)) => from_table("max_upload", text, super::words::bytes)?,
             (None, None) => MAX_UPLOAD,
         },
         open_metrics: given.open_metrics || table.open_metrics,
@@ -164,7 +166,7 @@ pub(super) fn options(address: SocketAddr, serve: &Serve, config: &Config) -> Re
                 positive_seconds,
             )?
             .unwrap_or(default.patience),
-            drain: duration(given.drain, table.drain, "drain", super::arguments::seconds)?.unwrap_or(default.drain),
+            drain: duration(given.drain, table.drain, "drain", super::words::seconds)?.unwrap_or(default.drain),
         },
     })
 }
@@ -266,7 +268,7 @@ fn scope(text: &str) -> Result<String, String> {
 }
 
 fn positive_seconds(text: &str) -> Result<Duration, String> {
-    match super::arguments::seconds(text)? {
+    match super::words::seconds(text)? {
         Duration::ZERO => Err("it has to be more than nothing".to_owned()),
         seconds => Ok(seconds),
     }

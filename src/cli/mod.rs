@@ -15,6 +15,7 @@ mod settings;
 mod table;
 mod targets;
 mod view;
+mod words;
 
 use crate::service::{Code, Fault};
 use arguments::{Arguments, Command};

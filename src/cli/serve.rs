@@ -23,7 +23,7 @@ pub(super) fn run(common: &Common, arguments: &Serve) -> Result<(), Fault> {
     let ended = match arguments.http {
         None => run_stdio(Arc::new(Service::open_unread(settings, refused)?), options),
         Some(address) => {
-            let http = super::http::options(address, arguments, &config)?;
+            let http = super::http::options(address, &arguments.network, &config.http, &config.oauth)?;
             let options = Options {
                 queue: HTTP_QUEUE,
                 ..options

@@ -4,22 +4,11 @@ use super::desk::Desk;
 use super::runs::View;
 use super::server::Server;
 use crate::service::{Caller, Code, Fault, RENEWED_WITHIN, SegmentAnswer, Underway, UnderwayStatus};
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 pub(super) type Watched = watch::Receiver<View<Arc<SegmentAnswer>>>;
-
-/// The runs that are followed, by their names.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Followed(Arc<Mutex<HashSet<String>>>);
-
-impl Followed {
-    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 impl<D: Desk> Server<D> {
     /// Follows `run`, which makes the result of `running` for `caller`, until it ends. Its note is there before this

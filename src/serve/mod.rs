@@ -15,6 +15,7 @@ mod follow;
 mod hints;
 mod http;
 mod icons;
+mod listeners;
 mod meter;
 mod prompts;
 mod reply;
@@ -28,6 +29,7 @@ mod shelf;
 mod skill;
 mod stdio;
 mod subscriptions;
+mod tasking;
 mod tasks;
 mod telemetry;
 #[cfg(test)]

@@ -2,12 +2,11 @@
 
 use super::beat::Beat;
 use super::desk::Desk;
-use super::follow::Followed;
 use super::hints::{Hinted, Keep};
+use super::listeners::{Followed, Looks, MOST, Subscriptions};
 use super::meter::Meter;
 use super::runs::Runs;
 use super::shelf::{self, Shelf};
-use super::subscriptions::{Looks, MOST, Subscriptions};
 use super::tasks::{self, Tasks};
 use super::who::Who;
 use super::{Options, ServeError, arguments, completions, icons, prompts, reply, resources, skill, tools, trace};

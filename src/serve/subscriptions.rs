@@ -5,66 +5,19 @@
 //! read stays as it is while the server runs, so a subscription to it is taken and stays silent.
 
 use super::desk::Desk;
+use super::listeners::{MOST, MOST_OF_ALL, TaskIds};
 use super::reply::protocol_error;
 use super::resources::{self, Address};
 use super::server::Server;
 use super::who::Who;
 use crate::service::{Caller, Code, Fault, Standing};
-use axum::http::request::Parts;
 use rmcp::model::{NotificationMetaObject, ResourceUpdatedNotificationParam};
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{AbortHandle, JoinSet};
-
-/// Subscriptions of one session, or of one request that listens.
-pub(super) const MOST: usize = 64;
-/// Results that are looked at for all of them together, once each interval.
-const MOST_OF_ALL: usize = 1024;
-
-/// Tasks that a request to listen names. rmcp's filter has no place for them yet, so HTTP notes them beside the request;
-/// on stdio a client of 2026-07-28 asks with `tasks/get`.
-#[derive(Debug, Clone)]
-pub(super) struct TaskIds(pub Vec<String>);
-
-impl TaskIds {
-    fn of(context: &RequestContext<RoleServer>) -> Vec<String> {
-        let noted = context
-            .extensions
-            .get::<Parts>()
-            .and_then(|parts| parts.extensions.get::<TaskIds>());
-        noted.map(|TaskIds(ids)| ids.clone()).unwrap_or_default()
-    }
-}
-
-/// What the sessions of a server share: room for so many looks at the store.
-#[derive(Debug, Clone)]
-pub(super) struct Looks(Arc<Semaphore>);
-
-impl Default for Looks {
-    fn default() -> Looks {
-        Looks(Arc::new(Semaphore::new(MOST_OF_ALL)))
-    }
-}
-
-/// What one session has subscribed to, by URI. They end with it.
-#[derive(Debug, Default)]
-pub(super) struct Subscriptions(Mutex<HashMap<String, AbortHandle>>);
-
-impl Subscriptions {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, AbortHandle>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Subscriptions {
-    fn drop(&mut self) {
-        self.lock().values().for_each(AbortHandle::abort);
-    }
-}
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinSet;
 
 impl<D: Desk> Server<D> {
     /// `resources/subscribe`.
@@ -126,7 +79,7 @@ impl<D: Desk> Server<D> {
         let Address::File { result, .. } = Address::of(uri) else {
             return Ok(None);
         };
-        let Ok(look) = self.looks.0.clone().try_acquire_owned() else {
+        let Some(look) = self.looks.room() else {
             return Err(too_many(format!("The server has {MOST_OF_ALL} subscriptions already.")));
         };
         let mut watch = Watch {

@@ -4,21 +4,12 @@
 //! of the same results folder can tell where it is, it has no limit while it runs, and one whose server has died is begun
 //! again by the next server that is asked for it.
 
-use super::beat::Beat;
-use super::desk::Desk;
-use super::reply;
-use super::server::Server;
-use super::who::Who;
-use crate::service::{Caller, Code, Fault, SegmentRequest};
+use crate::service::{Caller, Code, Fault};
 use crate::store::{StoreError, TaskRecord, TaskState, TaskStore};
 use chrono::{DateTime, SecondsFormat};
-use rmcp::model::{
-    CallToolResult, DetailedTask, JsonObject, Notification, NotificationMetaObject, ServerNotification, Task,
-    TaskPayload, TaskStatusNotificationParams,
-};
-use rmcp::service::Peer;
-use rmcp::{ErrorData, RoleServer};
-use serde::{Deserialize, Serialize};
+use rmcp::ErrorData;
+use rmcp::model::{CallToolResult, DetailedTask, JsonObject, Task, TaskPayload};
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,9 +20,6 @@ use tokio_util::sync::CancellationToken;
 const POLL: Duration = Duration::from_secs(1);
 /// How often a server looks whether another one was told to end its task.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often a task is begun: a run that ends its server each time shall not end it for ever.
-const MOST_ATTEMPTS: u32 = 3;
-
 /// How work on a task ended.
 pub(super) enum End {
     /// With an answer, be it that the tool could not.
@@ -45,7 +33,7 @@ pub(super) enum End {
 
 /// All tasks of this server.
 pub(super) struct Tasks {
-    store: TaskStore,
+    pub store: TaskStore,
     live: Mutex<HashMap<String, CancellationToken>>,
 }
 
@@ -54,15 +42,6 @@ pub(super) struct Tasks {
 pub(super) struct Voice {
     tasks: Arc<Tasks>,
     id: String,
-}
-
-/// What a record holds of the call: enough to begin again.
-#[derive(Debug, Serialize, Deserialize)]
-struct Call {
-    who: Who,
-    /// Whether the client knows links to resources.
-    links: bool,
-    request: SegmentRequest,
 }
 
 impl Voice {
@@ -123,12 +102,12 @@ impl Tasks {
         }
     }
 
-    fn live(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
+    pub fn live(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sees work through to its end, whoever comes and goes.
-    fn drive<F: Future<Output = End> + Send + 'static>(
+    pub fn drive<F: Future<Output = End> + Send + 'static>(
         self: &Arc<Self>,
         record: &TaskRecord,
         work: impl FnOnce(Voice) -> F,
@@ -176,105 +155,9 @@ impl Tasks {
         });
     }
 
-    fn note(&self, id: &str, state: TaskState, message: &str) {
+    pub fn note(&self, id: &str, state: TaskState, message: &str) {
         if let Err(error) = self.store.note(id, state, message) {
             tracing::error!(%error, "a task's state cannot be written");
-        }
-    }
-}
-
-impl<D: Desk> Server<D> {
-    /// Takes a segmentation on as a task.
-    pub(super) async fn segment_as_task(
-        &self,
-        request: SegmentRequest,
-        who: Who,
-        links: bool,
-    ) -> Result<TaskRecord, Fault> {
-        let call = Call { who, links, request };
-        let server = self.clone();
-        // Its own runtime's handle comes along to the blocking thread, so that work can be spawned from there.
-        self.aside(move |_| {
-            let tasks = server.tasks.clone();
-            let kept = json(&call);
-            let caller = call.who.caller.clone();
-            Ok(tasks.begin(&caller, kept, |voice| server.work_on(call, voice))?)
-        })
-        .await
-    }
-
-    /// Where a task is. One whose server is gone is begun again here.
-    pub(super) async fn task(&self, caller: Caller, id: String) -> Result<TaskRecord, ErrorData> {
-        let server = self.clone();
-        let looked = self.aside(move |_| Ok(server.look_at(&caller, &id)));
-        looked.await.map_err(super::reply::protocol_error)?
-    }
-
-    fn look_at(&self, caller: &Caller, id: &str) -> Result<TaskRecord, ErrorData> {
-        let record = self.tasks.get(caller, id)?;
-        if record.is_ended() || self.tasks.live().contains_key(id) {
-            return Ok(record);
-        }
-        let Some(record) = self.tasks.store.adopt(&record).map_err(|error| unreadable(&error))? else {
-            // Another server works on it, or it has just ended.
-            return self.tasks.get(caller, id);
-        };
-        match serde_json::from_value::<Call>(record.call.clone()) {
-            Ok(call) if record.attempts <= MOST_ATTEMPTS => {
-                tracing::info!(attempt = record.attempts, "a task whose server has gone is begun again");
-                let server = self.clone();
-                self.tasks.drive(&record, |voice| server.work_on(call, voice));
-            }
-            read => {
-                let why = match read {
-                    Ok(_) => format!("The server ended {MOST_ATTEMPTS} times while it worked on this task."),
-                    Err(_) => "The server ended, and this version cannot begin the task again.".to_owned(),
-                };
-                let error = ErrorData::internal_error(why, None);
-                self.tasks.note(id, TaskState::Failed(json(&error)), &error.message);
-            }
-        }
-        self.tasks.get(caller, id)
-    }
-
-    /// Tells `peer` of each change of a task until its end, or until nobody hears it; `meta` goes with each. The task may be
-    /// another server's, so it is the record that is looked at.
-    pub(super) async fn tell_of_task(
-        self,
-        caller: Caller,
-        id: String,
-        peer: Peer<RoleServer>,
-        meta: NotificationMetaObject,
-    ) {
-        let mut seen = None;
-        while !peer.is_transport_closed()
-            && let Ok(record) = self.task(caller.clone(), id.clone()).await
-        {
-            let now = (record.updated_ms, record.is_ended());
-            if seen != Some(now) {
-                let change = TaskStatusNotificationParams::new(shown(&record)).with_meta(meta.clone());
-                let change = ServerNotification::TaskStatusNotification(Notification::new(change));
-                if peer.send_notification(change).await.is_err() {
-                    break;
-                }
-            }
-            if record.is_ended() {
-                break;
-            }
-            seen = Some(now);
-            tokio::time::sleep(self.options.look_every).await;
-        }
-    }
-
-    async fn work_on(self, call: Call, voice: Voice) -> End {
-        let Call { who, links, request } = call;
-        let detail = request.detail.unwrap_or_default();
-        let beat = Beat::of_task(voice, self.options.beat_every);
-        let answered = self.segment(request, who, beat, CancellationToken::new()).await;
-        match answered {
-            Err(_) if self.runs.is_stopping() => End::CutOff,
-            Err(fault) => End::Answered(Box::new(reply::fault(&fault))),
-            Ok(answer) => End::Answered(Box::new(reply::segmented(&answer, detail, links))),
         }
     }
 }
@@ -309,7 +192,7 @@ pub(super) fn handle(record: &TaskRecord) -> Task {
     task
 }
 
-fn json(value: &impl Serialize) -> Value {
+pub(super) fn json(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_else(|_| JsonObject::new().into())
 }
 
@@ -320,7 +203,7 @@ fn broke() -> ErrorData {
     )
 }
 
-fn unreadable(error: &StoreError) -> ErrorData {
+pub(super) fn unreadable(error: &StoreError) -> ErrorData {
     let fault = Fault::new(Code::Internal, format!("The task's record: {error}."));
     ErrorData::internal_error(fault.to_string(), None)
 }

@@ -1,14 +1,11 @@
 //! What is served beside the protocol: files in and out, health and metrics. Handlers share one [`Beside`]; what they refuse,
 //! they refuse with the tools' faults.
 
-use super::{files, health, images, metrics};
 use crate::serve::meter::Meter;
 use crate::serve::runs::Runs;
 use crate::service::{Code, Fault, SegmentAnswer, Service};
-use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, put};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -45,20 +42,6 @@ impl Beside {
             uploads: Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
             ending,
         }
-    }
-
-    /// The routes. `/healthz` and `/readyz` are for anybody, `/metrics` for whom the guard lets; the others serve what the
-    /// caller may see.
-    pub fn routes(self) -> Router {
-        Router::new()
-            .route("/images", put(images::receive))
-            .route("/images/{sha256}", get(images::look).delete(images::delete))
-            .route("/results/{id}", get(files::whole))
-            .route("/results/{id}/{file}", get(files::fetch))
-            .route("/healthz", get(health::alive))
-            .route("/readyz", get(health::ready))
-            .route("/metrics", get(metrics::scrape))
-            .with_state(Arc::new(self))
     }
 }
 

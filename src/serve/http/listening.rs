@@ -1,7 +1,7 @@
 //! What a client that listens wants to hear, as far as rmcp does not read it.
 
 use super::MESSAGE;
-use crate::serve::subscriptions::{MOST, TaskIds};
+use crate::serve::listeners::{MOST, TaskIds};
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::StatusCode;

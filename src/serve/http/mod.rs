@@ -33,7 +33,7 @@ use super::stdio::hear_signals;
 use super::{Options, ServeError};
 use crate::service::Service;
 use crate::store::Store;
-use axum::routing::get;
+use axum::routing::{get, put};
 use axum::{Json, Router, middleware};
 use beside::Beside;
 use connections::Connections;
@@ -134,11 +134,11 @@ async fn serve<D: Desk>(
     let guard = Arc::new(guard);
     let beside = service.map(|service| {
         let ending = told_to_end.clone();
-        Beside::new(service, meter, runs.clone(), http.max_upload, ending).routes()
+        Beside::new(service, meter, runs.clone(), http.max_upload, ending)
     });
     let routes = protocol
         .layer(middleware::from_fn(listening::note_task_ids))
-        .merge(beside.unwrap_or_default())
+        .merge(beside.map(rest).unwrap_or_default())
         .merge(metadata(&guard));
     let routes = guarded(routes, guard);
 
@@ -172,6 +172,20 @@ async fn serve<D: Desk>(
 fn is_endpoint(path: &str) -> bool {
     path.strip_prefix(ENDPOINT)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// What is served besides the protocol. `/healthz` and `/readyz` are for anybody, `/metrics` for whom the guard lets; the others
+/// serve what the caller may see.
+fn rest(beside: Beside) -> Router {
+    Router::new()
+        .route("/images", put(images::receive))
+        .route("/images/{sha256}", get(images::look).delete(images::delete))
+        .route("/results/{id}", get(files::whole))
+        .route("/results/{id}/{file}", get(files::fetch))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::scrape))
+        .with_state(Arc::new(beside))
 }
 
 /// Where clients find out where to get a token, if from an OAuth issuer.

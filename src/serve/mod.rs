@@ -57,6 +57,9 @@ use std::time::Duration;
 pub struct Options {
     /// A caller who hears no progress gets an answer within this time, if only `status: running`.
     pub answer_within: Duration,
+    /// A caller who hears no progress hears at least that it has to ask again within this time, where there is nothing else to
+    /// tell yet: the scan is still being read, or masks are being measured.
+    pub word_within: Duration,
     /// A caller who hears progress hears something at least this often.
     pub beat_every: Duration,
     /// How far a run is, is noted and told to subscribers at most this often.
@@ -74,6 +77,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             answer_within: Duration::from_secs(8),
+            word_within: Duration::from_secs(9),
             beat_every: Duration::from_secs(5),
             look_every: Duration::from_secs(1),
             queue: Depth { all: 8, each: 8 },
@@ -81,6 +85,13 @@ impl Default for Options {
             #[cfg(feature = "fixtures")]
             fixtures: false,
         }
+    }
+}
+
+impl Options {
+    /// How long a caller who hears no progress may be left without a word.
+    fn longest_silence(&self) -> Duration {
+        self.word_within.max(self.answer_within)
     }
 }
 

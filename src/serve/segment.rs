@@ -27,8 +27,11 @@ impl<D: Desk> Server<D> {
         mut beat: Beat,
         cancelled: CancellationToken,
     ) -> Result<SegmentAnswer, Fault> {
-        let patience = tokio::time::sleep(self.options.answer_within);
-        tokio::pin!(patience);
+        let (patience, silence) = (
+            tokio::time::sleep(self.options.answer_within),
+            tokio::time::sleep(self.options.longest_silence()),
+        );
+        tokio::pin!(patience, silence);
         let preview = request.preview.unwrap_or(true);
         let Who { caller, turn } = who;
         let asker = caller.clone();
@@ -43,9 +46,7 @@ impl<D: Desk> Server<D> {
             });
             planned.await
         };
-        let planned = self
-            .read
-            .finish(&key, "reading the image", &mut beat, patience.as_mut(), planned);
+        let planned = self.read.finish(&key, "reading the image", &mut beat, silence, planned);
         let (plan, stored) = planned.await?;
         if let Some(answer) = stored {
             return Ok(answer);

@@ -160,13 +160,13 @@ impl<D: Desk> Server<D> {
                 let request: MeasureRequest = parse(tool, arguments)?;
                 let detail = request.detail.unwrap_or_default();
                 let caller = Who::sent(context).caller;
-                let patience = tokio::time::sleep(self.options.answer_within);
-                tokio::pin!(patience);
+                let silence = tokio::time::sleep(self.options.longest_silence());
+                tokio::pin!(silence);
                 let key = shelf::key(&caller, &request);
                 let server = self.clone();
                 let measuring = async move { server.heavy(move |desk| desk.measure_volume(&caller, &request)).await };
                 let mut beat = Beat::new(context, self.options.beat_every);
-                let measured = self.measured.finish(&key, "measuring", &mut beat, patience, measuring);
+                let measured = self.measured.finish(&key, "measuring", &mut beat, silence, measuring);
                 let answer = measured.await?;
                 let text = answer.text();
                 let result = match detail {

@@ -43,6 +43,7 @@ fn impatient() -> Options {
     let (answer_within, beat_every) = (Duration::from_millis(300), Duration::from_millis(150));
     Options {
         answer_within,
+        word_within: answer_within,
         beat_every,
         look_every: Duration::from_millis(50),
         queue: Depth { all: 2, each: 2 },

@@ -11,6 +11,7 @@ use crate::service::{
 };
 use crate::store::{StoreError, TaskStore};
 use crate::volume::Modality;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) trait Desk: Send + Sync + 'static {
@@ -31,6 +32,8 @@ pub(super) trait Desk: Send + Sync + 'static {
     /// What a URI names, unread.
     fn resource(&self, caller: &Caller, uri: &str) -> Result<ResourceFile, Fault>;
     fn read_resource(&self, caller: &Caller, uri: &str) -> Result<Vec<u8>, Fault>;
+    /// The file that an image's name means to this caller, where it means one.
+    fn place_of(&self, caller: &Caller, image: &str) -> Option<PathBuf>;
     /// The tasks of the store, for one server.
     fn tasks(&self) -> Result<TaskStore, StoreError>;
     /// The scan of a result as the viewer shows it: `.nii.gz`.
@@ -98,6 +101,10 @@ impl Desk for Service {
 
     fn read_resource(&self, caller: &Caller, uri: &str) -> Result<Vec<u8>, Fault> {
         self.read_resource(caller, uri).map(|(_, bytes)| bytes)
+    }
+
+    fn place_of(&self, caller: &Caller, image: &str) -> Option<PathBuf> {
+        self.place_of(caller, image)
     }
 
     fn tasks(&self) -> Result<TaskStore, StoreError> {

@@ -7,11 +7,12 @@ use super::server::Server;
 use super::tasks::{End, Voice, json, shown, unreadable};
 use super::who::Who;
 use crate::service::{Caller, Fault, SegmentRequest};
-use crate::store::{TaskRecord, TaskState};
+use crate::store::TaskRecord;
 use rmcp::model::{Notification, NotificationMetaObject, ServerNotification, TaskStatusNotificationParams};
 use rmcp::service::Peer;
 use rmcp::{ErrorData, RoleServer};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 
 /// How often a task is begun: a run that ends its server each time shall not end it for ever.
@@ -23,6 +24,8 @@ struct Call {
     who: Who,
     /// Whether the client knows links to resources.
     links: bool,
+    /// Which file the image's name meant, where it meant one.
+    place: Option<PathBuf>,
     request: SegmentRequest,
 }
 
@@ -34,10 +37,16 @@ impl<D: Desk> Server<D> {
         who: Who,
         links: bool,
     ) -> Result<TaskRecord, Fault> {
-        let call = Call { who, links, request };
         let server = self.clone();
         // Its own runtime's handle comes along to the blocking thread, so that work can be spawned from there.
         self.aside(move |_| {
+            let place = server.desk.place_of(&who.caller, &request.image);
+            let call = Call {
+                who,
+                links,
+                place,
+                request,
+            };
             let tasks = server.tasks.clone();
             let kept = json(&call);
             let caller = call.who.caller.clone();
@@ -55,29 +64,39 @@ impl<D: Desk> Server<D> {
 
     fn look_at(&self, caller: &Caller, id: &str) -> Result<TaskRecord, ErrorData> {
         let record = self.tasks.get(caller, id)?;
-        if record.is_ended() || self.tasks.live().contains_key(id) {
+        if record.is_ended() {
             return Ok(record);
         }
-        let Some(record) = self.tasks.store.adopt(&record).map_err(|error| unreadable(&error))? else {
-            // Another server works on it, or it has just ended.
+        let Some(record) = self.tasks.take(&record).map_err(|error| unreadable(&error))? else {
+            // Somebody works on it, or it has just ended.
             return self.tasks.get(caller, id);
         };
         match serde_json::from_value::<Call>(record.call.clone()) {
-            Ok(call) if record.attempts <= MOST_ATTEMPTS => {
+            Ok(call) if record.attempts <= MOST_ATTEMPTS && self.means_the_same(&call) => {
                 tracing::info!(attempt = record.attempts, "a task whose server has gone is begun again");
                 let server = self.clone();
                 self.tasks.drive(&record, |voice| server.work_on(call, voice));
             }
             read => {
                 let why = match read {
+                    Ok(_) if record.attempts <= MOST_ATTEMPTS => {
+                        "The server ended, and to this one the image's name means another \
+                         file: it reads other folders. Call segment again."
+                            .to_owned()
+                    }
                     Ok(_) => format!("The server ended {MOST_ATTEMPTS} times while it worked on this task."),
                     Err(_) => "The server ended, and this version cannot begin the task again.".to_owned(),
                 };
                 let error = ErrorData::internal_error(why, None);
-                self.tasks.note(id, TaskState::Failed(json(&error)), &error.message);
+                self.tasks.fail(id, &error);
             }
         }
         self.tasks.get(caller, id)
+    }
+
+    /// Whether the image's name still leads where it led when the task was taken on.
+    fn means_the_same(&self, call: &Call) -> bool {
+        self.desk.place_of(&call.who.caller, &call.request.image) == call.place
     }
 
     /// Tells `peer` of each change of a task until its end, or until nobody hears it; `meta` goes with each. The task may be
@@ -110,7 +129,9 @@ impl<D: Desk> Server<D> {
     }
 
     async fn work_on(self, call: Call, voice: Voice) -> End {
-        let Call { who, links, request } = call;
+        let Call {
+            who, links, request, ..
+        } = call;
         let detail = request.detail.unwrap_or_default();
         let beat = Beat::of_task(voice, self.options.beat_every);
         let answered = self.segment(request, who, beat, CancellationToken::new()).await;

@@ -27,6 +27,8 @@ pub(super) enum End {
     /// With an error of the protocol's.
     #[cfg_attr(not(feature = "fixtures"), allow(dead_code))]
     Broke(ErrorData),
+    /// Because somebody wanted it.
+    Cancelled,
     /// Not at all: the server is going, and the next one shall begin again.
     CutOff,
 }
@@ -82,6 +84,23 @@ impl Tasks {
             })
     }
 
+    /// Takes a task on that nobody works on: one whose server is gone, or that this server has lost sight of. Of several who
+    /// ask at once, one gets it.
+    pub fn take(&self, record: &TaskRecord) -> Result<Option<TaskRecord>, StoreError> {
+        let mut live = self.live();
+        if live.contains_key(&record.id) {
+            return Ok(None);
+        }
+        let taken = match self.store.is_mine(record) {
+            true => self.store.retake(&record.id)?,
+            false => self.store.adopt(record)?,
+        };
+        if taken.is_some() {
+            live.insert(record.id.clone(), CancellationToken::new());
+        }
+        Ok(taken)
+    }
+
     /// Ends a task of `caller`'s, whichever server works on it. One that has ended stays as it ended.
     pub fn cancel(&self, caller: &Caller, id: &str) -> Result<(), ErrorData> {
         let record = self.get(caller, id)?;
@@ -92,9 +111,10 @@ impl Tasks {
             wanted.cancel();
             return Ok(());
         }
-        match self.store.adopt(&record) {
+        match self.take(&record) {
             Ok(Some(_)) => {
                 self.note(id, TaskState::Cancelled, "cancelled");
+                self.live().remove(id);
                 Ok(())
             }
             Ok(None) => self.store.ask_to_cancel(id).map_err(|error| unreadable(&error)),
@@ -102,7 +122,7 @@ impl Tasks {
         }
     }
 
-    pub fn live(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
+    fn live(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -128,8 +148,9 @@ impl Tasks {
                     end = &mut work => break end.ok(),
                     () = wanted.cancelled() => {
                         work.abort();
-                        tasks.note(&id, TaskState::Cancelled, "cancelled");
-                        break Some(End::CutOff);
+                        // What it was just noting is noted before its end.
+                        let _ = (&mut work).await;
+                        break Some(End::Cancelled);
                     }
                     () = tokio::time::sleep(LOOK) => {
                         if tasks.store.is_to_be_cancelled(&id) {
@@ -138,27 +159,43 @@ impl Tasks {
                     }
                 }
             };
-            match end {
-                Some(End::Answered(result)) => {
-                    let words = if result.is_error == Some(true) {
-                        "refused"
-                    } else {
-                        "done"
-                    };
-                    tasks.note(&id, TaskState::Completed(json(&result)), words);
+            let (state, words) = match end {
+                Some(End::Answered(result)) if result.is_error == Some(true) => {
+                    (TaskState::Completed(json(&result)), "refused")
                 }
-                Some(End::Broke(error)) => tasks.note(&id, TaskState::Failed(json(&error)), "failed"),
-                Some(End::CutOff) => {}
-                None => tasks.note(&id, TaskState::Failed(json(&broke())), "failed"),
+                Some(End::Answered(result)) => (TaskState::Completed(json(&result)), "done"),
+                Some(End::Broke(error)) => (TaskState::Failed(json(&error)), "failed"),
+                Some(End::Cancelled) => (TaskState::Cancelled, "cancelled"),
+                Some(End::CutOff) => {
+                    if let Err(error) = tasks.store.hand_back(&id) {
+                        tracing::warn!(%error, "a task is left as if it had been begun");
+                    }
+                    tasks.live().remove(&id);
+                    return;
+                }
+                None => (TaskState::Failed(json(&broke())), "failed"),
+            };
+            // A disk that is full may not stay so, and a task must not hang for it.
+            while !tasks.note(&id, state.clone(), words) {
+                tokio::time::sleep(LOOK).await;
             }
             tasks.live().remove(&id);
         });
     }
 
-    pub fn note(&self, id: &str, state: TaskState, message: &str) {
-        if let Err(error) = self.store.note(id, state, message) {
+    /// Ends a task that was taken and cannot be worked on.
+    pub fn fail(&self, id: &str, error: &ErrorData) {
+        self.note(id, TaskState::Failed(json(error)), &error.message);
+        self.live().remove(id);
+    }
+
+    /// Writes where a task is; whether that could be done.
+    pub fn note(&self, id: &str, state: TaskState, message: &str) -> bool {
+        let noted = self.store.note(id, state, message);
+        if let Err(error) = &noted {
             tracing::error!(%error, "a task's state cannot be written");
         }
+        noted.is_ok()
     }
 }
 

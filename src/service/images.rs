@@ -138,6 +138,11 @@ impl Service {
     }
 
     /// The file that `caller` means by a path, a file URI or the URI of an image that was sent.
+    /// The file that an image's name means to `caller`, where it means one.
+    pub fn place_of(&self, caller: &Caller, given: &str) -> Option<PathBuf> {
+        self.given(caller, given).ok().map(|file| file.path)
+    }
+
     pub(super) fn given(&self, caller: &Caller, given: &str) -> Result<Given, Fault> {
         let Some(sha256) = given.strip_prefix(IMAGES) else {
             let resolved = self.settings.access.resolve(given);

@@ -14,6 +14,7 @@ use serde_json::Value;
 use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const TASKS: &str = "tasks";
@@ -79,6 +80,8 @@ impl TaskRecord {
 pub struct TaskStore {
     folder: PathBuf,
     server: String,
+    /// Held while a record is read, changed and written, so that of two changes neither is lost.
+    writing: Mutex<()>,
     /// Locked until it is dropped.
     _alive: File,
 }
@@ -95,6 +98,7 @@ impl Store {
         let tasks = TaskStore {
             folder,
             server,
+            writing: Mutex::new(()),
             _alive: file,
         };
         tasks.forget_old();
@@ -140,6 +144,7 @@ impl TaskStore {
 
     /// Writes where a task is now. One that has ended stays as it ended.
     pub fn note(&self, id: &str, state: TaskState, message: &str) -> Result<Option<TaskRecord>, StoreError> {
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(mut record) = self.get(id)?.filter(|record| !record.is_ended()) else {
             return Ok(None);
         };
@@ -188,6 +193,27 @@ impl TaskStore {
         current.updated_ms = now_ms();
         self.write(&current)?;
         Ok(Some(current))
+    }
+
+    /// Begins a task again that this server has lost sight of.
+    pub fn retake(&self, id: &str) -> Result<Option<TaskRecord>, StoreError> {
+        self.count(id, |attempts| attempts + 1)
+    }
+
+    /// Leaves a task to the next server as if this one had not begun it: it ends because it was told to.
+    pub fn hand_back(&self, id: &str) -> Result<Option<TaskRecord>, StoreError> {
+        self.count(id, |attempts| attempts.saturating_sub(1))
+    }
+
+    fn count(&self, id: &str, attempts: impl FnOnce(u32) -> u32) -> Result<Option<TaskRecord>, StoreError> {
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mine = |record: &TaskRecord| self.is_mine(record) && !record.is_ended();
+        let Some(mut record) = self.get(id)?.filter(mine) else {
+            return Ok(None);
+        };
+        record.attempts = attempts(record.attempts);
+        self.write(&record)?;
+        Ok(Some(record))
     }
 
     /// Says that somebody wants a task ended, to whichever server works on it.

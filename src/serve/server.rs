@@ -136,20 +136,13 @@ impl<D: Desk> Server<D> {
                     Who::sent(context),
                     reply::knows_links(context.protocol_version().as_ref()),
                 );
-                if context
-                    .client_capabilities()
-                    .is_some_and(|client| client.supports_tasks())
-                {
-                    let caller = who.caller.clone();
+                // Tasks came with 2026-07-28: clients that shook hands may declare them and cannot read one all the same.
+                let knows_tasks = context.protocol_version() >= Some(ProtocolVersion::V_2026_07_28)
+                    && context
+                        .client_capabilities()
+                        .is_some_and(|client| client.supports_tasks());
+                if knows_tasks {
                     let task = self.segment_as_task(request, who, links).await?;
-                    if context.protocol_version() < Some(ProtocolVersion::V_2026_07_28) {
-                        // It shook hands, and so has no way to say which tasks it listens for.
-                        let peer = context.peer.clone();
-                        let telling = self
-                            .clone()
-                            .tell_of_task(caller, task.id.clone(), peer, Default::default());
-                        tokio::spawn(telling);
-                    }
                     return Ok(CreateTaskResult::new(tasks::handle(&task)).into());
                 }
                 let beat = Beat::new(context, self.options.beat_every);

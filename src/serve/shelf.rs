@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
+use tracing::Instrument;
 
 /// How long it is kept for a caller who does not come back.
 const KEPT: Duration = Duration::from_secs(300);
@@ -53,7 +54,7 @@ impl<T: Send + 'static> Shelf<T> {
             return beat.during(sentence, work).await;
         }
         let left = self.lock().remove(key);
-        let mut work = left.unwrap_or_else(|| tokio::spawn(work));
+        let mut work = left.unwrap_or_else(|| tokio::spawn(work.in_current_span()));
         tokio::select! {
             done = &mut work => done.unwrap_or_else(|_| Err(Fault::broke_off("call"))),
             () = patience => {

@@ -182,7 +182,7 @@ async def test_a_prompt_brings_the_candidates_of_a_report(connect):
     report = "Left hippocampal volume loss. No stroke. Prior splenectomy. The left hippocampus measures less than the right."
     async with connect() as client:
         prompts = (await client.list_prompts()).prompts
-        assert [prompt.name for prompt in prompts] == ["segment_from_report"]
+        assert [prompt.name for prompt in prompts] == ["segment_from_report", "measure_and_compare", "explain_result"]
         filled = await client.get_prompt("segment_from_report", {"report": report, "modality": "mri"})
         text = filled.messages[0].content.text
         assert '"left hippocampus"' in text.lower() and "- stroke: " in text

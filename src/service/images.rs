@@ -207,26 +207,15 @@ fn no_image(what: &str) -> Fault {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::model::{ProviderChoice, ProviderOptions};
+    use crate::service::tests::settings;
     use crate::service::{Access, MeasureRequest, Settings};
-    use crate::store::Limits;
     use crate::volume::{Affine, Grid, Mask, write_mask_to};
     use std::path::Path;
 
     fn service(dir: &Path) -> Service {
         Service::without_model(Settings {
-            model: "none".into(),
-            models: None,
-            provider: ProviderChoice::Auto,
-            options: ProviderOptions::default(),
-            ort_lib: None,
-            threads: None,
-            ahead: crate::segment::Ahead::Off,
-            feature_cache: 0,
-            results: dir.join("results"),
-            cache: dir.join("cache"),
-            limits: Limits::default(),
             access: Access::Roots(Vec::new()),
+            ..settings(dir)
         })
         .unwrap()
     }

@@ -44,6 +44,7 @@ pub enum Format {
 #[serde(deny_unknown_fields)]
 pub struct SegmentRequest {
     /// Path or file URI of a 3-D scan (.nii or .nii.gz); over HTTP, sat://images/… as PUT /images returned it.
+    #[schemars(length(max = 4096))]
     pub image: String,
     /// What to find, by name: 1 to 512 anatomical names such as "left hippocampus". list_anatomy gives the names.
     #[schemars(length(min = 1, max = 512))]
@@ -86,15 +87,18 @@ pub struct MeasureRequest {
     pub targets: Option<Vec<String>>,
     /// Path, file URI or sat:// URI of a mask or label map (.nii, .nii.gz). Give this or `result_id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
     pub mask: Option<String>,
     /// One label of a label map; every label by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<u32>,
     /// The scan, for intensities: path, file URI or sat://images/…, on the mask's grid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
     pub image: Option<String>,
     /// A second mask on the same grid to compare with: path, file URI or sat:// URI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
     pub reference: Option<String>,
     /// summary (default) or full.
     #[serde(default, skip_serializing_if = "Option::is_none")]

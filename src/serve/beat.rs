@@ -1,6 +1,7 @@
 //! Signs of life for a caller who waits.
 
 use super::tasks::Voice;
+use crate::service::Fault;
 use rmcp::RoleServer;
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::{Peer, RequestContext};
@@ -81,7 +82,15 @@ impl Beat {
                 // A caller who has gone needs no progress.
                 let _ = peer.notify_progress(notification).await;
             }
-            Listener::Task(voice) => voice.say(sentence),
+            Listener::Task(voice) => voice.say(sentence).await,
+        }
+    }
+
+    /// Says which result comes of the request: a task that is begun again must come to the same.
+    pub(super) async fn makes(&self, result: &str) -> Result<(), Fault> {
+        match &self.listener {
+            Listener::Task(voice) => voice.makes(result).await,
+            Listener::Deaf | Listener::Caller(..) => Ok(()),
         }
     }
 

@@ -6,8 +6,8 @@
 use crate::anatomy::{ListAnswer, ListRequest, Mentions};
 use crate::segment::{Cancel, Progress};
 use crate::service::{
-    Caller, Fault, MeasureAnswer, MeasureRequest, ModelCard, ModelName, Place, Plan, ResourceFile, ResultFiles,
-    SegmentAnswer, SegmentRequest, Service, Standing, Underway,
+    Caller, Fault, MeasureAnswer, MeasureRequest, ModelCard, ModelName, Place, ResourceFile, ResultFiles,
+    SegmentAnswer, SegmentRequest, Service, Standing, Underway, WaitingPlan,
 };
 use crate::store::{StoreError, TaskStore};
 use crate::volume::Modality;
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) trait Desk: Send + Sync + 'static {
-    /// A request understood: image read, targets resolved.
+    /// A request understood: image read, targets resolved. It may wait for its turn.
     type Plan: Send + 'static;
 
     fn list_anatomy(&self, request: &ListRequest) -> Result<ListAnswer, Fault>;
@@ -61,7 +61,7 @@ pub(super) trait Desk: Send + Sync + 'static {
 }
 
 impl Desk for Service {
-    type Plan = Plan;
+    type Plan = WaitingPlan;
 
     fn list_anatomy(&self, request: &ListRequest) -> Result<ListAnswer, Fault> {
         self.list_anatomy(request)
@@ -71,23 +71,27 @@ impl Desk for Service {
         self.mentions(report, modality)
     }
 
-    fn plan(&self, caller: &Caller, request: &SegmentRequest) -> Result<Plan, Fault> {
-        self.plan(caller, request)
+    fn plan(&self, caller: &Caller, request: &SegmentRequest) -> Result<WaitingPlan, Fault> {
+        self.plan(caller, request).map(|plan| self.put_by(plan))
     }
 
-    fn result_id(plan: &Plan) -> String {
+    fn result_id(plan: &WaitingPlan) -> String {
         plan.result_id().to_owned()
     }
 
-    fn stored(&self, plan: &Plan) -> Result<Option<SegmentAnswer>, Fault> {
+    fn stored(&self, plan: &WaitingPlan) -> Result<Option<SegmentAnswer>, Fault> {
         self.stored(plan)
     }
 
-    fn run(&self, plan: Plan, progress: &dyn Progress, cancel: &Cancel) -> Result<SegmentAnswer, Fault> {
-        self.run(plan, progress, cancel)
+    fn run(&self, plan: WaitingPlan, progress: &dyn Progress, cancel: &Cancel) -> Result<SegmentAnswer, Fault> {
+        // Somebody else's run may have made it meanwhile.
+        if let Some(answer) = self.stored(&plan)? {
+            return Ok(answer);
+        }
+        self.run(self.take_up(plan)?, progress, cancel)
     }
 
-    fn running(&self, plan: &Plan) -> SegmentAnswer {
+    fn running(&self, plan: &WaitingPlan) -> SegmentAnswer {
         self.running(plan, None)
     }
 

@@ -6,7 +6,7 @@ use super::server::Server;
 use crate::service::{Caller, Code, Fault, RENEWED_WITHIN, SegmentAnswer, Underway, UnderwayStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 pub(super) type Watched = watch::Receiver<View<Arc<SegmentAnswer>>>;
 
@@ -14,21 +14,24 @@ impl<D: Desk> Server<D> {
     /// Follows `run`, which makes the result of `running` for `caller`, until it ends. Its note is there before this
     /// returns, so that a caller who is told the result's name can read it.
     pub(super) async fn follow(&self, run: &str, caller: &Caller, running: &SegmentAnswer, view: Watched) {
-        if !self.followed.lock().insert(run.to_owned()) {
+        let Some(following) = self.followed.begin(run) else {
             return;
-        }
+        };
         let notes = Notes {
             desk: self.desk.clone(),
             caller: caller.clone(),
             state: Underway::of(running),
             every: self.options.look_every,
         };
-        notes.write(&notes.state).await;
-        let (followed, run) = (self.followed.clone(), run.to_owned());
+        let (noted, is_noted) = oneshot::channel();
+        // In a task of its own: the caller may go, and the run stay for another.
         tokio::spawn(async move {
+            notes.write(&notes.state).await;
+            let _ = noted.send(());
             notes.keep(view).await;
-            followed.lock().remove(&run);
+            drop(following);
         });
+        let _ = is_noted.await;
     }
 }
 

@@ -65,8 +65,28 @@ impl Drop for Subscriptions {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Followed(Arc<Mutex<HashSet<String>>>);
 
+/// One of them; dropped, it is followed no more.
+pub(super) struct Following {
+    followed: Followed,
+    run: String,
+}
+
 impl Followed {
-    pub fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
+    /// Takes a run on that nobody follows.
+    pub fn begin(&self, run: &str) -> Option<Following> {
+        self.lock().insert(run.to_owned()).then(|| Following {
+            followed: self.clone(),
+            run: run.to_owned(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.followed.lock().remove(&self.run);
     }
 }

@@ -25,6 +25,7 @@ mod runs;
 mod schema;
 mod segment;
 mod server;
+mod shares;
 mod shelf;
 mod skill;
 mod stdio;

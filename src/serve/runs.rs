@@ -7,7 +7,7 @@
 
 use crate::segment::{Cancel, Progress, Step};
 use crate::service::{Code, Fault};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -79,7 +79,8 @@ struct Run<T> {
 #[derive(Default)]
 struct Seats {
     taken: usize,
-    kept: bool,
+    /// Those who were told to come back, and have not.
+    kept: HashSet<String>,
 }
 
 /// Where a run is.
@@ -124,7 +125,7 @@ impl<T: Clone + Send + Sync + 'static> Runs<T> {
             return Err(fault);
         }
         if let Some(run) = state.open.get(id) {
-            return Ok(Seat::new(&self.0, run));
+            return Ok(Seat::new(&self.0, run, turn));
         }
         let own = state.queue.iter().filter(|run| run.turn == turn).count();
         if state.queue.len() >= self.0.depth.all || own >= self.0.depth.each {
@@ -145,7 +146,7 @@ impl<T: Clone + Send + Sync + 'static> Runs<T> {
             view: watch::Sender::new(View::Queued),
             seats: Mutex::default(),
         });
-        let seat = Seat::new(&self.0, &run);
+        let seat = Seat::new(&self.0, &run, turn);
         state.open.insert(id.to_owned(), run.clone());
         state.queue.push_back(run);
         self.0.changed.notify_all();
@@ -310,7 +311,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
                     false => state.ended.failed += 1,
                 }
                 let seats = run.seats();
-                if seats.kept && seats.taken == 0 && !run.cancel.is_cancelled() {
+                if !seats.kept.is_empty() && seats.taken == 0 && !run.cancel.is_cancelled() {
                     state.failed.retain(|_, (when, _)| when.elapsed() < FAILURE_KEPT);
                     state.failed.insert(run.id.clone(), (Instant::now(), fault.clone()));
                 }
@@ -323,7 +324,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         let mut state = self.lock();
         let mut seats = run.seats();
         seats.taken -= 1;
-        if seats.taken > 0 || seats.kept {
+        if seats.taken > 0 || !seats.kept.is_empty() {
             return;
         }
         run.cancel.cancel();
@@ -375,13 +376,19 @@ impl<T: Send + Sync> Progress for Reporter<'_, T> {
 pub(super) struct Seat<T: Clone + Send + Sync + 'static> {
     shared: Arc<Shared<T>>,
     run: Arc<Run<T>>,
+    /// Whose it is.
+    turn: String,
     view: watch::Receiver<View<T>>,
 }
 
 impl<T: Clone + Send + Sync + 'static> Seat<T> {
-    fn new(shared: &Arc<Shared<T>>, run: &Arc<Run<T>>) -> Seat<T> {
-        run.seats().taken += 1;
+    fn new(shared: &Arc<Shared<T>>, run: &Arc<Run<T>>, turn: &str) -> Seat<T> {
+        let mut seats = run.seats();
+        seats.taken += 1;
+        seats.kept.remove(turn);
+        drop(seats);
         Seat {
+            turn: turn.to_owned(),
             shared: shared.clone(),
             run: run.clone(),
             view: run.view.subscribe(),
@@ -425,7 +432,7 @@ impl<T: Clone + Send + Sync + 'static> Seat<T> {
 
     /// Leaves, but the run goes on: somebody was told to come back for it.
     pub(super) fn keep(self) {
-        self.run.seats().kept = true;
+        self.run.seats().kept.insert(self.turn.clone());
     }
 }
 

@@ -4,7 +4,7 @@ use super::beat::Beat;
 use super::desk::Desk;
 use super::runs::{Seat, View};
 use super::server::Server;
-use super::shelf;
+use super::shelf::Asked;
 use super::trace::Place;
 use super::who::Who;
 use crate::segment::Step;
@@ -32,32 +32,34 @@ impl<D: Desk> Server<D> {
             tokio::time::sleep(self.options.longest_silence()),
         );
         tokio::pin!(patience, silence);
-        let preview = request.preview.unwrap_or(true);
+        let preview = request.preview;
         let Who { caller, turn } = who;
         let asker = caller.clone();
 
-        let key = shelf::key(&caller, &request);
-        let server = self.clone();
+        let asked = Asked::by(&caller, &turn, &request);
+        let (server, reader) = (self.clone(), turn.clone());
         let planned = async move {
-            let planned = server.heavy(move |desk| {
+            let planned = server.heavy(&reader, move |desk| {
                 let plan = desk.plan(&caller, &request)?;
                 let stored = desk.stored(&plan)?;
                 Ok((plan, stored))
             });
             planned.await
         };
-        let planned = self.read.finish(&key, "reading the image", &mut beat, silence, planned);
+        let planned = self
+            .read
+            .finish(asked, "reading the image", &mut beat, silence, planned);
         let (plan, stored) = planned.await?;
+        beat.makes(&D::result_id(&plan)).await?;
         if let Some(answer) = stored {
-            return Ok(answer);
+            return Ok(answer.with_preview(preview));
         }
 
         let running = self.desk.running(&plan);
         let (desk, meter) = (self.desk.clone(), self.meter.clone());
         let place = Place::here();
         let waiting = place.waiting();
-        // A caller with other wishes for the preview has a run of its own, which finds the masks done.
-        let id = format!("{}, preview: {preview}", D::result_id(&plan));
+        let id = D::result_id(&plan);
         let mut seat = self.runs.join(
             &id,
             &turn,
@@ -75,7 +77,7 @@ impl<D: Desk> Server<D> {
                     // The run may be another caller's: the image is to be called as this one called it.
                     let mut answer = SegmentAnswer::clone(&*result?);
                     answer.image.uri = running.image.uri;
-                    return Ok(answer);
+                    return Ok(answer.with_preview(preview));
                 }
                 view => tell(&mut beat, &seat, view).await,
             }

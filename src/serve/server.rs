@@ -5,7 +5,8 @@ use super::desk::Desk;
 use super::hints::{Hinted, Keep};
 use super::listeners::{Followed, Looks, MOST, Subscriptions};
 use super::meter::Meter;
-use super::runs::Runs;
+use super::runs::{Depth, Runs};
+use super::shares::Shares;
 use super::shelf::{self, Shelf};
 use super::tasks::{self, Tasks};
 use super::who::Who;
@@ -26,14 +27,14 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 /// What a client reads before anything else.
 const INSTRUCTIONS: &str = include_str!("instructions.md");
 
-/// Images and masks that may be held in memory at once, besides those of the queue.
+/// Calls that may read images and masks into memory at once, and how many may wait for that.
 const HEAVY_AT_ONCE: usize = 4;
+const HEAVY_WAITING: Depth = Depth { all: 256, each: 64 };
 
 /// One server, whatever carries its messages. A copy is the same server: HTTP takes one a session.
 pub(super) struct Server<D: Desk> {
@@ -45,7 +46,7 @@ pub(super) struct Server<D: Desk> {
     pub(super) followed: Followed,
     pub(super) looks: Looks,
     pub(super) subscriptions: Subscriptions,
-    heavy: Arc<Semaphore>,
+    heavy: Shares,
     /// Scans whose reading took longer than their caller could wait.
     pub(super) read: Shelf<(D::Plan, Option<SegmentAnswer>)>,
     /// Measurements that did.
@@ -74,7 +75,7 @@ impl<D: Desk> Clone for Server<D> {
 impl<D: Desk> Server<D> {
     pub(super) fn new(desk: Arc<D>, options: Options) -> Result<Server<D>, ServeError> {
         let runs = Arc::new(Runs::new(options.queue)?);
-        let tasks = Arc::new(Tasks::new(desk.tasks()?));
+        let tasks = Arc::new(Tasks::new(desk.tasks()?, options.queue));
         Ok(Server {
             desk,
             runs,
@@ -84,21 +85,21 @@ impl<D: Desk> Server<D> {
             followed: Followed::default(),
             looks: Looks::default(),
             subscriptions: Subscriptions::default(),
-            heavy: Arc::new(Semaphore::new(HEAVY_AT_ONCE)),
+            heavy: Shares::new(HEAVY_AT_ONCE, HEAVY_WAITING),
             read: Shelf::default(),
             measured: Shelf::default(),
         })
     }
 
-    /// Work that reads images, off the async threads and few at a time.
+    /// Work that reads images, off the async threads, few at a time and by `turn`.
     pub(super) async fn heavy<T: Send + 'static>(
         &self,
+        turn: &str,
         work: impl FnOnce(&D) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        // The semaphore is never closed.
-        let permit = self.heavy.clone().acquire_owned().await.ok();
+        let share = self.heavy.take(turn).await?;
         self.aside(move |desk| {
-            let _held = permit;
+            let _held = share;
             work(desk)
         })
         .await
@@ -152,14 +153,17 @@ impl<D: Desk> Server<D> {
             _ => {
                 let request: MeasureRequest = parse(tool, arguments)?;
                 let detail = request.detail.unwrap_or_default();
-                let caller = Who::sent(context).caller;
+                let Who { caller, turn } = Who::sent(context);
                 let silence = tokio::time::sleep(self.options.longest_silence());
                 tokio::pin!(silence);
-                let key = shelf::key(&caller, &request);
+                let asked = shelf::Asked::by(&caller, &turn, &request);
                 let server = self.clone();
-                let measuring = async move { server.heavy(move |desk| desk.measure_volume(&caller, &request)).await };
+                let measuring = async move {
+                    let measured = server.heavy(&turn, move |desk| desk.measure_volume(&caller, &request));
+                    measured.await
+                };
                 let mut beat = Beat::new(context, self.options.beat_every);
-                let measured = self.measured.finish(&key, "measuring", &mut beat, silence, measuring);
+                let measured = self.measured.finish(asked, "measuring", &mut beat, silence, measuring);
                 let answer = measured.await?;
                 let text = answer.text();
                 let result = match detail {
@@ -316,9 +320,14 @@ impl<D: Desk> ServerHandler for Server<D> {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let limit = self.options.resource_limit;
-        let caller = Who::sent(&context).caller;
-        let read = self.heavy(move |desk| Ok(resources::contents(desk, &caller, limit, &request.uri)));
-        let (contents, keep) = read.await.map_err(reply::protocol_error)??;
+        let Who { caller, turn } = Who::sent(&context);
+        let is_light = resources::is_light(&request.uri);
+        let read = move |desk: &D| Ok(resources::contents(desk, &caller, limit, &request.uri));
+        let read = match is_light {
+            true => self.aside(read).await,
+            false => self.heavy(&turn, read).await,
+        };
+        let (contents, keep) = read.map_err(reply::protocol_error)??;
         Ok(ReadResourceResult::new(vec![contents]).kept(keep, &context).into())
     }
 

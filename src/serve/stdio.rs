@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// How long a run may take to notice that it is cancelled before the process ends under it. Clients kill what lives
@@ -42,7 +43,7 @@ pub(super) async fn serve<D: Desk>(
     writer: impl AsyncWrite + Send + Unpin + 'static,
 ) -> Result<(), ServeError> {
     let server = Server::new(desk, options)?;
-    let runs = server.runs.clone();
+    let (runs, tasks) = (server.runs.clone(), server.tasks.clone());
     let closed = CancellationToken::new();
     let reader = UntilClosed {
         reader,
@@ -69,7 +70,8 @@ pub(super) async fn serve<D: Desk>(
     signals.abort();
     watch.abort();
     runs.stop();
-    let stopped = tokio::task::spawn_blocking(move || runs.wait_stopped(LAST_PATIENCE)).await;
+    let stopped = tokio::task::spawn_blocking(move || runs.wait_stopped(LAST_PATIENCE));
+    let (stopped, _) = tokio::join!(stopped, timeout(LAST_PATIENCE, tasks.at_rest()));
     if !stopped.unwrap_or(false) {
         tracing::info!("ending inside a window");
     }

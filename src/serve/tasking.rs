@@ -49,8 +49,8 @@ impl<D: Desk> Server<D> {
             };
             let tasks = server.tasks.clone();
             let kept = json(&call);
-            let caller = call.who.caller.clone();
-            Ok(tasks.begin(&caller, kept, |voice| server.work_on(call, voice))?)
+            let who = call.who.clone();
+            tasks.begin(&who, kept, |voice| server.work_on(call, voice))
         })
         .await
     }
@@ -75,7 +75,8 @@ impl<D: Desk> Server<D> {
             Ok(call) if record.attempts <= MOST_ATTEMPTS && self.means_the_same(&call) => {
                 tracing::info!(attempt = record.attempts, "a task whose server has gone is begun again");
                 let server = self.clone();
-                self.tasks.drive(&record, |voice| server.work_on(call, voice));
+                let turn = call.who.turn.clone();
+                self.tasks.drive(&record, &turn, |voice| server.work_on(call, voice));
             }
             read => {
                 let why = match read {

@@ -4,6 +4,8 @@
 //! of the same results folder can tell where it is, it has no limit while it runs, and one whose server has died is begun
 //! again by the next server that is asked for it.
 
+use super::runs::Depth;
+use super::who::Who;
 use crate::service::{Caller, Code, Fault};
 use crate::store::{StoreError, TaskRecord, TaskState, TaskStore};
 use chrono::{DateTime, SecondsFormat};
@@ -15,6 +17,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// How often a client should ask.
 const POLL: Duration = Duration::from_secs(1);
@@ -36,7 +39,18 @@ pub(super) enum End {
 /// All tasks of this server.
 pub(super) struct Tasks {
     pub store: TaskStore,
-    live: Mutex<HashMap<String, CancellationToken>>,
+    live: Mutex<HashMap<String, Live>>,
+    /// How many may be at work.
+    depth: Depth,
+    driven: TaskTracker,
+}
+
+/// A task that this server works on.
+#[derive(Default)]
+struct Live {
+    wanted: CancellationToken,
+    /// Whose it is.
+    turn: String,
 }
 
 /// Where work on a task says how far it is.
@@ -48,15 +62,34 @@ pub(super) struct Voice {
 
 impl Voice {
     /// Notes how far the work is.
-    pub fn say(&self, sentence: &str) {
-        self.tasks.note(&self.id, TaskState::Working, sentence);
+    pub async fn say(&self, sentence: &str) {
+        self.tasks.noted(&self.id, TaskState::Working, sentence).await;
+    }
+
+    /// Notes which result the work makes. A task that is begun again must not end with the result of something else.
+    pub async fn makes(&self, result: &str) -> Result<(), Fault> {
+        let result = result.to_owned();
+        let same = self
+            .tasks
+            .aside(&self.id, move |store, id| store.note_result(id, &result));
+        match same.await? {
+            true => Ok(()),
+            false => Err(Fault::new(
+                Code::Cancelled,
+                "The server ended while it worked on this task, and now the same call means another result: the image's file or \
+                 the model has changed meanwhile.",
+            )
+            .hint("Call segment again.")),
+        }
     }
 }
 
 impl Tasks {
-    pub fn new(store: TaskStore) -> Tasks {
+    pub fn new(store: TaskStore, depth: Depth) -> Tasks {
         Tasks {
             store,
+            depth,
+            driven: TaskTracker::new(),
             live: Mutex::default(),
         }
     }
@@ -64,12 +97,25 @@ impl Tasks {
     /// A new task of `caller`'s that `work` is done for. It is on disk when this returns.
     pub fn begin<F: Future<Output = End> + Send + 'static>(
         self: &Arc<Self>,
-        caller: &Caller,
+        who: &Who,
         call: Value,
         work: impl FnOnce(Voice) -> F,
-    ) -> Result<TaskRecord, StoreError> {
-        let record = self.store.begin(caller.owner(), call, "accepted")?;
-        self.drive(&record, work);
+    ) -> Result<TaskRecord, Fault> {
+        // As many as could stand in the queue, and the one at work.
+        let (all, own) = {
+            let live = self.live();
+            (live.len(), live.values().filter(|task| task.turn == who.turn).count())
+        };
+        if all > self.depth.all || own > self.depth.each {
+            let whose = match all > self.depth.all {
+                true => format!("{all} tasks"),
+                false => format!("{own} of your tasks"),
+            };
+            let busy = Fault::new(Code::Busy, format!("{whose} are at work already."));
+            return Err(busy.hint("Try again when one has ended: tasks/get says so."));
+        }
+        let record = self.store.begin(who.caller.owner(), call, "accepted")?;
+        self.drive(&record, &who.turn, work);
         Ok(record)
     }
 
@@ -96,7 +142,7 @@ impl Tasks {
             false => self.store.adopt(record)?,
         };
         if taken.is_some() {
-            live.insert(record.id.clone(), CancellationToken::new());
+            live.insert(record.id.clone(), Live::default());
         }
         Ok(taken)
     }
@@ -107,8 +153,8 @@ impl Tasks {
         if record.is_ended() {
             return Ok(());
         }
-        if let Some(wanted) = self.live().get(id) {
-            wanted.cancel();
+        if let Some(task) = self.live().get(id) {
+            task.wanted.cancel();
             return Ok(());
         }
         match self.take(&record) {
@@ -122,7 +168,7 @@ impl Tasks {
         }
     }
 
-    fn live(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
+    fn live(&self) -> MutexGuard<'_, HashMap<String, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -130,11 +176,16 @@ impl Tasks {
     pub fn drive<F: Future<Output = End> + Send + 'static>(
         self: &Arc<Self>,
         record: &TaskRecord,
+        turn: &str,
         work: impl FnOnce(Voice) -> F,
     ) {
         let id = record.id.clone();
         let wanted = CancellationToken::new();
-        self.live().insert(id.clone(), wanted.clone());
+        let live = Live {
+            wanted: wanted.clone(),
+            turn: turn.to_owned(),
+        };
+        self.live().insert(id.clone(), live);
         let voice = Voice {
             tasks: self.clone(),
             id: id.clone(),
@@ -142,18 +193,19 @@ impl Tasks {
         // In a task of its own, so that a panic ends it and nothing else.
         let mut work = tokio::spawn(work(voice));
         let tasks = self.clone();
-        tokio::spawn(async move {
+        self.driven.spawn(async move {
             let end = loop {
                 tokio::select! {
                     end = &mut work => break end.ok(),
                     () = wanted.cancelled() => {
                         work.abort();
-                        // What it was just noting is noted before its end.
+                        // What it was just noting may come after its end, and is no news then.
                         let _ = (&mut work).await;
                         break Some(End::Cancelled);
                     }
                     () = tokio::time::sleep(LOOK) => {
-                        if tasks.store.is_to_be_cancelled(&id) {
+                        let asked = tasks.aside(&id, |store, id| Ok(store.is_to_be_cancelled(id)));
+                        if asked.await.unwrap_or(false) {
                             wanted.cancel();
                         }
                     }
@@ -167,7 +219,7 @@ impl Tasks {
                 Some(End::Broke(error)) => (TaskState::Failed(json(&error)), "failed"),
                 Some(End::Cancelled) => (TaskState::Cancelled, "cancelled"),
                 Some(End::CutOff) => {
-                    if let Err(error) = tasks.store.hand_back(&id) {
+                    if let Err(error) = tasks.aside(&id, |store, id| store.hand_back(id)).await {
                         tracing::warn!(%error, "a task is left as if it had been begun");
                     }
                     tasks.live().remove(&id);
@@ -176,17 +228,41 @@ impl Tasks {
                 None => (TaskState::Failed(json(&broke())), "failed"),
             };
             // A disk that is full may not stay so, and a task must not hang for it.
-            while !tasks.note(&id, state.clone(), words) {
+            while !tasks.noted(&id, state.clone(), words).await {
                 tokio::time::sleep(LOOK).await;
             }
             tasks.live().remove(&id);
         });
     }
 
+    /// Returns when what this server's tasks came to is written, or that it has left them.
+    pub async fn at_rest(&self) {
+        self.driven.close();
+        self.driven.wait().await;
+    }
+
     /// Ends a task that was taken and cannot be worked on.
     pub fn fail(&self, id: &str, error: &ErrorData) {
         self.note(id, TaskState::Failed(json(error)), &error.message);
         self.live().remove(id);
+    }
+
+    /// [`Tasks::note`], off the async threads.
+    async fn noted(self: &Arc<Self>, id: &str, state: TaskState, message: &str) -> bool {
+        let (tasks, id, message) = (self.clone(), id.to_owned(), message.to_owned());
+        let noted = tokio::task::spawn_blocking(move || tasks.note(&id, state, &message));
+        noted.await.unwrap_or(false)
+    }
+
+    /// Work on the store, off the async threads.
+    async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        id: &str,
+        work: impl FnOnce(&TaskStore, &str) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (tasks, id) = (self.clone(), id.to_owned());
+        let done = tokio::task::spawn_blocking(move || work(&tasks.store, &id)).await;
+        Ok(done.map_err(|_| Fault::broke_off("task"))??)
     }
 
     /// Writes where a task is; whether that could be done.
@@ -241,6 +317,8 @@ fn broke() -> ErrorData {
 }
 
 pub(super) fn unreadable(error: &StoreError) -> ErrorData {
-    let fault = Fault::new(Code::Internal, format!("The task's record: {error}."));
-    ErrorData::internal_error(fault.to_string(), None)
+    // Where it lies is for the log alone: the caller may have no share in the file system.
+    tracing::error!(%error, "a task's record is out of reach");
+    let words = "The task's record cannot be read or written now; the server's log says why. Ask again later.";
+    ErrorData::internal_error(words, None)
 }

@@ -195,6 +195,14 @@ pub struct SegmentAnswer {
     pub eta_s: Option<f64>,
 }
 
+impl SegmentAnswer {
+    /// With the preview where it is wanted, as it is where nobody says otherwise.
+    pub fn with_preview(mut self, wanted: Option<bool>) -> SegmentAnswer {
+        self.preview = self.preview.filter(|_| wanted.unwrap_or(true));
+        self
+    }
+}
+
 /// Output of `measure_volume`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MeasureAnswer {

@@ -79,6 +79,18 @@ impl Serialize for Code {
     }
 }
 
+/// Characters of a message: it may repeat what the caller sent, which may be megabytes.
+const LONGEST: usize = 16 << 10;
+
+fn shortened(mut message: String) -> String {
+    if let Some((at, _)) = message.char_indices().nth(LONGEST) {
+        let left_out = message[at..].chars().count();
+        message.truncate(at);
+        message += &format!(" … ({left_out} more characters).");
+    }
+    message
+}
+
 /// One name that would have worked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
@@ -116,7 +128,7 @@ impl Fault {
     pub fn new(code: Code, message: impl Into<String>) -> Fault {
         Fault {
             code,
-            message: message.into(),
+            message: shortened(message.into()),
             hint: Some(code.hint().to_owned()),
             candidates: Vec::new(),
         }

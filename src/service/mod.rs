@@ -28,6 +28,7 @@ mod slices;
 pub(crate) mod text;
 mod trust;
 mod underway;
+mod waiting;
 mod warnings;
 
 pub use crate::anatomy::Detail;
@@ -51,6 +52,7 @@ pub use plan::Plan;
 pub use request::{Format, MeasureRequest, Orientation, SegmentRequest};
 pub use resources::{ResourceFile, ResultFiles, StoredResult};
 pub use underway::{Standing, Underway, UnderwayStatus};
+pub use waiting::WaitingPlan;
 
 use crate::anatomy::{Catalogue, ListAnswer, ListRequest, Resolver};
 use crate::model::{ModelFolder, Network, ProviderChoice, ProviderOptions};
@@ -98,6 +100,8 @@ pub struct Service {
     verified: Arc<OnceLock<Result<(), Fault>>>,
     /// The network last used; loaded at the first need, since listing names needs none.
     loaded: Mutex<Option<Loaded>>,
+    /// Room for the scans of plans that wait.
+    waiting: waiting::Room,
     /// Other models that requests have named, so that their files are hashed once.
     others: Mutex<HashMap<String, ModelFolder>>,
 }
@@ -164,6 +168,7 @@ impl Service {
             model: None,
             verified: Arc::new(OnceLock::from(Ok(()))),
             loaded: Mutex::new(None),
+            waiting: waiting::Room::default(),
             others: Mutex::default(),
         })
     }

@@ -17,17 +17,18 @@ const MOST_REPEATED: usize = 24;
 /// Most targets of a request.
 const MOST_TARGETS: usize = 512;
 
-/// A request that can be run.
+/// A request that can be run: with its scan, or as a [`WaitingPlan`] with what is left of it.
 #[derive(Debug)]
-pub struct Plan {
+pub struct Plan<Scan = Volume> {
     pub(super) caller: Caller,
-    pub(super) volume: Volume,
+    pub(super) volume: Scan,
+    /// Where the scan lies.
+    pub(super) given: Given,
     pub(super) image: ImageIdentity,
     pub(super) folder: ModelFolder,
     pub(super) orientation: AxisCode,
     /// What the network will count in, if not finer.
     pub(super) precision: Precision,
-    pub(super) preview: bool,
     pub(super) targets: Vec<Target>,
     pub(super) result_id: String,
 }
@@ -62,7 +63,7 @@ pub(super) struct Piece {
     pub dice: Option<f64>,
 }
 
-impl Plan {
+impl<Scan> Plan<Scan> {
     /// The result's name, known before anything is computed.
     pub fn result_id(&self) -> &str {
         &self.result_id
@@ -81,6 +82,22 @@ impl Plan {
     /// How many targets were asked for.
     pub fn targets(&self) -> usize {
         self.targets.len()
+    }
+
+    /// The scan, and the plan with another in its place.
+    pub(super) fn exchange<Other>(self, volume: Other) -> (Scan, Plan<Other>) {
+        let plan = Plan {
+            caller: self.caller,
+            volume,
+            given: self.given,
+            image: self.image,
+            folder: self.folder,
+            orientation: self.orientation,
+            precision: self.precision,
+            targets: self.targets,
+            result_id: self.result_id,
+        };
+        (self.volume, plan)
     }
 }
 
@@ -116,7 +133,7 @@ impl Service {
         .parse()
         .map_err(|error| Fault::new(Code::Internal, format!("{error}")))?;
         let image = ImageIdentity {
-            uri: given.uri,
+            uri: given.uri.clone(),
             sha256: volume.content_hash(),
             shape: volume.grid().shape(),
             spacing_mm: volume.grid().spacing().map(|mm| (mm * 1e4).round() / 1e4),
@@ -136,22 +153,21 @@ impl Service {
             &formats,
             precision.class(),
         );
-        let preview = request.preview.unwrap_or(true);
         Ok(Plan {
             caller: caller.clone(),
             volume,
+            given,
             image,
             folder,
             orientation,
             precision,
-            preview,
             targets,
             result_id,
         })
     }
 }
 
-fn read_image(given: &Given) -> Result<Volume, Fault> {
+pub(super) fn read_image(given: &Given) -> Result<Volume, Fault> {
     let span = tracing::info_span!("read the image", voxels = tracing::field::Empty).entered();
     let volume = crate::volume::read(&given.path).map_err(|error| given.fault(error, Code::BadImage))?;
     span.record("voxels", volume.grid().len() as i64);

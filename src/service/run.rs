@@ -21,7 +21,8 @@ impl Service {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<SegmentAnswer, Fault> {
-        self.run(self.plan(caller, request)?, progress, cancel)
+        let answer = self.run(self.plan(caller, request)?, progress, cancel)?;
+        Ok(answer.with_preview(request.preview))
     }
 
     /// The answer to a plan, at once where it is stored.
@@ -102,7 +103,7 @@ impl Service {
     }
 
     /// The answer to a plan whose result is in the store.
-    pub fn stored(&self, plan: &Plan) -> Result<Option<SegmentAnswer>, Fault> {
+    pub fn stored<Scan>(&self, plan: &Plan<Scan>) -> Result<Option<SegmentAnswer>, Fault> {
         let began = Instant::now();
         let Some(mut answer) = self.stored_result(&plan.result_id)? else {
             return Ok(None);
@@ -122,7 +123,7 @@ impl Service {
     }
 
     /// What a caller is told while a plan is under way.
-    pub fn running(&self, plan: &Plan, eta_s: Option<f64>) -> SegmentAnswer {
+    pub fn running<Scan>(&self, plan: &Plan<Scan>, eta_s: Option<f64>) -> SegmentAnswer {
         SegmentAnswer {
             status: RunStatus::Running,
             result_id: plan.result_id.clone(),
@@ -169,10 +170,9 @@ impl Service {
         }
     }
 
-    /// Leaves out a preview that was not asked for, and adds where the files lie for a caller who shares the file system;
+    /// Adds where the files lie for a caller who shares the file system;
     /// `result.json` does not hold it, so that the store may be moved.
-    fn completed(&self, mut answer: SegmentAnswer, plan: &Plan) -> SegmentAnswer {
-        answer.preview = answer.preview.filter(|_| plan.preview);
+    fn completed<Scan>(&self, mut answer: SegmentAnswer, plan: &Plan<Scan>) -> SegmentAnswer {
         if !plan.caller.sees_paths() {
             return answer;
         }

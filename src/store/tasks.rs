@@ -15,11 +15,15 @@ use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const TASKS: &str = "tasks";
 /// How long a record stays after its task has ended.
 pub const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of the records that stay; beyond, those that ended first go earlier.
+const MOST_BYTES: u64 = 256 << 20;
+/// How often old records are looked for, where new ones come.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// How long a record stays that nobody works on and nobody asks for.
 const KEPT_UNFINISHED: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -33,6 +37,9 @@ pub struct TaskRecord {
     pub owner: Option<String>,
     /// What was asked for: enough to begin again.
     pub call: Value,
+    /// The result that it makes, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
     /// Where it is.
     pub state: TaskState,
     /// The same in a sentence.
@@ -82,6 +89,8 @@ pub struct TaskStore {
     server: String,
     /// Held while a record is read, changed and written, so that of two changes neither is lost.
     writing: Mutex<()>,
+    /// When old records were last looked for.
+    swept: Mutex<Instant>,
     /// Locked until it is dropped.
     _alive: File,
 }
@@ -99,6 +108,7 @@ impl Store {
             folder,
             server,
             writing: Mutex::new(()),
+            swept: Mutex::new(Instant::now()),
             _alive: file,
         };
         tasks.forget_old();
@@ -109,11 +119,13 @@ impl Store {
 impl TaskStore {
     /// A new task of `owner`'s, on disk when this returns.
     pub fn begin(&self, owner: Option<&str>, call: Value, message: &str) -> Result<TaskRecord, StoreError> {
+        self.sweep();
         let now = now_ms();
         let record = TaskRecord {
             id: uuid::Uuid::new_v4().to_string(),
             owner: owner.map(str::to_owned),
             call,
+            result: None,
             state: TaskState::Working,
             message: Some(message.to_owned()),
             created_ms: now,
@@ -157,6 +169,20 @@ impl TaskStore {
             let _ = self.path(id, "cancel").map(std::fs::remove_file);
         }
         Ok(Some(record))
+    }
+
+    /// Notes which result a task makes, and whether that is what it has been all along.
+    pub fn note_result(&self, id: &str, result: &str) -> Result<bool, StoreError> {
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut record) = self.get(id)?.filter(|record| !record.is_ended()) else {
+            return Ok(true);
+        };
+        if let Some(before) = &record.result {
+            return Ok(before == result);
+        }
+        record.result = Some(result.to_owned());
+        self.write(&record)?;
+        Ok(true)
     }
 
     /// Whether this server is the one that works on a task.
@@ -252,23 +278,48 @@ impl TaskStore {
         written.map(drop).map_err(|source| not_writable(&path, source))
     }
 
-    /// Deletes records past their time, and the marks of servers that are gone and have left nothing.
+    /// [`TaskStore::forget_old`], now and then.
+    fn sweep(&self) {
+        {
+            let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+            if swept.elapsed() < SWEEP_EVERY {
+                return;
+            }
+            *swept = Instant::now();
+        }
+        self.forget_old();
+    }
+
+    /// Deletes records past their time, those that are too many, and the marks of servers that are gone and have left nothing.
     fn forget_old(&self) {
+        self.forget_beyond(MOST_BYTES);
+    }
+
+    fn forget_beyond(&self, most_bytes: u64) {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut records = Vec::new();
         for path in entries.map(|entry| entry.path()) {
-            let idle = path
-                .metadata()
-                .and_then(|metadata| metadata.modified())
-                .ok()
-                .and_then(|when| SystemTime::now().duration_since(when).ok())
-                .unwrap_or_default();
+            let Ok(metadata) = path.metadata() else { continue };
+            let idle = metadata.modified().ok();
+            let idle = idle.and_then(|when| SystemTime::now().duration_since(when).ok());
+            let idle = idle.unwrap_or_default();
             let old = match path.extension().and_then(|extension| extension.to_str()) {
                 Some("json") => idle > KEPT_UNFINISHED || idle > KEPT_AFTER_END && ended(&path),
                 Some("alive") => idle > KEPT_UNFINISHED && is_free(&path),
                 _ => idle > KEPT_UNFINISHED,
             };
-            if old && let Err(error) = std::fs::remove_file(&path) {
-                tracing::warn!(%error, "a task past its time cannot be deleted");
+            match path.extension().is_some_and(|extension| extension == "json") {
+                _ if old => forget(&path),
+                true => records.push((idle, metadata.len(), path)),
+                false => {}
+            }
+        }
+        records.sort_by_key(|(idle, ..)| *idle);
+        let mut kept = 0;
+        for (_, bytes, path) in records {
+            kept += bytes;
+            if kept > most_bytes && ended(&path) {
+                forget(&path);
             }
         }
     }
@@ -278,6 +329,12 @@ impl Drop for TaskStore {
     fn drop(&mut self) {
         // Records that still name this server are left for the next one; the mark without its lock says so as well as none.
         let _ = std::fs::remove_file(alive(&self.folder, &self.server));
+    }
+}
+
+fn forget(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path) {
+        tracing::warn!(%error, "a task past its time cannot be deleted");
     }
 }
 
@@ -358,6 +415,35 @@ mod tests {
             None
         );
         assert_eq!(tasks.get(&made.id).unwrap().unwrap().state, TaskState::Cancelled);
+    }
+
+    #[test]
+    fn records_that_are_too_many_go_the_first_that_ended_before_others_and_none_that_has_not_ended() {
+        let (_dir, store) = folder();
+        let tasks = store.tasks().unwrap();
+        let made: Vec<_> = (0..3).map(|_| tasks.begin(None, json!({}), "").unwrap().id).collect();
+        for (id, age) in made.iter().zip([30, 20, 10]) {
+            if age != 30 {
+                tasks.note(id, TaskState::Completed(json!(1)), "done").unwrap();
+            }
+            let used = SystemTime::now() - Duration::from_secs(age);
+            let file = File::open(tasks.path(id, "json").unwrap()).unwrap();
+            file.set_modified(used).unwrap();
+        }
+        let bytes = tasks.path(&made[2], "json").unwrap().metadata().unwrap().len();
+        tasks.forget_beyond(bytes);
+        let left: Vec<bool> = made.iter().map(|id| tasks.get(id).unwrap().is_some()).collect();
+        assert_eq!(left, [true, false, true]);
+    }
+
+    #[test]
+    fn a_task_makes_one_result_however_often_it_is_begun() {
+        let (_dir, store) = folder();
+        let tasks = store.tasks().unwrap();
+        let made = tasks.begin(None, json!({}), "").unwrap();
+        assert!(tasks.note_result(&made.id, "aa").unwrap());
+        assert!(tasks.note_result(&made.id, "aa").unwrap());
+        assert!(!tasks.note_result(&made.id, "bb").unwrap());
     }
 
     #[test]

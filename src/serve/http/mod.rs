@@ -119,7 +119,7 @@ async fn serve<D: Desk>(
     let limits = http.limits;
     let address = listener.local_addr()?;
     let server = Server::new(desk, options)?;
-    let runs = server.runs.clone();
+    let (runs, tasks) = (server.runs.clone(), server.tasks.clone());
     let meter = server.meter.clone();
     let service = server.desk.service();
     let (told_to_end, closing) = (CancellationToken::new(), CancellationToken::new());
@@ -161,7 +161,8 @@ async fn serve<D: Desk>(
     closing.cancel();
     let _ = timeout(LAST_WORDS, connections.closed()).await;
     signals.abort();
-    let stopped = tokio::task::spawn_blocking(move || runs.wait_stopped(LAST_WORDS)).await;
+    let stopped = tokio::task::spawn_blocking(move || runs.wait_stopped(LAST_WORDS));
+    let (stopped, _) = tokio::join!(stopped, timeout(LAST_WORDS, tasks.at_rest()));
     if !stopped.unwrap_or(false) {
         tracing::info!("ending inside a window");
     }

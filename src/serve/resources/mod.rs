@@ -23,6 +23,8 @@ use serde_json::{Value, json};
 const CATALOGUE_PAGE: i64 = 200;
 const JSON: &str = "application/json";
 const RESULT: &str = "result.json";
+/// Bytes of the longest URI that an error repeats as data.
+const MOST_REPEATED: usize = 4096;
 
 /// The addresses that can be made up from a name.
 pub(super) fn templates() -> Vec<ResourceTemplate> {
@@ -117,6 +119,14 @@ pub(super) fn contents(
     .map_err(|fault| about(uri, fault))
 }
 
+/// Whether reading `uri` takes no memory to speak of, so that it need not wait for those whose reading does.
+pub(super) fn is_light(uri: &str) -> bool {
+    match Address::of(uri) {
+        Address::File { name, query, .. } => name == RESULT && query.is_none(),
+        _ => true,
+    }
+}
+
 /// Whether there is anything to read under `uri`, now or while it is being made.
 pub(super) fn exists(desk: &impl Desk, caller: &Caller, uri: &str) -> Result<(), ErrorData> {
     match Address::of(uri) {
@@ -209,7 +219,9 @@ fn unknown(uri: &str) -> Fault {
 /// Reading a resource is not calling a tool: its faults are the protocol's own, with ours as data and the URI beside it.
 fn about(uri: &str, fault: Fault) -> ErrorData {
     let mut error = protocol_error(fault);
-    if let Some(Value::Object(data)) = &mut error.data {
+    if uri.len() <= MOST_REPEATED
+        && let Some(Value::Object(data)) = &mut error.data
+    {
         data.insert("uri".into(), uri.into());
     }
     error

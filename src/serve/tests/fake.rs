@@ -26,6 +26,8 @@ pub struct FakeDesk {
     pub kept: Mutex<Vec<(Place, usize)>>,
     /// Results that were opened.
     pub opened: AtomicUsize,
+    /// How often the images were changed under their names.
+    pub changed: AtomicUsize,
 }
 
 static NAMES: LazyLock<Resolver> =
@@ -62,6 +64,7 @@ impl Default for FakeDesk {
             notes: Mutex::default(),
             kept: Mutex::default(),
             opened: AtomicUsize::new(0),
+            changed: AtomicUsize::new(0),
         }
     }
 }
@@ -76,7 +79,7 @@ impl FakeDesk {
 pub struct FakePlan {
     image: String,
     targets: Vec<String>,
-    preview: bool,
+    version: usize,
 }
 
 impl FakePlan {
@@ -114,12 +117,13 @@ impl Desk for FakeDesk {
         Ok(FakePlan {
             image: request.image.clone(),
             targets: request.targets.clone(),
-            preview: request.preview != Some(false),
+            version: self.changed.load(SeqCst),
         })
     }
 
     fn result_id(plan: &FakePlan) -> String {
-        format!("{}:{}", plan.image, plan.targets.join(","))
+        let version = "'".repeat(plan.version);
+        format!("{}{version}:{}", plan.image, plan.targets.join(","))
     }
 
     fn stored(&self, plan: &FakePlan) -> Result<Option<SegmentAnswer>, Fault> {
@@ -258,7 +262,7 @@ impl Desk for FakeDesk {
         let plan = FakePlan {
             image: "scan.nii".into(),
             targets: vec!["liver".into()],
-            preview: true,
+            version: 0,
         };
         Ok(kept
             .iter()
@@ -364,7 +368,7 @@ fn answer(plan: &FakePlan, status: RunStatus) -> SegmentAnswer {
             path: None,
             labels: vec![],
         }),
-        preview: plan.preview.then(|| PreviewAnswer {
+        preview: Some(PreviewAnswer {
             uri: uri("preview.png"),
             path: None,
         }),

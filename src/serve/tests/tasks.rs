@@ -137,6 +137,8 @@ async fn a_task_that_ends_its_server_each_time_fails_with_the_reason() {
     // Servers that take it on and are gone before they can say a word. That the first was told to end does not count.
     let mut deaths = 0;
     while deaths < 3 {
+        // The first server's lock goes a moment after it.
+        tokio::time::sleep(Duration::from_millis(5)).await;
         let store = desk.tasks().unwrap();
         let record = store.get(&id).unwrap().unwrap();
         deaths += u32::from(store.adopt(&record).unwrap().is_some());
@@ -167,4 +169,42 @@ async fn a_client_that_shook_hands_gets_the_answer_itself_whatever_it_declares()
     let scan = json!({"image": "a-1x1.nii", "targets": ["liver"]});
     let made = served.wire.call("segment", scan).await;
     assert_eq!(made["structuredContent"]["status"], "done", "{made}");
+}
+
+#[tokio::test]
+async fn a_caller_has_only_so_many_tasks_at_work() {
+    let desk: Arc<FakeDesk> = Arc::default();
+    let mut served = serving(super::impatient(), desk.clone());
+    let mut ids = Vec::new();
+    for n in 0..3 {
+        ids.push(begun(&mut served, &format!("a{n}-400x50.nii")).await);
+    }
+    let call = json!({"name": "segment", "arguments": {"image": "b-1x1.nii", "targets": ["liver"]}});
+    let refused = ask(&mut served, "tools/call", call).await["result"].clone();
+    assert_eq!(refused["_meta"]["sat-mcp/error"]["code"], "busy", "{refused}");
+    ask(&mut served, "tasks/cancel", json!({"taskId": ids[2]})).await;
+    assert_eq!(ended(&mut served, &ids[2]).await["status"], "cancelled");
+    begun(&mut served, "b-1x1.nii").await;
+}
+
+#[tokio::test]
+async fn a_task_that_is_begun_again_does_not_take_a_changed_image_for_its_own() {
+    let desk = Arc::default();
+    let mut first = served_with(&desk).await;
+    let id = begun(&mut first, "a-20x50.nii").await;
+    while desk.started.load(SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    first.wire.hang_up();
+    first.server.await.unwrap().unwrap();
+    desk.changed.fetch_add(1, SeqCst);
+    let mut second = served_with(&desk).await;
+    let task = ended(&mut second, &id).await;
+    assert_eq!(task["result"]["isError"], true, "{task}");
+    let told = task["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(
+        told.contains("has changed meanwhile") && told.contains("Call segment again"),
+        "{told}"
+    );
+    assert_eq!(desk.started.load(SeqCst), 1);
 }

@@ -53,3 +53,36 @@ fn callers_are_served_in_turn_and_none_may_fill_the_queue() {
     }
     assert_eq!(*order.lock().unwrap(), ["a1", "b1", "c1", "d1", "a2"]);
 }
+
+#[test]
+fn a_run_that_one_caller_comes_back_for_is_not_cancelled_by_another() {
+    let runs = Runs::new(Depth { all: 5, each: 5 }).unwrap();
+    let (begun, has_begun) = mpsc::channel();
+    let (stop, stopped) = mpsc::channel();
+    let mut work = Some(Box::new(
+        move |_: &dyn crate::segment::Progress, cancel: &crate::segment::Cancel| {
+            begun.send(()).unwrap();
+            while !cancel.is_cancelled() {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            stop.send(()).unwrap();
+            Ok(true)
+        },
+    ) as crate::serve::runs::Work<bool>);
+    let mut join = |turn: &str| {
+        let work = work
+            .take()
+            .unwrap_or_else(|| Box::new(|_, _| unreachable!("there is a run")));
+        runs.join("one", turn, work).unwrap()
+    };
+    join("a").keep();
+    has_begun.recv().unwrap();
+    drop(join("b"));
+    assert!(stopped.try_recv().is_err());
+    // It is shared by whoever is there, and stays for who has not come back.
+    let mut seat = join("b");
+    assert!(matches!(seat.view(), crate::serve::runs::View::Running { .. }));
+    drop(seat);
+    drop(join("a"));
+    stopped.recv().unwrap();
+}

@@ -149,17 +149,18 @@ async fn equal_requests_share_one_run_that_outlives_the_first_to_go() {
 }
 
 #[tokio::test]
-async fn a_run_that_somebody_comes_back_for_is_not_cancelled_by_another() {
+async fn who_has_come_back_and_then_cancels_ends_the_run() {
     let mut served = served().await;
-    served.wire.call("segment", scan("a-10x100.nii")).await;
-    let other = served.wire.ask_tool("segment", scan("a-10x100.nii"), "p").await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    served.wire.call("segment", scan("a-100x50.nii")).await;
+    let again = served.wire.ask_tool("segment", scan("a-100x50.nii"), "p").await;
+    let heard = served.wire.next().await.unwrap();
+    assert_eq!(heard["method"], "notifications/progress", "{heard}");
     served
         .wire
-        .notify("notifications/cancelled", json!({"requestId": other}))
+        .notify("notifications/cancelled", json!({"requestId": again}))
         .await;
-    until(&served.desk.finished, 1).await;
-    assert_eq!(served.desk.cancelled.load(SeqCst), 0);
+    until(&served.desk.cancelled, 1).await;
+    assert_eq!(served.desk.finished.load(SeqCst), 0);
 }
 
 #[tokio::test]
@@ -291,6 +292,49 @@ async fn who_asks_for_a_preview_gets_one_whatever_others_asked_for() {
             .is_none()
     );
     assert!(served.wire.answer(second).await["result"]["structuredContent"]["preview"].is_object());
+    assert_eq!(served.desk.started.load(SeqCst), 1, "one run is enough for both");
+}
+
+#[tokio::test]
+async fn who_holds_the_places_for_images_keeps_nobody_from_what_needs_none() {
+    let mut served = served().await;
+    // Each of them takes a second to read its scan, and four may at once.
+    for n in 0..12 {
+        served
+            .wire
+            .ask_tool("segment", scan(&format!("plodding{n}-1x1.nii")), "p")
+            .await;
+    }
+    for uri in ["sat://anatomy/ct", "sat://models", "sat://results/abc/result.json"] {
+        let read = served.wire.request("resources/read", json!({"uri": uri})).await;
+        assert!(read["result"]["contents"].is_array(), "{read}");
+        assert!(served.desk.plodded.load(SeqCst) < 12, "{uri} waited for all scans");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_leaves_only_so_much_that_it_does_not_fetch() {
+    let mut served = served().await;
+    for n in 0..12 {
+        let told = served
+            .wire
+            .call(
+                "measure_volume",
+                json!({"result_id": "plodding", "targets": [n.to_string()]}),
+            )
+            .await;
+        assert_eq!(told["_meta"]["sat-mcp/error"]["code"], "busy", "{told}");
+    }
+    until(&served.desk.plodded, 8).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let last = served
+        .wire
+        .call("measure_volume", json!({"result_id": "plodding", "targets": ["11"]}))
+        .await;
+    assert_eq!(
+        last["structuredContent"]["measurements"][0]["name"], "plodding",
+        "{last}"
+    );
 }
 
 /// Calls until the answer is no longer to call again; how often that was said.

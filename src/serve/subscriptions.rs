@@ -61,14 +61,24 @@ impl<D: Desk> Server<D> {
             }
         }
         for id in TaskIds::of(context.request_context()) {
+            let look = self.look()?;
             let (server, peer, caller) = (self.clone(), context.request_context().peer.clone(), caller.clone());
             let mut meta = NotificationMetaObject::new();
             meta.set_subscription_id(context.request_context().id.clone());
-            watches.spawn(server.tell_of_task(caller, id, peer, meta));
+            watches.spawn(async move {
+                server.tell_of_task(caller, id, peer, meta).await;
+                drop(look);
+            });
         }
         // Dropping the set ends the watches.
         context.cancelled().await;
         Ok(())
+    }
+
+    /// Room for one more look at the store.
+    fn look(&self) -> Result<OwnedSemaphorePermit, ErrorData> {
+        let full = || too_many(format!("The server has {MOST_OF_ALL} subscriptions already."));
+        self.looks.room().ok_or_else(full)
     }
 
     /// What to look at for a subscription to `uri`; nothing where it stays as it is.
@@ -79,9 +89,7 @@ impl<D: Desk> Server<D> {
         let Address::File { result, .. } = Address::of(uri) else {
             return Ok(None);
         };
-        let Some(look) = self.looks.room() else {
-            return Err(too_many(format!("The server has {MOST_OF_ALL} subscriptions already.")));
-        };
+        let look = self.look()?;
         let mut watch = Watch {
             desk: self.desk.clone(),
             caller: caller.clone(),

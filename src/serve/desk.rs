@@ -60,6 +60,11 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn model_card(&self, name: &str) -> Result<ModelCard, Fault>;
 }
 
+/// A fault as the caller may hear it.
+fn told<T>(service: &Service, caller: &Caller, result: Result<T, Fault>) -> Result<T, Fault> {
+    result.map_err(|fault| service.told(caller, fault))
+}
+
 impl Desk for Service {
     type Plan = WaitingPlan;
 
@@ -72,7 +77,7 @@ impl Desk for Service {
     }
 
     fn plan(&self, caller: &Caller, request: &SegmentRequest) -> Result<WaitingPlan, Fault> {
-        self.plan(caller, request).map(|plan| self.put_by(plan))
+        told(self, caller, self.plan(caller, request).map(|plan| self.put_by(plan)))
     }
 
     fn result_id(plan: &WaitingPlan) -> String {
@@ -80,15 +85,12 @@ impl Desk for Service {
     }
 
     fn stored(&self, plan: &WaitingPlan) -> Result<Option<SegmentAnswer>, Fault> {
-        self.stored(plan)
+        told(self, plan.caller(), self.stored(plan))
     }
 
     fn run(&self, plan: WaitingPlan, progress: &dyn Progress, cancel: &Cancel) -> Result<SegmentAnswer, Fault> {
-        // Somebody else's run may have made it meanwhile.
-        if let Some(answer) = self.stored(&plan)? {
-            return Ok(answer);
-        }
-        self.run(self.take_up(plan)?, progress, cancel)
+        let caller = plan.caller().clone();
+        told(self, &caller, self.run_waiting(plan, progress, cancel))
     }
 
     fn running(&self, plan: &WaitingPlan) -> SegmentAnswer {
@@ -96,15 +98,15 @@ impl Desk for Service {
     }
 
     fn measure_volume(&self, caller: &Caller, request: &MeasureRequest) -> Result<MeasureAnswer, Fault> {
-        self.measure_volume(caller, request)
+        told(self, caller, self.measure_volume(caller, request))
     }
 
     fn resource(&self, caller: &Caller, uri: &str) -> Result<ResourceFile, Fault> {
-        self.resource(caller, uri)
+        told(self, caller, self.resource(caller, uri))
     }
 
     fn read_resource(&self, caller: &Caller, uri: &str) -> Result<Vec<u8>, Fault> {
-        self.read_resource(caller, uri).map(|(_, bytes)| bytes)
+        told(self, caller, self.read_resource(caller, uri).map(|(_, bytes)| bytes))
     }
 
     fn place_of(&self, caller: &Caller, image: &str) -> Option<PathBuf> {
@@ -116,11 +118,11 @@ impl Desk for Service {
     }
 
     fn display(&self, caller: &Caller, result_id: &str) -> Result<Vec<u8>, Fault> {
-        self.display(caller, result_id)
+        told(self, caller, self.display(caller, result_id))
     }
 
     fn read_slices(&self, caller: &Caller, uri: &str, query: &str, limit: u64) -> Result<Vec<u8>, Fault> {
-        self.read_slices(caller, uri, query, limit)
+        told(self, caller, self.read_slices(caller, uri, query, limit))
     }
 
     fn too_large(&self, caller: &Caller, file: &ResourceFile, limit: u64) -> Fault {
@@ -128,19 +130,19 @@ impl Desk for Service {
     }
 
     fn result_places(&self, caller: &Caller) -> Result<Vec<Place>, Fault> {
-        self.result_places(caller)
+        told(self, caller, self.result_places(caller))
     }
 
     fn result_files(&self, caller: &Caller, id: &str) -> Result<Option<ResultFiles>, Fault> {
-        self.result_files(caller, id)
+        told(self, caller, self.result_files(caller, id))
     }
 
     fn standing(&self, caller: &Caller, id: &str) -> Result<Standing, Fault> {
-        self.standing(caller, id)
+        told(self, caller, self.standing(caller, id))
     }
 
     fn note_underway(&self, caller: &Caller, state: &Underway) -> Result<(), Fault> {
-        self.note_underway(caller, state)
+        told(self, caller, self.note_underway(caller, state))
     }
 
     fn forget_underway(&self, id: &str) -> Result<(), Fault> {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// Voxels of a scan that is shown at most: what browsers draw without a stutter, and what one message carries.
 const MOST_VOXELS: usize = 1 << 24;
 /// What a result's scan is called among its files, although it is none of them.
-const DISPLAY: &str = "display/image.nii.gz";
+pub(super) const DISPLAY: &str = "display/image.nii.gz";
 
 /// A result as one HTML file.
 #[derive(Debug, Clone)]

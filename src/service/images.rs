@@ -1,7 +1,7 @@
 //! Images that callers without a share in the file system send: `sat://images/{sha256}`, understood wherever a path is.
 
-use super::{Caller, Code, Fault, ResourceFile, Service, paths};
-use crate::store::{StoredImage, Upload};
+use super::{Access, Caller, Code, Fault, ResourceFile, Service, paths};
+use crate::store::{Inside, StoredImage, Upload};
 use crate::volume::{Head, MOST_HEAD, ReadError};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -137,15 +137,16 @@ impl Service {
         Ok(self.store.delete_image(&self.stored_image(caller, sha256)?)?)
     }
 
-    /// The file that `caller` means by a path, a file URI or the URI of an image that was sent.
     /// The file that an image's name means to `caller`, where it means one.
     pub fn place_of(&self, caller: &Caller, given: &str) -> Option<PathBuf> {
         self.given(caller, given).ok().map(|file| file.path)
     }
 
+    /// The file that `caller` means by a path, a file URI or the URI of an image that was sent.
     pub(super) fn given(&self, caller: &Caller, given: &str) -> Result<Given, Fault> {
         let Some(sha256) = given.strip_prefix(IMAGES) else {
             let resolved = self.settings.access.resolve(given);
+            let resolved = resolved.and_then(|path| self.open_to(caller, given, path));
             // Who shares no disk with us hears of our folders only what they have said themselves.
             return match caller.sees_paths() {
                 true => resolved.map(|path| Given {
@@ -164,6 +165,23 @@ impl Service {
             path: image.path,
             uri: given.to_owned(),
         })
+    }
+
+    /// A path that is none of the store's, or that of a result's file which `caller` may see. Whoever may name any file has
+    /// the results folder before them anyway.
+    fn open_to(&self, caller: &Caller, given: &str, path: PathBuf) -> Result<PathBuf, Fault> {
+        let Access::Roots(roots) = &self.settings.access else {
+            return Ok(path);
+        };
+        let open = match self.store.inside(&path) {
+            Inside::Foreign => true,
+            Inside::OfResult(id) => self.must_see(caller, id).is_ok(),
+            Inside::Own => false,
+        };
+        match open {
+            true => Ok(path),
+            false => Err(paths::outside(given, roots)),
+        }
     }
 
     fn stored_image(&self, caller: &Caller, sha256: &str) -> Result<StoredImage, Fault> {
@@ -208,7 +226,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::service::tests::settings;
-    use crate::service::{Access, MeasureRequest, Settings};
+    use crate::service::{MeasureRequest, Settings};
     use crate::volume::{Affine, Grid, Mask, write_mask_to};
     use std::path::Path;
 
@@ -278,6 +296,41 @@ mod tests {
         service.delete_image(&ann, &image.sha256).unwrap();
         assert_eq!(measured(&service, &ann, &image.uri), Err(Code::NotFound));
         assert_eq!(measured(&service, &bob, &image.uri), Ok(64));
+    }
+
+    #[test]
+    fn a_results_folder_within_a_data_root_lays_nobody_open_to_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let service = Service::without_model(Settings {
+            access: Access::Roots(vec![root.clone()]),
+            ..settings(&root)
+        })
+        .unwrap();
+        let (ann, bob) = (Caller::named("ann"), Caller::named("bob"));
+        let image = send(&service, &ann);
+        let draft = service.store.begin("ab", ann.owner()).unwrap();
+        std::fs::write(draft.path().join("cube.nii.gz"), cube()).unwrap();
+        draft.keep("{}").unwrap();
+        std::fs::write(root.join("scan.nii.gz"), cube()).unwrap();
+        std::os::unix::fs::symlink("results/ab", root.join("link")).unwrap();
+        let sent = service.stored_image(&ann, &image.sha256).unwrap().path;
+        for (path, anns, bobs) in [
+            ("scan.nii.gz", true, true),
+            ("results/ab/cube.nii.gz", true, false),
+            ("link/cube.nii.gz", true, false),
+            ("results/../link/cube.nii.gz", true, false),
+            (&sent.display().to_string(), false, false),
+        ] {
+            let may = |caller: &Caller| match measured(&service, caller, path) {
+                Ok(voxels) => voxels == 64,
+                Err(code) => {
+                    assert_eq!(code, Code::OutsideRoots, "{path}");
+                    false
+                }
+            };
+            assert_eq!((may(&ann), may(&bob)), (anns, bobs), "{path}");
+        }
     }
 
     #[test]

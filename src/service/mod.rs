@@ -8,6 +8,7 @@ mod budget;
 mod caller;
 mod card;
 mod detail;
+mod discreet;
 mod display;
 mod fault;
 mod faults;

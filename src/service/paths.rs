@@ -93,21 +93,24 @@ pub(super) fn unplaced(fault: Fault) -> Fault {
     }
 }
 
+/// The fault of a path that the server may not read.
+pub(super) fn outside(given: &str, roots: &[PathBuf]) -> Fault {
+    let roots = roots
+        .iter()
+        .map(|root| root.display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
+    Fault::new(
+        Code::OutsideRoots,
+        format!("{given}: this path lies outside the folders that the server may read."),
+    )
+    .hint(format!(
+        "It may read {roots}; put the file there, or start the server with --data-root FOLDER."
+    ))
+}
+
 fn within(given: &str, path: &Path, roots: &[PathBuf]) -> Result<PathBuf, Fault> {
-    let outside = || {
-        let roots = roots
-            .iter()
-            .map(|root| root.display().to_string())
-            .collect::<Vec<_>>()
-            .join(", ");
-        Fault::new(
-            Code::OutsideRoots,
-            format!("{given}: this path lies outside the folders that the server may read."),
-        )
-        .hint(format!(
-            "It may read {roots}; put the file there, or start the server with --data-root FOLDER."
-        ))
-    };
+    let outside = || outside(given, roots);
     let first = roots.first().ok_or_else(outside)?;
     let absolute = first.join(path);
     // The nearest folder that exists decides, with its links followed, so that nothing is told about files elsewhere.

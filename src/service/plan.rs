@@ -79,6 +79,11 @@ impl<Scan> Plan<Scan> {
         identity(&self.folder)
     }
 
+    /// Who asked for it.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// How many targets were asked for.
     pub fn targets(&self) -> usize {
         self.targets.len()

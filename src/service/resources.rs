@@ -1,7 +1,8 @@
 //! Files of results by URI: `sat://results/{result_id}/{file}`.
 
-use super::{Caller, Code, Fault, Service};
-use crate::store::Place;
+use super::discreet::as_seen;
+use super::{Caller, Code, Fault, SegmentAnswer, Service};
+use crate::store::{Place, RESULT_FILE};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -43,7 +44,7 @@ pub struct StoredResult {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResultFiles {
     /// What `result.json` says.
-    pub answer: super::SegmentAnswer,
+    pub answer: SegmentAnswer,
     /// Its files, by name.
     pub files: Vec<ResourceFile>,
 }
@@ -90,7 +91,31 @@ impl Service {
         let file = self.resource(caller, uri)?;
         let bytes =
             std::fs::read(&file.path).map_err(|error| Fault::new(Code::NotFound, format!("{uri}: {error}.")))?;
+        let bytes = match self.for_eyes_of(caller, &file, &bytes) {
+            Some(seen) => seen,
+            None => bytes,
+        };
         Ok((file, bytes))
+    }
+
+    /// A `result.json` as `caller` may read it, where that is not as it lies in the store.
+    pub fn seen_otherwise(&self, caller: &Caller, file: &ResourceFile) -> Option<Vec<u8>> {
+        match caller.sees_paths() || file.name != RESULT_FILE {
+            true => None,
+            false => self.for_eyes_of(caller, file, &std::fs::read(&file.path).ok()?),
+        }
+    }
+
+    fn for_eyes_of(&self, caller: &Caller, file: &ResourceFile, bytes: &[u8]) -> Option<Vec<u8>> {
+        if file.name != RESULT_FILE {
+            return None;
+        }
+        let answer: SegmentAnswer = serde_json::from_slice(bytes).ok()?;
+        let image = as_seen(caller, &answer.result_id, answer.image.clone());
+        match image == answer.image {
+            true => None,
+            false => serde_json::to_vec_pretty(&SegmentAnswer { image, ..answer }).ok(),
+        }
     }
 
     /// A result that belongs to somebody else does not exist.
@@ -139,8 +164,10 @@ impl Service {
 
     fn opened(&self, caller: &Caller, id: &str) -> Option<ResultFiles> {
         let folder = self.store.root().join(id);
-        let text = std::fs::read_to_string(folder.join(crate::store::RESULT_FILE)).ok()?;
-        let answer: super::SegmentAnswer = serde_json::from_str(&text).ok()?;
+        let text = std::fs::read_to_string(folder.join(RESULT_FILE)).ok()?;
+        let answer: SegmentAnswer = serde_json::from_str(&text).ok()?;
+        let image = as_seen(caller, id, answer.image);
+        let answer = SegmentAnswer { image, ..answer };
         let mut names: Vec<String> = std::fs::read_dir(&folder)
             .ok()?
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())

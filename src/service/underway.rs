@@ -1,6 +1,7 @@
 //! Results that are still being made: what may be told of them before they are there, by this process or another one with the
 //! same results folder.
 
+use super::discreet::as_seen;
 use super::{Caller, Fault, ImageIdentity, ModelIdentity, SegmentAnswer, Service};
 use crate::store::{RESULT_FILE, UnderwayNote};
 use serde::{Deserialize, Serialize};
@@ -91,8 +92,12 @@ impl Service {
         let note = self.store.underway(id)?;
         let seen = note.filter(|note| caller.may_see(note.owner.as_deref()));
         // One that another version wrote is as good as none.
-        let state = seen.and_then(|note| serde_json::from_str(&note.text).ok());
-        Ok(state.map_or(Standing::Unknown, |state| Standing::Underway(Box::new(state))))
+        let state = seen.and_then(|note| serde_json::from_str::<Underway>(&note.text).ok());
+        Ok(state.map_or(Standing::Unknown, |state| {
+            let image = as_seen(caller, id, state.image);
+            let error = state.error.map(|fault| self.told(caller, fault));
+            Standing::Underway(Box::new(Underway { image, error, ..state }))
+        }))
     }
 
     /// Notes where the run is that makes a result for `caller`.

@@ -2,7 +2,7 @@
 
 use super::images::Given;
 use super::plan::{Plan, read_image};
-use super::{Code, Fault, Service, paths};
+use super::{Cancel, Code, Fault, Progress, SegmentAnswer, Service, paths};
 use crate::volume::Volume;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,8 +62,22 @@ impl Service {
         }
     }
 
+    /// [`Service::run`] for a plan that has waited.
+    pub fn run_waiting(
+        &self,
+        plan: WaitingPlan,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<SegmentAnswer, Fault> {
+        // Another run may have made it meanwhile.
+        if let Some(answer) = self.stored(&plan)? {
+            return Ok(answer);
+        }
+        self.run(self.take_up(plan)?, progress, cancel)
+    }
+
     /// Takes a plan up again. A scan that had to be let go is read once more, and must be the one that the plan was made for.
-    pub fn take_up(&self, plan: WaitingPlan) -> Result<Plan, Fault> {
+    fn take_up(&self, plan: WaitingPlan) -> Result<Plan, Fault> {
         let (scan, plan) = plan.exchange(());
         let volume = match scan {
             Scan::Here(volume, _) => volume,

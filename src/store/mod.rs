@@ -13,6 +13,7 @@
 
 mod images;
 mod index;
+mod inside;
 mod kept;
 mod prune;
 mod sessions;
@@ -21,6 +22,7 @@ mod underway;
 
 pub use images::{StoredImage, Upload};
 pub use index::Place;
+pub use inside::Inside;
 pub use kept::{KeptMask, MaskKey};
 pub use prune::{Limits, Pruned};
 pub use tasks::{TaskRecord, TaskState, TaskStore};

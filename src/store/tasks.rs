@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-const TASKS: &str = "tasks";
+pub(super) const TASKS: &str = "tasks";
 /// How long a record stays after its task has ended.
 pub const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of the records that stay; beyond, those that ended first go earlier.

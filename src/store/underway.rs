@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// Beside the results; no id is spelled so.
-const NOTES: &str = "underway";
+pub(super) const NOTES: &str = "underway";
 /// A run renews its note at least this often.
 pub const RENEWED_WITHIN: Duration = Duration::from_secs(5);
 /// A note of a run at work that is older was cut off.

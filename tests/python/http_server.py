@@ -66,22 +66,26 @@ class Server:
 
     def call(self, tool: str, arguments: dict, headers: dict | None = None, meta: dict | None = None) -> dict:
         """A tool's result, asked for again while the answer is that it is under way."""
+        params = {"name": tool, "arguments": arguments, **({"_meta": meta} if meta else {})}
+        while True:
+            result = self.ask("tools/call", params, headers)
+            if (result.get("structuredContent") or {}).get("status") != "running":
+                return result
+
+    def ask(self, method: str, params: dict, headers: dict | None = None) -> dict:
+        """The result of any request, in a session that is begun where there is none yet."""
         if not self._session:
             hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
             self._session = {"mcp-protocol-version": "2025-06-18"}
             answer = self._post({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}, {})
             self._session["mcp-session-id"] = answer.headers["mcp-session-id"]
             self._post({"jsonrpc": "2.0", "method": "notifications/initialized"}, {})
-        params = {"name": tool, "arguments": arguments, **({"_meta": meta} if meta else {})}
-        while True:
-            self._last += 1
-            message = {"jsonrpc": "2.0", "id": self._last, "method": "tools/call", "params": params}
-            answer = self._post(message, headers or {})
-            lines = [line.removeprefix("data:") for line in answer.text.splitlines() if line.startswith("data:")]
-            messages = [json.loads(line) for line in lines or [answer.text] if line.strip()]
-            result = next(message["result"] for message in messages if message.get("id") == self._last)
-            if (result.get("structuredContent") or {}).get("status") != "running":
-                return result
+        self._last += 1
+        message = {"jsonrpc": "2.0", "id": self._last, "method": method, "params": params}
+        answer = self._post(message, headers or {})
+        lines = [line.removeprefix("data:") for line in answer.text.splitlines() if line.startswith("data:")]
+        messages = [json.loads(line) for line in lines or [answer.text] if line.strip()]
+        return next(message["result"] for message in messages if message.get("id") == self._last)
 
     def _post(self, message: dict, headers: dict) -> requests.Response:
         accept = {"accept": "application/json, text/event-stream", **self._session, **headers}

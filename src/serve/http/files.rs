@@ -43,17 +43,26 @@ async fn serve(
     mut request: Request,
 ) -> Result<Response, Refusal> {
     let looking = beside.clone();
-    let file = aside(move || {
+    let (file, seen) = aside(move || {
         let found = looking
             .service
-            .resource(&who.caller, &format!("sat://results/{id}/{file}"))?;
+            .resource(&who.caller, &format!("sat://results/{id}/{file}"));
+        let found = found.map_err(|fault| looking.service.told(&who.caller, fault))?;
         // Noted in the time of result.json, which would change its own ETag each time.
         if found.name != WHOLE {
             looking.service.store().use_result(&id);
         }
-        Ok(found)
+        let seen = looking.service.seen_otherwise(&who.caller, &found);
+        Ok((found, seen))
     })
     .await?;
+    if let Some(seen) = seen {
+        let mut response = Response::new(Body::from(seen));
+        let json = HeaderValue::from_static(file.mime);
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        describe(&mut response, &file);
+        return Ok(response);
+    }
     if request.headers().contains_key(header::RANGE) && !still_the_same(&file, request.headers()).await {
         request.headers_mut().remove(header::RANGE);
     }

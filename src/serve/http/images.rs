@@ -48,8 +48,11 @@ pub(super) async fn look(
     Extension(who): Extension<Who>,
     Path(sha256): Path<String>,
 ) -> Result<Json<ReceivedImage>, Refusal> {
-    let image = aside(move || beside.service.image(&who.caller, &sha256)).await?;
-    Ok(Json(image))
+    let image = aside(move || {
+        let image = beside.service.image(&who.caller, &sha256);
+        image.map_err(|fault| beside.service.told(&who.caller, fault))
+    });
+    Ok(Json(image.await?))
 }
 
 /// Deletes an image.
@@ -58,7 +61,11 @@ pub(super) async fn delete(
     Extension(who): Extension<Who>,
     Path(sha256): Path<String>,
 ) -> Result<StatusCode, Refusal> {
-    aside(move || beside.service.delete_image(&who.caller, &sha256)).await?;
+    let deleted = aside(move || {
+        let deleted = beside.service.delete_image(&who.caller, &sha256);
+        deleted.map_err(|fault| beside.service.told(&who.caller, fault))
+    });
+    deleted.await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -72,7 +79,10 @@ async fn accept(beside: &Beside, caller: Caller, request: Request) -> Result<(Re
     let _arriving = beside.meter.uploading();
     let (pieces, arriving) = mpsc::channel(WAITING);
     let (service, limit) = (beside.service.clone(), beside.max_upload);
-    let writing = tokio::spawn(aside(move || write(&service, &caller, limit, arriving)));
+    let writing = tokio::spawn(aside(move || {
+        let written = write(&service, &caller, limit, arriving);
+        written.map_err(|fault| service.told(&caller, fault))
+    }));
     let sent = send(request.into_body(), pieces).await;
     let written = writing.await.unwrap_or(Ok(None)).map_err(|fault| match fault.code {
         Code::InvalidArgument => Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, fault),

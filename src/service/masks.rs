@@ -145,6 +145,7 @@ fn key(plan: &Plan, piece: &Piece) -> MaskKey {
     MaskKey {
         format: FORMAT,
         image: plan.image.sha256.clone(),
+        owner: plan.caller.owner().map(str::to_owned),
         model: plan.folder.sha256().to_owned(),
         modality: plan.image.modality.as_str().to_owned(),
         orientation: plan.orientation.to_string(),
@@ -154,12 +155,13 @@ fn key(plan: &Plan, piece: &Piece) -> MaskKey {
     }
 }
 
-/// What an image's features are a function of.
+/// What an image's features are a function of, and for whom: how soon an answer comes would tell another that they are there.
 fn image_key(plan: &Plan) -> String {
     let (model, modality) = (plan.folder.sha256(), plan.image.modality.as_str());
     let numeric = plan.precision.class();
+    let owner = plan.caller.owner().unwrap_or_default();
     format!(
-        "{} {model} {modality} {} {numeric}",
+        "{} {model} {modality} {} {numeric} {owner}",
         plan.image.sha256, plan.orientation
     )
 }

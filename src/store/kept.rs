@@ -14,6 +14,9 @@ pub struct MaskKey {
     pub format: u32,
     /// Hash of the image's voxels and affine.
     pub image: String,
+    /// Whose it is, nobody's where absent: from a mask that is there, another would learn that somebody segmented this scan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// The model's sha256.
     pub model: String,
     /// Modality the image was taken as.
@@ -122,7 +125,10 @@ impl Store {
 
     fn kept_path(&self, key: &MaskKey) -> Result<PathBuf, StoreError> {
         let folder = self.folder(&key.image)?; // checks that it is hexadecimal
-        let image = folder.file_name().unwrap_or_default();
+        let mut image = folder.file_name().unwrap_or_default().to_owned();
+        if let Some(owner) = &key.owner {
+            image.push(format!(".{owner}"));
+        }
         let file = key.file().map_err(|error| StoreError::NotWritable {
             path: folder.clone(),
             source: error.into(),

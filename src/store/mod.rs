@@ -3,7 +3,7 @@
 //! ```text
 //! RESULTS/
 //!   {result_id}/result.json, masks, label map, preview     one folder a result, renamed into place in one step
-//!   masks/{image}/{key}.mask                               one file a mask, for later requests on the same image
+//!   masks/{image}(.{owner})/{key}.mask                     one file a mask, for later requests on the same image
 //!   images/{owner}/{sha256}.nii(.gz)                       one file an image that a caller sent
 //!   tasks/                                                 work that outlives the call that asked for it
 //!   sessions/{hash}.json                                   one file a session of an older client

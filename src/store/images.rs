@@ -90,6 +90,12 @@ impl Store {
         self.prune_around(limits, Some(&image.path))
     }
 
+    /// Whose the images in a folder are.
+    pub(super) fn owner_of_images(folder: &Path) -> Option<String> {
+        let name = folder.file_name()?.to_str()?;
+        Some(name.to_owned()).filter(|name| name != COMMON)
+    }
+
     fn images_of(&self, owner: Option<&str>) -> PathBuf {
         self.root.join(IMAGES).join(owner.unwrap_or(COMMON))
     }
@@ -217,7 +223,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let hours = |n: u64| SystemTime::now() - Duration::from_secs(3600 * n);
-        let (old, new) = (send(&store, Some("aa"), &[1; 1000]), send(&store, None, &[2; 1000]));
+        let (old, new) = (send(&store, None, &[1; 1000]), send(&store, None, &[2; 1000]));
         let result = store.begin("ab", None).unwrap().keep("{}").unwrap();
         for (path, used) in [
             (&old.path, hours(3)),

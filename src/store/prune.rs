@@ -1,6 +1,7 @@
 //! Keeping the results folder within its limits.
 
 use super::{IMAGES, KEPT, PARTIAL, Store, StoreError};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +11,7 @@ const CUT_OFF_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// How much may stay.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Limits {
-    /// Bytes of all results, kept masks and images together.
+    /// Bytes of all results, kept masks and images together. Beyond, whoever holds the most gives first.
     pub max_bytes: Option<u64>,
     /// Age since last use.
     pub max_age: Option<Duration>,
@@ -26,7 +27,8 @@ pub struct Pruned {
 }
 
 impl Store {
-    /// Deletes what is older than the limits allow, and the least recently used until the rest fits.
+    /// Deletes what is older than the limits allow, and until the rest fits the least recently used of the owner who holds
+    /// the most.
     /// What is in use, the result `keep`, stays whatever the limits say.
     pub fn prune(&self, limits: &Limits, keep: Option<&str>) -> Result<Pruned, StoreError> {
         let kept = keep.map(|id| self.root.join(id));
@@ -35,28 +37,40 @@ impl Store {
 
     /// Bytes of all that the limits go for.
     pub fn bytes(&self) -> Result<u64, StoreError> {
-        Ok(self.entries()?.iter().map(|(_, bytes, _)| bytes).sum())
+        Ok(self.entries()?.iter().map(|entry| entry.bytes).sum())
     }
 
-    /// When each result, image with kept masks and sent image was last used, its bytes, and where it is.
-    fn entries(&self) -> Result<Vec<(SystemTime, u64, PathBuf)>, StoreError> {
-        let mut entries: Vec<_> = self
-            .results()?
-            .into_iter()
-            .map(|result| (result.used, result.bytes, self.root.join(result.id)))
-            .collect();
+    /// Each result, image with kept masks and sent image.
+    fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+        let results = self.results()?.into_iter().map(|result| Entry {
+            used: result.used,
+            bytes: result.bytes,
+            path: self.root.join(result.id),
+            owner: result.owner,
+        });
+        let mut entries: Vec<Entry> = results.collect();
         for folder in folders_in(&self.root.join(KEPT)) {
-            entries.push((last_change(&folder), bytes_in(&folder), folder));
+            entries.push(Entry {
+                used: last_change(&folder),
+                bytes: bytes_in(&folder),
+                owner: folder.extension().and_then(|owner| owner.to_str()).map(str::to_owned),
+                path: folder,
+            });
         }
-        for path in folders_in(&self.root.join(IMAGES))
-            .iter()
-            .flat_map(|owner| in_folder(owner))
-        {
-            // One that is still arriving is not counted: it may yet come to nothing.
-            if !is_partial(&path)
-                && let Ok(metadata) = path.metadata()
-            {
-                entries.push((last_change(&path), metadata.len(), path));
+        for folder in folders_in(&self.root.join(IMAGES)) {
+            let owner = Store::owner_of_images(&folder);
+            for path in in_folder(&folder) {
+                // One that is still arriving is not counted: it may yet come to nothing.
+                if !is_partial(&path)
+                    && let Ok(metadata) = path.metadata()
+                {
+                    entries.push(Entry {
+                        used: last_change(&path),
+                        bytes: metadata.len(),
+                        owner: owner.clone(),
+                        path,
+                    });
+                }
             }
         }
         Ok(entries)
@@ -65,23 +79,53 @@ impl Store {
     /// The same, where what stays is named by its path.
     pub(super) fn prune_around(&self, limits: &Limits, kept: Option<&Path>) -> Result<Pruned, StoreError> {
         let mut entries = self.entries()?;
-        entries.sort();
-        let mut total: u64 = entries.iter().map(|(_, bytes, _)| bytes).sum();
+        // The first to go stands last.
+        entries.sort_by(|a, b| (b.used, &b.path).cmp(&(a.used, &a.path)));
+        let mut held: HashMap<Option<String>, u64> = HashMap::new();
+        for entry in &entries {
+            *held.entry(entry.owner.clone()).or_default() += entry.bytes;
+        }
+        entries.retain(|entry| Some(entry.path.as_path()) != kept);
         let now = SystemTime::now();
         let mut pruned = Pruned::default();
-        for (used, bytes, path) in entries.into_iter().filter(|(.., path)| Some(path.as_path()) != kept) {
-            let age = now.duration_since(used).unwrap_or_default();
-            let too_old = limits.max_age.is_some_and(|limit| age > limit);
-            let too_much = limits.max_bytes.is_some_and(|limit| total > limit);
-            if too_old || too_much {
-                remove(&self.root, &path)?;
-                total -= bytes;
-                pruned.entries += 1;
-                pruned.bytes += bytes;
+        loop {
+            let total: u64 = held.values().sum();
+            let is_old = |entry: &Entry| {
+                let age = now.duration_since(entry.used).unwrap_or_default();
+                limits.max_age.is_some_and(|limit| age > limit)
+            };
+            let at = match limits.max_bytes.is_some_and(|limit| total > limit) {
+                _ if entries.last().is_some_and(is_old) => entries.len().checked_sub(1),
+                true => first_to_go(&entries, &held),
+                false => None,
+            };
+            let Some(entry) = at.map(|at| entries.remove(at)) else {
+                return Ok(pruned);
+            };
+            remove(&self.root, &entry.path)?;
+            pruned.entries += 1;
+            pruned.bytes += entry.bytes;
+            if let Some(held) = held.get_mut(&entry.owner) {
+                *held -= entry.bytes;
             }
         }
-        Ok(pruned)
     }
+}
+
+/// One thing that goes as a whole.
+struct Entry {
+    used: SystemTime,
+    bytes: u64,
+    path: PathBuf,
+    owner: Option<String>,
+}
+
+/// Of the owner who holds the most, and has something that may go, what was used least recently: nobody's results go
+/// for somebody who holds more.
+fn first_to_go(entries: &[Entry], held: &HashMap<Option<String>, u64>) -> Option<usize> {
+    let holds = |at: &usize| held.get(&entries[*at].owner).copied().unwrap_or(0);
+    // Of equals the last, which was used least recently.
+    (0..entries.len()).max_by_key(holds)
 }
 
 /// Renames a folder or a file aside first, so that nobody finds it half deleted.
@@ -195,6 +239,30 @@ mod tests {
         );
         let left: Vec<_> = store.results().unwrap().into_iter().map(|result| result.id).collect();
         assert_eq!(left, ["cc", "bb"]);
+    }
+
+    #[test]
+    fn who_holds_the_most_gives_first_and_what_another_holds_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        // The first is bob's and the oldest; then ann fills the folder.
+        for (n, (id, owner)) in [("aa", "bob"), ("bb", "ann"), ("cc", "ann"), ("dd", "ann")]
+            .iter()
+            .enumerate()
+        {
+            let draft = store.begin(id, Some(owner)).unwrap();
+            std::fs::write(draft.path().join("a.nii.gz"), vec![0u8; 1000]).unwrap();
+            let used = SystemTime::now() - Duration::from_secs(3600 * (9 - n as u64));
+            let file = std::fs::File::open(draft.keep("{}").unwrap().join("result.json")).unwrap();
+            file.set_modified(used).unwrap();
+        }
+        let limit = Limits {
+            max_bytes: Some(2500),
+            max_age: None,
+        };
+        store.prune(&limit, Some("dd")).unwrap();
+        let left: Vec<_> = store.results().unwrap().into_iter().map(|result| result.id).collect();
+        assert_eq!(left, ["dd", "aa"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Answers and faults as tool results.
 
-use crate::service::{Code, Detail, Fault, FileAnswer, Format, RunStatus, SegmentAnswer};
+use crate::service::{Code, Detail, Fault, FileAnswer, Format, RunStatus, SegmentAnswer, mime_of};
 use chrono::{DateTime, Utc};
 use rmcp::ErrorData;
 use rmcp::model::{Annotations, CallToolResult, ContentBlock, MetaObject, ProtocolVersion, Resource, Role};
@@ -128,16 +128,4 @@ pub(super) fn notes(audience: &[Role], priority: f32, made: Option<SystemTime>) 
 pub(super) fn resource(uri: &str, title: &str) -> Resource {
     let name = uri.rsplit('/').next().unwrap_or(uri);
     Resource::new(uri, name).with_title(title).with_mime_type(mime_of(name))
-}
-
-/// What kind of file a name promises.
-fn mime_of(name: &str) -> &'static str {
-    match name.rsplit('.').next().unwrap_or_default() {
-        "gz" => "application/gzip",
-        "png" => "image/png",
-        "json" => "application/json",
-        "dcm" => "application/dicom",
-        "txt" | "ctbl" => "text/plain",
-        _ => "application/octet-stream",
-    }
 }

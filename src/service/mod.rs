@@ -51,6 +51,7 @@ pub use models::{ModelsFolder, find_models};
 pub use paths::Access;
 pub use plan::Plan;
 pub use request::{Format, MeasureRequest, Orientation, SegmentRequest};
+pub(crate) use resources::mime_of;
 pub use resources::{ResourceFile, ResultFiles, StoredResult};
 pub use underway::{Standing, Underway, UnderwayStatus};
 pub use waiting::WaitingPlan;
@@ -60,6 +61,7 @@ use crate::model::{ModelFolder, Network, ProviderChoice, ProviderOptions};
 use crate::segment::FeatureCache;
 use crate::store::{Limits, Store};
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -142,7 +144,9 @@ impl Service {
         };
         let (folder, verified) = (service.model()?.clone(), service.verified.clone());
         std::thread::spawn(move || {
-            let found = folder.verify().map_err(Fault::from);
+            // Whoever waits must not wait for ever, whatever comes of this.
+            let found = catch_unwind(AssertUnwindSafe(|| folder.verify().map_err(Fault::from)));
+            let found = found.unwrap_or_else(|_| Err(Fault::broke_off("check of the model's files")));
             if let Err(fault) = verified.get_or_init(|| found) {
                 refused(fault.clone());
             }

@@ -54,11 +54,13 @@ pub(super) fn uri(result_id: &str, file: &str) -> String {
     format!("{RESULTS}{result_id}/{file}")
 }
 
-fn mime(file: &str) -> &'static str {
+/// What kind of file a name promises.
+pub(crate) fn mime_of(file: &str) -> &'static str {
     match file.rsplit('.').next() {
         Some("gz") => "application/gzip",
         Some("png") => "image/png",
         Some("json") => "application/json",
+        Some("dcm") => "application/dicom",
         Some("txt" | "ctbl") => "text/plain",
         _ => "application/octet-stream",
     }
@@ -80,7 +82,7 @@ impl Service {
         Ok(ResourceFile {
             uri: uri.to_owned(),
             name: name.to_owned(),
-            mime: mime(name),
+            mime: mime_of(name),
             bytes,
             path,
         })

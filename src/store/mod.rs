@@ -259,7 +259,6 @@ impl Draft {
             source,
         };
         std::fs::write(&path, result).map_err(not_writable)?;
-        readable_by_all_who_may(self.folder.path()).map_err(not_writable)?;
         for entry in std::fs::read_dir(self.folder.path()).map_err(not_writable)? {
             let file = entry
                 .and_then(|entry| std::fs::File::open(entry.path()))
@@ -289,22 +288,6 @@ impl Draft {
             }),
         }
     }
-}
-
-/// `tempfile` makes folders for their owner alone; a result follows the umask, as files made by any program do.
-#[cfg(unix)]
-fn readable_by_all_who_may(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let probe = folder.join(".umask");
-    std::fs::create_dir(&probe)?;
-    let mode = probe.metadata()?.permissions().mode();
-    std::fs::remove_dir(&probe)?;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode))
-}
-
-#[cfg(not(unix))]
-fn readable_by_all_who_may(_folder: &Path) -> std::io::Result<()> {
-    Ok(())
 }
 
 /// Notes a use. Where the time can't be set, pruning goes by when it was last written.

@@ -17,6 +17,7 @@ mod http;
 mod icons;
 mod listeners;
 mod meter;
+mod methods;
 mod prompts;
 mod reply;
 mod resources;

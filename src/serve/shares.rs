@@ -71,6 +71,19 @@ impl Shares {
         given.await.map_err(|_| Fault::broke_off("call"))
     }
 
+    /// A place now or not at all: none of those that somebody waits for, and none beyond `each` of one caller's.
+    pub fn try_take(&self, turn: &str, each: usize) -> Option<Share> {
+        let mut state = self.lock();
+        let held = state.held.get(turn).copied().unwrap_or(0);
+        (state.free > 0 && state.waiting.is_empty() && held < each).then(|| {
+            state.hold(turn);
+            Share {
+                shares: self.clone(),
+                turn: turn.to_owned(),
+            }
+        })
+    }
+
     fn hand_out(&self) {
         loop {
             // In a statement of its own, for the lock to end with it.
@@ -100,9 +113,13 @@ impl State {
         let holds = |at: &usize| self.held.get(&self.waiting[*at].turn).copied().unwrap_or(0);
         let at = (0..self.waiting.len()).min_by_key(holds)?;
         let waiting = self.waiting.remove(at)?;
-        self.free -= 1;
-        *self.held.entry(waiting.turn.clone()).or_default() += 1;
+        self.hold(&waiting.turn);
         Some(waiting)
+    }
+
+    fn hold(&mut self, turn: &str) {
+        self.free -= 1;
+        *self.held.entry(turn.to_owned()).or_default() += 1;
     }
 }
 
@@ -152,6 +169,21 @@ mod tests {
         };
         drop((second, third));
         assert!(poll(a3.as_mut()).is_ready());
+    }
+
+    #[test]
+    fn who_does_not_wait_gets_no_more_than_its_own_and_takes_nobodys() {
+        let shares = Shares::new(3, Depth { all: 0, each: 0 });
+        let (a1, a2, a3) = (
+            shares.try_take("a", 2),
+            shares.try_take("a", 2),
+            shares.try_take("a", 2),
+        );
+        assert!(a1.is_some() && a2.is_some() && a3.is_none());
+        let b = shares.try_take("b", 2);
+        assert!(b.is_some() && shares.try_take("c", 2).is_none());
+        drop(a1);
+        assert!(shares.try_take("c", 2).is_some());
     }
 
     #[test]

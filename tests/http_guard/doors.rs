@@ -2,6 +2,7 @@
 
 use crate::common::Place;
 use crate::server::{Caller, PATIENCE, Server, initialize};
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -124,6 +125,41 @@ async fn a_message_beyond_four_mebibytes_is_refused() {
     message["params"]["clientInfo"]["name"] = "x".repeat((4 << 20) + 1).into();
     assert_eq!(Caller::new(&server, None).post(&message).await.status(), 413);
     assert_eq!(Caller::new(&server, None).status().await, 200);
+}
+
+#[tokio::test]
+async fn what_is_no_message_gets_the_protocols_own_error() {
+    let server = Server::alone(&[]).await;
+    let caller = Caller::new(&server, None).begin().await;
+    for (body, code, id) in [
+        ("{not json", -32700, Value::Null),
+        ("", -32700, Value::Null),
+        ("[]", -32600, Value::Null),
+        (r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, -32600, Value::Null),
+        (r#"{"id":3,"method":"ping"}"#, -32600, json!(3)),
+        (r#"{"jsonrpc":"2.0","id":4}"#, -32600, json!(4)),
+        ("7", -32600, Value::Null),
+        (
+            r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":["x"]}}"#,
+            -32602,
+            json!(5),
+        ),
+    ] {
+        let request = caller
+            .request("POST", &caller.url)
+            .header("content-type", "application/json");
+        let answer = request.body(body).send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        // One with parameters that nothing knows is an answer like any other in a session.
+        let told: Value = serde_json::from_str(&text).unwrap_or_else(|_| crate::server::answer_in(&text));
+        assert_eq!(
+            (&told["error"]["code"], &told["id"]),
+            (&json!(code), &id),
+            "{status} {body}: {text}"
+        );
+        assert!(told["error"]["message"].as_str().unwrap().len() > 10, "{text}");
+    }
+    assert_eq!(caller.status().await, 200);
 }
 
 /// Reads until the server closes; what it has said until then.

@@ -67,3 +67,32 @@ async fn a_server_with_nothing_to_do_ends_although_clients_listen() {
     assert_eq!(ended.code(), Some(0), "{}", server.log());
     while let Ok(Some(_)) = timeout(PATIENCE, listening.chunk()).await.expect("the stream ends") {}
 }
+
+#[tokio::test]
+async fn a_request_that_listens_holds_up_no_end_either() {
+    let mut server = Server::alone(&["--drain", "1000"]).await;
+    let caller = Caller::new(&server, None);
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let wanted = json!({"resourcesListChanged": true});
+    let params = json!({"notifications": wanted, "_meta": meta});
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params});
+    let request = caller
+        .request("POST", &caller.url)
+        .header("content-type", "application/json")
+        .header("mcp-protocol-version", "2026-07-28")
+        .header("mcp-method", "subscriptions/listen");
+    let mut listening = request.body(message.to_string()).send().await.unwrap();
+    assert_eq!(listening.status(), 200);
+    let first = timeout(PATIENCE, listening.chunk()).await.unwrap().unwrap().unwrap();
+    assert!(
+        std::str::from_utf8(&first).unwrap().contains("data:"),
+        "the stream is open"
+    );
+    server.signal("TERM");
+    let ended = timeout(PATIENCE, server.child.wait()).await.expect("it ends").unwrap();
+    assert_eq!(ended.code(), Some(0), "{}", server.log());
+}

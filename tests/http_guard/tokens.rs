@@ -125,3 +125,19 @@ async fn a_token_is_given_out_and_revoked_by_editing_the_file() {
     token_file(&place, "# closed\n");
     comes_to(&ann, 401).await;
 }
+
+#[tokio::test]
+async fn while_the_file_is_gone_nobody_is_let_in() {
+    let place = Place::new();
+    let file = ann_and_bob(&place);
+    let server = Server::start(&place, &["--token-file", file.to_str().unwrap()]).await;
+    let ann = Caller::new(&server, Some(ANN));
+    assert_eq!(ann.status().await, 200);
+    let aside = file.with_extension("aside");
+    std::fs::rename(&file, &aside).unwrap();
+    comes_to(&ann, 401).await;
+    assert!(server.log().contains("nobody is let in"), "{}", server.log());
+    // The very same file, by its time, too.
+    std::fs::rename(&aside, &file).unwrap();
+    comes_to(&ann, 200).await;
+}

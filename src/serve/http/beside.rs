@@ -1,27 +1,33 @@
 //! What is served beside the protocol: files in and out, health and metrics. Handlers share one [`Beside`]; what they refuse,
 //! they refuse with the tools' faults.
 
+use super::lately::Lately;
 use crate::serve::meter::Meter;
-use crate::serve::runs::Runs;
+use crate::serve::runs::{Depth, Runs};
+use crate::serve::shares::Shares;
 use crate::service::{Code, Fault, SegmentAnswer, Service};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Images that may arrive at once.
-const UPLOADS_AT_ONCE: usize = 4;
+/// Images that may arrive at once, of all callers and of one.
+const UPLOADS_AT_ONCE: usize = 16;
+pub(super) const UPLOADS_EACH: usize = 4;
 
 /// What the handlers need.
 pub(super) struct Beside {
     pub service: Arc<Service>,
     pub meter: Arc<Meter>,
     pub runs: Arc<Runs<Arc<SegmentAnswer>>>,
-    /// One permit an image that is arriving.
-    pub uploads: Arc<Semaphore>,
+    /// One place an image that is arriving.
+    pub uploads: Shares,
     /// Bytes of the largest image that may be sent.
     pub max_upload: u64,
+    /// Whether the model is as it was and the store can be written, and bytes of the store: found for all who ask within a
+    /// while.
+    pub readiness: Lately<(bool, bool)>,
+    pub stored: Lately<Option<u64>>,
     /// Cancelled when the process has been told to end.
     pub ending: CancellationToken,
 }
@@ -39,7 +45,9 @@ impl Beside {
             service,
             meter,
             runs,
-            uploads: Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
+            uploads: Shares::new(UPLOADS_AT_ONCE, Depth { all: 0, each: 0 }),
+            readiness: Lately::default(),
+            stored: Lately::default(),
             ending,
         }
     }

@@ -58,7 +58,8 @@ impl Default for ConnectionLimits {
         ConnectionLimits {
             connections: 1024,
             patience: Duration::from_secs(30),
-            drain: Duration::from_secs(8),
+            // With the last words after it less than the ten seconds that `docker stop` waits.
+            drain: Duration::from_secs(7),
         }
     }
 }
@@ -207,7 +208,9 @@ impl Service<Request<Incoming>> for Counted {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request.extensions_mut().insert(Reached(self.reached));
-        let listens = request.method() == Method::GET && super::is_endpoint(request.uri().path());
+        let method = request.headers().get(super::messages::METHOD);
+        let listens = request.method() == Method::GET || method.is_some_and(|method| method == super::messages::LISTEN);
+        let listens = listens && super::is_endpoint(request.uri().path());
         let held = (Tally::hold(&self.here), (!listens).then(|| Tally::hold(&self.answers)));
         let answer = self.routes.call(request);
         Box::pin(async move { Ok(answer.await?.map(|body| Held::body(body, held))) })

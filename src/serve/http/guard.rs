@@ -7,7 +7,7 @@ use super::connections::Reached;
 use super::hosts::{Foreign, Hosts};
 use super::issuer::IssuerError;
 use super::oauth::{METADATA, OAuth, Refused};
-use super::sessions::{self, Sessions, Visit};
+use super::sessions::{self, Sessions};
 use super::tokens::{TokenError, Tokens};
 use super::{HttpOptions, is_endpoint};
 use crate::serve::who::Who;
@@ -63,7 +63,7 @@ pub enum GuardError {
 /// What the guard goes by.
 pub(super) struct Guard {
     pub hosts: Hosts,
-    tokens: Option<Tokens>,
+    tokens: Option<Arc<Tokens>>,
     pub oauth: Option<OAuth>,
     shared_results: bool,
     expose_paths: bool,
@@ -126,7 +126,12 @@ impl Guard {
         if !address.ip().is_loopback() && options.token_file.is_none() && options.oauth.is_none() {
             return Err(GuardError::Unguarded { address });
         }
-        let tokens = options.token_file.as_deref().map(Tokens::open).transpose()?;
+        let tokens = options
+            .token_file
+            .as_deref()
+            .map(Tokens::open)
+            .transpose()?
+            .map(Arc::new);
         let oauth = match &options.oauth {
             None => None,
             Some(oauth) => Some(OAuth::new(oauth, &public_url(options)?)?),
@@ -172,7 +177,9 @@ impl Guard {
                 "This server asks who calls: send a token, as Authorization: Bearer TOKEN.",
             ));
         };
-        if let Some(name) = self.tokens.as_ref().and_then(|tokens| tokens.caller(token)) {
+        if let Some(tokens) = &self.tokens
+            && let Some(name) = tokens.caller(token).await
+        {
             return Ok(format!("token\n{name}"));
         }
         let Some(oauth) = &self.oauth else {
@@ -205,13 +212,13 @@ impl Guard {
         HeaderValue::from_str(&format!("Bearer {}", words.join(", "))).unwrap_or(HeaderValue::from_static("Bearer"))
     }
 
-    fn who(&self, identity: &str, session: Option<&str>, peer: SocketAddr) -> Who {
+    fn who(&self, identity: &str, peer: SocketAddr) -> Who {
         let named = (!identity.is_empty()).then(|| Caller::named(identity));
-        let turn = match (named.as_ref().and_then(Caller::owner), session) {
-            (Some(owner), _) => owner.to_owned(),
-            // Nobody has said who they are: a session counts as one caller, else a connection.
-            (None, Some(session)) => session.to_owned(),
-            (None, None) => peer.to_string(),
+        let turn = match named.as_ref().and_then(Caller::owner) {
+            Some(owner) => owner.to_owned(),
+            // Nobody has said who they are: a machine counts as one caller, since one program may open any number of sessions
+            // and connections.
+            None => peer.ip().to_canonical().to_string(),
         };
         let caller = named.filter(|_| !self.shared_results).unwrap_or_else(Caller::neighbour);
         let caller = match self.expose_paths {
@@ -311,8 +318,7 @@ pub(super) async fn check(
         Refusal::new(StatusCode::NOT_FOUND, "The session is none of this caller's.").log(peer, &path);
         return sessions::not_found();
     };
-    let session = visit.as_ref().map(Visit::session);
-    parts.extensions.insert(guard.who(&identity, session, peer));
+    parts.extensions.insert(guard.who(&identity, peer));
     let (body, late) = Paced::body(body, guard.patience);
     let answer = next.run(Request::from_parts(parts, body)).await;
     if late.load(Ordering::Relaxed) {

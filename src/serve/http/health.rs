@@ -30,8 +30,10 @@ pub(super) async fn ready(State(beside): State<Arc<Beside>>) -> (StatusCode, Jso
 fn reasons(beside: &Beside) -> Vec<&'static str> {
     let service = &beside.service;
     let ending = beside.ending.is_cancelled() || beside.runs.census().stopping;
-    let model = service.model().is_ok_and(|folder| folder.check_unchanged().is_ok());
-    let store = service.store().check_writable().is_ok();
+    let (model, store) = beside.readiness.get(|| {
+        let model = service.model().is_ok_and(|folder| folder.check_unchanged().is_ok());
+        (model, service.store().check_writable().is_ok())
+    });
     [
         (ending, "the server is ending"),
         (!model, "the model's files are not those that were opened"),

@@ -1,6 +1,6 @@
 //! `PUT /images`: a scan or a mask comes in as it is, for callers who share no disk with the server.
 
-use super::beside::{Beside, Refusal, aside};
+use super::beside::{Beside, Refusal, UPLOADS_EACH, aside};
 use crate::serve::who::Who;
 use crate::service::{Caller, Code, Fault, ReceivedImage, Service, too_large};
 use axum::Extension;
@@ -25,7 +25,7 @@ pub(super) async fn receive(
     Extension(who): Extension<Who>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let received = accept(&beside, who.caller, request).await;
+    let received = accept(&beside, who, request).await;
     match &received {
         Ok((image, new)) => {
             beside.meter.uploaded(Ok((image.bytes, *new)));
@@ -69,16 +69,16 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn accept(beside: &Beside, caller: Caller, request: Request) -> Result<(ReceivedImage, bool), Refusal> {
+async fn accept(beside: &Beside, who: Who, request: Request) -> Result<(ReceivedImage, bool), Refusal> {
     check(request.headers(), beside.max_upload)?;
     // Held until the file is whole, so that neither the disk nor the descriptors run out.
-    let Ok(_permit) = beside.uploads.clone().try_acquire_owned() else {
+    let Some(_place) = beside.uploads.try_take(&who.turn, UPLOADS_EACH) else {
         let fault = Fault::new(Code::Busy, "As many images are arriving as the server takes at once.");
         return Err(fault.hint("Try again in 5 s.").into());
     };
     let _arriving = beside.meter.uploading();
     let (pieces, arriving) = mpsc::channel(WAITING);
-    let (service, limit) = (beside.service.clone(), beside.max_upload);
+    let (service, caller, limit) = (beside.service.clone(), who.caller, beside.max_upload);
     let writing = tokio::spawn(aside(move || {
         let written = write(&service, &caller, limit, arriving);
         written.map_err(|fault| service.told(&caller, fault))

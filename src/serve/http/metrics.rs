@@ -14,7 +14,7 @@ pub(super) async fn scrape(
 ) -> Result<([(HeaderName, &'static str); 1], String), Refusal> {
     let text = aside(move || {
         let vitals = Vitals {
-            store: beside.service.store().bytes().ok(),
+            store: beside.stored.get(|| beside.service.store().bytes().ok()),
             memory: memory(),
             runs: beside.runs.census(),
         };

@@ -12,7 +12,8 @@ mod health;
 mod hosts;
 mod images;
 mod issuer;
-mod listening;
+mod lately;
+mod messages;
 mod metrics;
 mod oauth;
 mod sessions;
@@ -137,7 +138,7 @@ async fn serve<D: Desk>(
         Beside::new(service, meter, runs.clone(), http.max_upload, ending)
     });
     let routes = protocol
-        .layer(middleware::from_fn(listening::note_task_ids))
+        .layer(middleware::from_fn(messages::read))
         .merge(beside.map(rest).unwrap_or_default())
         .merge(metadata(&guard));
     let routes = guarded(routes, guard);
@@ -159,10 +160,13 @@ async fn serve<D: Desk>(
     // Whoever still waits hears why there is no answer; then streams end that only listen.
     let _ = timeout(LAST_WORDS, connections.answered()).await;
     closing.cancel();
-    let _ = timeout(LAST_WORDS, connections.closed()).await;
-    signals.abort();
     let stopped = tokio::task::spawn_blocking(move || runs.wait_stopped(LAST_WORDS));
-    let (stopped, _) = tokio::join!(stopped, timeout(LAST_WORDS, tasks.at_rest()));
+    let (closed, at_rest) = (
+        timeout(LAST_WORDS, connections.closed()),
+        timeout(LAST_WORDS, tasks.at_rest()),
+    );
+    let (stopped, ..) = tokio::join!(stopped, closed, at_rest);
+    signals.abort();
     if !stopped.unwrap_or(false) {
         tracing::info!("ending inside a window");
     }

@@ -159,7 +159,7 @@ impl OAuth {
         }
         let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
         match (named(&claims.sub), named(&claims.client_id)) {
-            (Some(subject), _) => Ok(format!("{}\n{subject}", claims.iss)),
+            (Some(subject), _) => Ok(format!("{}\nsub\n{subject}", claims.iss)),
             (None, Some(client)) => Ok(format!("{}\nclient_id\n{client}", claims.iss)),
             (None, None) => Err(Refused::Invalid(
                 "The token does not say whose it is (sub or client_id).",

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// The header that carries a session's id.
 const HEADER: &str = "mcp-session-id";
+/// Characters of an id: a UUID with its hyphens, as rmcp makes it.
+const ID: usize = 36;
 /// An id that no session has.
 const NONE: HeaderValue = HeaderValue::from_static("none");
 /// Sessions in memory; beyond, the least recently used rests on disk.
@@ -148,18 +150,16 @@ pub(super) struct Visit {
     counted: bool,
 }
 
-impl Visit {
-    /// rmcp's id of the session.
-    pub fn session(&self) -> &str {
-        &self.id
-    }
-}
-
 impl Drop for Visit {
     fn drop(&mut self) {
-        if let Some(session) = self.sessions.lock().get_mut(&self.id) {
-            session.open -= usize::from(self.counted);
-            session.used = Instant::now();
+        let mut live = self.sessions.lock();
+        let Some(session) = live.get_mut(&self.id) else { return };
+        session.open -= usize::from(self.counted);
+        session.used = Instant::now();
+        // An id that anybody could make up leaves nothing behind.
+        let there = self.sessions.manager.sessions.try_read();
+        if session.open == 0 && there.is_ok_and(|there| !there.contains_key(&*self.id)) {
+            live.remove(&self.id);
         }
     }
 }
@@ -174,7 +174,8 @@ pub(super) fn not_found() -> Response {
 /// rmcp's id of a session of `caller`'s.
 fn own<'a>(shown: &'a str, caller: &str) -> Option<&'a str> {
     let (id, sealed) = shown.rsplit_once('.')?;
-    (seal(id, caller) == sealed).then_some(id)
+    let is_id = id.len() == ID && uuid::Uuid::try_parse(id).is_ok();
+    (is_id && seal(id, caller) == sealed).then_some(id)
 }
 
 /// Says that a session is a caller's. It is no secret: who could make it up would have to be that caller to use it.
@@ -252,12 +253,18 @@ mod tests {
     #[test]
     fn an_id_is_good_for_the_caller_who_got_it_and_for_no_other() {
         let sessions = Sessions::new();
-        let shown = format!("an-id.{}", seal("an-id", "ann"));
-        assert_eq!(shows(&sessions, &shown, &Method::DELETE, "ann"), (true, "an-id".into()));
+        let id = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
+        let shown = format!("{id}.{}", seal(id, "ann"));
+        assert_eq!(shows(&sessions, &shown, &Method::DELETE, "ann"), (true, id.into()));
         assert_eq!(shows(&sessions, &shown, &Method::DELETE, "bob"), (false, "none".into()));
         assert_eq!(shows(&sessions, &shown, &Method::GET, ""), (false, "none".into()));
         // rmcp says what becomes of a message: today's revision knows no sessions.
         assert_eq!(shows(&sessions, &shown, &Method::POST, "bob"), (true, "none".into()));
-        assert_eq!(shows(&sessions, "an-id", &Method::GET, "ann"), (false, "none".into()));
+        assert_eq!(shows(&sessions, id, &Method::GET, "ann"), (false, "none".into()));
+        // Nor is one that was made up in another form, and one that was made up well leaves nothing behind.
+        let long = "x".repeat(5000);
+        let made_up = format!("{long}.{}", seal(&long, "ann"));
+        assert_eq!(shows(&sessions, &made_up, &Method::GET, "ann"), (false, "none".into()));
+        assert!(sessions.lock().is_empty());
     }
 }

@@ -1,13 +1,13 @@
 //! Callers by a file of tokens, one a line: `NAME TOKEN`.
 //!
 //! Only hashes of the tokens are kept. The file is looked at again while callers come, so that a token can be given out or
-//! revoked without a restart. A caller may have several tokens, so that one can be changed for another.
+//! revoked without a restart; while there is no file that can be read, nobody is let in. A caller may have several tokens, so that one can be changed for another.
 
 use blake3::Hash;
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Fewer characters could be guessed.
@@ -106,12 +106,14 @@ impl Tokens {
     }
 
     /// Whose token this is.
-    pub fn caller(&self, token: &str) -> Option<String> {
+    pub async fn caller(self: &Arc<Self>, token: &str) -> Option<String> {
         let hash = blake3::hash(token.as_bytes());
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.looked.elapsed() >= LOOK_AGAIN {
-            self.look_again(&mut state);
+        if self.is_due() {
+            let tokens = self.clone();
+            // Where it panics, the state is as it was.
+            let _ = tokio::task::spawn_blocking(move || tokens.look_again()).await;
         }
+        let state = self.lock();
         // Hashes compare in constant time, and all of them are compared.
         let mut found = None;
         for (known, name) in &state.callers {
@@ -122,21 +124,44 @@ impl Tokens {
         found.cloned()
     }
 
-    /// Takes a new version of the file; one that is broken leaves the old one in force.
-    fn look_again(&self, state: &mut State) {
-        state.looked = Instant::now();
+    /// Whether the file has to be looked at again, which then is whoever's task asked first.
+    fn is_due(&self) -> bool {
+        let mut state = self.lock();
+        let due = state.looked.elapsed() >= LOOK_AGAIN;
+        if due {
+            state.looked = Instant::now();
+        }
+        due
+    }
+
+    /// Takes a new version of the file. One with a wrong line leaves the old one in force; where there is none that may be
+    /// read, somebody has taken it away, and the tokens with it.
+    fn look_again(&self) {
         let version = version(&self.path);
-        if version == state.seen {
+        if version.is_some() && version == self.lock().seen {
             return;
         }
-        state.seen = version;
-        match read(&self.path) {
+        let read = read(&self.path);
+        let mut state = self.lock();
+        match read {
             Ok(callers) => {
                 tracing::info!(tokens = callers.len(), "the token file was read again");
-                state.callers = callers;
+                (state.callers, state.seen) = (callers, version);
             }
-            Err(error) => tracing::error!("the tokens of before stay in force: {error}"),
+            Err(error @ (TokenError::Line { .. } | TokenError::Nobody { .. })) => {
+                tracing::error!("the tokens of before stay in force: {error}");
+                state.seen = version;
+            }
+            Err(error @ (TokenError::Unreadable { .. } | TokenError::Open { .. })) => {
+                tracing::error!("nobody is let in until this is mended: {error}");
+                // Mending may leave its time as it is.
+                (state.callers, state.seen) = (Vec::new(), None);
+            }
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

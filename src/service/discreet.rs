@@ -1,6 +1,6 @@
 //! What callers without a share in the file system are not told: where files lie on the server's disk.
 
-use super::{Access, Caller, Fault, ImageIdentity, Service, display, images, resources};
+use super::{Access, Caller, Code, Fault, ImageIdentity, Service, display, images, resources};
 use std::path::Path;
 
 impl Service {
@@ -14,7 +14,8 @@ impl Service {
             hint: fault.hint.as_deref().map(|hint| self.unplaced(hint)),
             ..fault.clone()
         };
-        if told != fault {
+        // Other faults are about files that callers name, and logs hold none of those.
+        if told != fault && fault.code == Code::Internal {
             tracing::error!(%fault, "a caller without paths was told this without its paths");
         }
         told
@@ -68,7 +69,6 @@ fn is_placed(uri: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::service::Code;
     use crate::service::tests::settings;
 
     #[test]

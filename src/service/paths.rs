@@ -93,7 +93,7 @@ pub(super) fn unplaced(fault: Fault) -> Fault {
     }
 }
 
-/// The fault of a path that the server may not read.
+/// The fault of a path that a caller who is limited to `roots` may not read.
 pub(super) fn outside(given: &str, roots: &[PathBuf]) -> Fault {
     let roots = roots
         .iter()
@@ -110,27 +110,23 @@ pub(super) fn outside(given: &str, roots: &[PathBuf]) -> Fault {
 }
 
 fn within(given: &str, path: &Path, roots: &[PathBuf]) -> Result<PathBuf, Fault> {
-    let outside = || outside(given, roots);
-    let first = roots.first().ok_or_else(outside)?;
-    let absolute = first.join(path);
-    // The nearest folder that exists decides, with its links followed, so that nothing is told about files elsewhere.
-    let (mut nearest, mut rest) = (absolute.as_path(), Vec::new());
-    let real = loop {
-        if let Ok(real) = nearest.canonicalize() {
-            break real;
-        }
-        match (nearest.components().next_back(), nearest.parent()) {
-            (Some(Component::Normal(name)), Some(parent)) => {
-                rest.push(name);
-                nearest = parent;
+    let real = roots.first().map(|first| followed(&first.join(path)));
+    real.filter(|real| roots.iter().any(|root| real.starts_with(root)))
+        .ok_or_else(|| outside(given, roots))
+}
+
+/// Where an absolute path leads, step by step with links followed. A `..` takes back the step before it, be that a folder, a
+/// file or nothing at all, so that nothing is told about what there is elsewhere.
+fn followed(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut reached, step| {
+        match step {
+            Component::ParentDir => {
+                reached.pop();
             }
-            _ => return Err(outside()),
+            step => reached.push(step),
         }
-    };
-    if !roots.iter().any(|root| real.starts_with(root)) {
-        return Err(outside());
-    }
-    Ok(rest.into_iter().rev().fold(real, |path, name| path.join(name)))
+        reached.canonicalize().unwrap_or(reached)
+    })
 }
 
 #[cfg(test)]
@@ -155,6 +151,9 @@ mod tests {
             "a.nii",
             "./a.nii",
             "../scans/a.nii",
+            "a.nii/../a.nii",
+            "not-there/../a.nii",
+            "../not-there/../scans/a.nii",
             &format!("file://{}/a.nii", root.display()),
         ] {
             assert_eq!(access.resolve(given).unwrap(), root.join("a.nii"), "{given}");
@@ -164,6 +163,7 @@ mod tests {
             "/etc/passwd",
             "../nothing.nii",
             "x/../../secret.nii",
+            "a.nii/../../secret.nii",
             "/nowhere/at/all",
         ] {
             assert_eq!(code(&access, given), Code::OutsideRoots, "{given}");
@@ -178,7 +178,10 @@ mod tests {
         let root = dir.path().canonicalize().unwrap().join("scans");
         std::fs::create_dir(&root).unwrap();
         std::os::unix::fs::symlink("/etc", root.join("link")).unwrap();
-        assert_eq!(code(&Access::Roots(vec![root]), "link/passwd"), Code::OutsideRoots);
+        let access = Access::Roots(vec![root]);
+        for given in ["link/passwd", "not-there/../link/passwd", "link/../etc/passwd"] {
+            assert_eq!(code(&access, given), Code::OutsideRoots, "{given}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::service::{Access, Code, Fault, Service};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Many callers may wait, but none may fill the queue.
+/// Many callers may wait, but none of them may fill the queue.
 const HTTP_QUEUE: Depth = Depth { all: 32, each: 8 };
 
 pub(super) fn run(common: &Common, arguments: &Serve) -> Result<(), Fault> {
@@ -24,8 +24,11 @@ pub(super) fn run(common: &Common, arguments: &Serve) -> Result<(), Fault> {
         None => run_stdio(Arc::new(Service::open_unread(settings, refused)?), options),
         Some(address) => {
             let http = super::http::options(address, &arguments.network, &config.http, &config.oauth)?;
+            let named = http.token_file.is_some() || http.oauth.is_some();
+            // Where nobody says who they are, all programs of a machine count as one caller, and so do all behind a proxy.
+            let each = if named { HTTP_QUEUE.each } else { HTTP_QUEUE.all };
             let options = Options {
-                queue: HTTP_QUEUE,
+                queue: Depth { each, ..HTTP_QUEUE },
                 ..options
             };
             run_http(Arc::new(Service::open(settings)?), options, http)

@@ -1,12 +1,13 @@
 //! What callers without a share in the file system are not told: where files lie on the server's disk.
 
-use super::{Access, Caller, Code, Fault, ImageIdentity, Service, display, images, resources};
+use super::{Caller, Code, Fault, ImageIdentity, Service, display, images, resources};
 use std::path::Path;
 
 impl Service {
-    /// A fault as `caller` may hear it. What only whoever runs the server can use goes to the log.
+    /// A fault as `caller` may hear it. What only whoever runs the server can use goes to the log. Faults about what the caller
+    /// has named say it as it was named: where they put another word for a folder, they would tell that it was guessed.
     pub fn told(&self, caller: &Caller, fault: Fault) -> Fault {
-        if caller.sees_paths() {
+        if caller.sees_paths() || !matches!(fault.code, Code::Internal | Code::ProviderUnavailable) {
             return fault;
         }
         let told = Fault {
@@ -14,8 +15,7 @@ impl Service {
             hint: fault.hint.as_deref().map(|hint| self.unplaced(hint)),
             ..fault.clone()
         };
-        // Other faults are about files that callers name, and logs hold none of those.
-        if told != fault && fault.code == Code::Internal {
+        if told != fault {
             tracing::error!(%fault, "a caller without paths was told this without its paths");
         }
         told
@@ -23,10 +23,6 @@ impl Service {
 
     fn unplaced(&self, text: &str) -> String {
         let settings = &self.settings;
-        let roots = match &settings.access {
-            Access::Anything => &[][..],
-            Access::Roots(roots) => roots,
-        };
         let folder = self.model().map(|folder| folder.path()).ok();
         let named: [(Option<&Path>, &str); 6] = [
             (Some(self.store.root()), "the results folder"),
@@ -38,16 +34,21 @@ impl Service {
         ];
         let named = named.into_iter().filter_map(|(path, word)| Some((path?, word)));
         let mut named: Vec<_> = named
-            .chain(roots.iter().map(|root| (root.as_path(), "the data folder")))
             .map(|(path, word)| (path.display().to_string(), word))
             // A folder given as "." or "results" is a word like any other.
             .filter(|(path, _)| path.len() > 1 && Path::new(path).is_absolute())
             .collect();
         // What lies within another goes first.
         named.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
-        named
+        let text = named
             .iter()
-            .fold(text.to_owned(), |text, (path, word)| text.replace(path, word))
+            .fold(text.to_owned(), |text, (path, word)| text.replace(path, word));
+        // And of any other place no more than the file's name.
+        let words = text.split(' ').map(|word| match word.rsplit_once('/') {
+            Some((_, name)) if word.starts_with('/') => format!("…/{name}"),
+            _ => word.to_owned(),
+        });
+        words.collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -84,5 +85,14 @@ mod tests {
             told.to_string(),
             "the results folder/ab/liver.nii.gz: Permission denied. Look at the results folder/ab/liver.nii.gz."
         );
+        let fault =
+            Fault::new(Code::ProviderUnavailable, "/opt/ort/libort.so: no such file.").hint("Ask again and/or wait.");
+        assert_eq!(
+            service.told(&far, fault).to_string(),
+            "…/libort.so: no such file. Ask again and/or wait."
+        );
+        // A guess is not confirmed.
+        let guess = Fault::new(Code::OutsideRoots, format!("{path} lies outside."));
+        assert_eq!(service.told(&far, guess.clone()), guess);
     }
 }

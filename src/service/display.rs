@@ -1,5 +1,6 @@
 //! A result to look at: its scan in shades of grey, and the page that shows both.
 
+use super::discreet::as_seen;
 use super::{Caller, Code, Fault, SegmentAnswer, Service, paths, resources};
 use crate::report::{Shown, VIEWER, Window, page};
 use crate::volume::{LabelMap, Mask, averaged, read, read_labels, write_bytes_to};
@@ -33,9 +34,17 @@ impl Service {
     pub fn display(&self, caller: &Caller, result_id: &str) -> Result<Vec<u8>, Fault> {
         self.must_see(caller, result_id)?;
         let result = self.result(result_id)?;
-        let about = |fault: Fault| Fault {
-            message: format!("The scan of result {result_id} cannot be shown. {}", fault.message),
-            ..fault
+        let seen = as_seen(caller, result_id, result.image.clone()).uri;
+        let about = |fault: Fault| {
+            // Of a scan that another caller named by its place, this one hears no more than what shows it.
+            let places = [&result.image.uri, &paths::shown(&result.image.uri)];
+            let why = places
+                .into_iter()
+                .fold(fault.message, |why, place| why.replace(place, &seen));
+            Fault {
+                message: format!("The scan of result {result_id} cannot be shown. {why}"),
+                ..fault
+            }
         };
         let given = self.given(caller, &result.image.uri).map_err(about)?;
         let volume = read(&given.path).map_err(|error| about(given.fault(error, Code::BadImage)))?;

@@ -127,7 +127,16 @@ impl Service {
                 if let Some(known) = others.get(name).filter(|folder| folder.is_unchanged()) {
                     return Ok(known.clone());
                 }
-                let folder = open(name, self.settings.models.as_deref(), ModelFolder::open)?;
+                let folder = match open(name, self.settings.models.as_deref(), ModelFolder::open) {
+                    // Where it was looked for is nothing to a caller.
+                    Err(fault) if fault.code == Code::NotFound => {
+                        let none = Fault::new(Code::NotFound, format!("There is no model {name:?} here."));
+                        return Err(
+                            none.hint("Leave model out, or see sat://models or `sat-mcp doctor` for those there are.")
+                        );
+                    }
+                    opened => opened?,
+                };
                 others.insert(name.to_owned(), folder.clone());
                 Ok(folder)
             }

@@ -62,7 +62,7 @@ impl Store {
         let owners = prune::folders_in(&self.root.join(IMAGES));
         let seen = owners.iter().filter(|folder| {
             let name = folder.file_name().and_then(|name| name.to_str());
-            name.is_some_and(|name| may_see(Some(name).filter(|name| *name != COMMON)))
+            name.is_some_and(|name| may_see(owner_of(name)))
         });
         seen.flat_map(|folder| SUFFIXES.map(|suffix| folder.join(format!("{sha256}.{suffix}"))))
             .find_map(|path| {
@@ -99,6 +99,11 @@ impl Store {
     fn images_of(&self, owner: Option<&str>) -> PathBuf {
         self.root.join(IMAGES).join(owner.unwrap_or(COMMON))
     }
+}
+
+/// Whose images lie in the folder of this name; nobody's where absent.
+pub(super) fn owner_of(folder: &str) -> Option<&str> {
+    Some(folder).filter(|name| *name != COMMON)
 }
 
 impl Upload {

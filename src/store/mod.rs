@@ -13,20 +13,20 @@
 
 mod images;
 mod index;
-mod inside;
 mod kept;
 mod prune;
 mod sessions;
 mod tasks;
 mod underway;
+mod whose;
 
 pub use images::{StoredImage, Upload};
 pub use index::Place;
-pub use inside::Inside;
 pub use kept::{KeptMask, MaskKey};
 pub use prune::{Limits, Pruned};
 pub use tasks::{TaskRecord, TaskState, TaskStore};
 pub use underway::{RENEWED_WITHIN, UnderwayNote};
+pub use whose::Whose;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

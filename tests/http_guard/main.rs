@@ -12,6 +12,7 @@ mod server;
 mod sessions;
 mod start;
 mod tokens;
+mod uploads;
 
 use common::Place;
 use std::path::PathBuf;

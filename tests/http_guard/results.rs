@@ -83,6 +83,57 @@ async fn results_belong_to_their_callers() {
     assert_ne!(own["result_id"], result["result_id"]);
 }
 
+/// Where the results folder lies among the scans, its files are known by their paths.
+#[tokio::test]
+async fn results_among_the_scans_belong_to_their_callers_all_the_same() {
+    let place = Place::new();
+    let file = ann_and_bob(&place);
+    let whole = place.folder.path().to_str().unwrap();
+    let server = Server::start(&place, &["--token-file", file.to_str().unwrap(), "--data-root", whole]).await;
+    let ann = Caller::new(&server, Some(ANN)).begin().await;
+    let bob = Caller::new(&server, Some(BOB)).begin().await;
+    let result = segmented(&ann).await;
+    let mask = result["masks"][0]["files"][0]["uri"].as_str().unwrap();
+    let mask = mask.replace("sat://results", "../results");
+    let scan = std::fs::read(place.scans().join("head.nii.gz")).unwrap();
+    let sent = ann.request("PUT", &server.url("/images")).body(scan).send().await;
+    assert_eq!(sent.unwrap().status(), 201);
+    let images = place.folder.path().join("results/images");
+    let owner = std::fs::read_dir(&images).unwrap().next().unwrap().unwrap().path();
+    let image = std::fs::read_dir(owner).unwrap().next().unwrap().unwrap().path();
+    let image = image.to_str().unwrap();
+
+    let measured = async |caller: &Caller, key: &str, path: &str| {
+        let mut request = json!({"mask": "head.nii.gz", "label": 80});
+        request[key] = json!(path);
+        caller.call("measure_volume", request).await
+    };
+    for (key, path) in [
+        ("mask", mask.as_str()),
+        ("reference", mask.as_str()),
+        ("image", image),
+        ("mask", image),
+    ] {
+        let theirs = measured(&ann, key, path).await;
+        assert_ne!(theirs["isError"], true, "{key} {path}: {theirs}");
+        let refused = measured(&bob, key, path).await;
+        assert_eq!(refused["_meta"]["sat-mcp/error"]["code"], "outside_roots", "{refused}");
+        let elsewhere = measured(&bob, key, "/etc/passwd").await;
+        assert_eq!(refused.to_string().replace(path, "/etc/passwd"), elsewhere.to_string());
+    }
+    let mut request = head();
+    request["image"] = json!(image);
+    let refused = bob.call("segment", request).await;
+    assert_eq!(refused["_meta"]["sat-mcp/error"]["code"], "outside_roots", "{refused}");
+    // What the store keeps for itself is not even Ann's.
+    for own in ["result.json", ".owner"] {
+        let path = mask.replace("brainstem.nii.gz", own);
+        let refused = measured(&ann, "mask", &path).await;
+        let expected = if own == ".owner" { "outside_roots" } else { "bad_mask" };
+        assert_eq!(refused["_meta"]["sat-mcp/error"]["code"], expected, "{refused}");
+    }
+}
+
 #[tokio::test]
 async fn results_are_everybodys_where_that_was_said() {
     let place = Place::new();

@@ -9,8 +9,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
-/// Bytes that a body has to bring within one patience. A client that trickles is as slow as one that stands still.
-const STEP: usize = 16 << 10;
+/// Bytes a second that a body has to bring, one patience taken with another. A client that trickles is as slow as one that
+/// stands still.
+const LEAST: f64 = (16 << 10) as f64;
 
 /// A request's body that breaks off where it stands still. Only time spent waiting for the client counts, not ours.
 pub(super) struct Paced {
@@ -52,7 +53,7 @@ impl Paced {
             self.waited = self.patience.saturating_sub(left);
         }
         self.brought += bytes;
-        if self.brought >= STEP {
+        if self.brought as f64 >= LEAST * self.patience.as_secs_f64() {
             (self.brought, self.waited) = (0, Duration::ZERO);
         }
     }

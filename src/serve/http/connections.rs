@@ -4,7 +4,7 @@
 //! trickled. While an answer is open nothing is asked of the client but that it reads: an event stream may be silent for hours.
 //! Slow bodies are `bodies`' affair.
 
-use super::bodies::Held;
+use super::bodies;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -14,13 +14,14 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ const STREAMS: u32 = 64;
 const HEADERS: usize = 64 << 10;
 /// Between two requests a connection may rest this many times longer than before its first: proxies keep theirs for a minute or two.
 const REST: u32 = 5;
+/// Of the connections, one in so many is out of reach of a single other machine.
+const RESERVE: usize = 4;
 /// How long a connection that is to go may take to notice.
 const GOING: Duration = Duration::from_secs(1);
 /// How long to rest when the system has no file descriptor left.
@@ -64,10 +67,33 @@ impl Default for ConnectionLimits {
     }
 }
 
+/// Connections by where they are from.
+type Held = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+/// One of the connections; dropped, another may come.
+struct Place {
+    held: Held,
+    address: IpAddr,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut of = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = of.get_mut(&self.address) {
+            *held -= 1;
+            if *held == 0 {
+                of.remove(&self.address);
+            }
+        }
+    }
+}
+
 /// The connections of one server.
 pub(super) struct Connections {
     limits: ConnectionLimits,
     places: Arc<Semaphore>,
+    held: Held,
     turned_away: Arc<Semaphore>,
     tasks: TaskTracker,
     /// Answers that a client waits for; streams that only listen do not count.
@@ -79,6 +105,7 @@ impl Connections {
         Connections {
             limits,
             places: Arc::new(Semaphore::new(limits.connections)),
+            held: Arc::default(),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
             tasks: TaskTracker::new(),
             answers: Arc::default(),
@@ -104,7 +131,7 @@ impl Connections {
             };
             // Small messages that somebody waits for.
             let _ = stream.set_nodelay(true);
-            let Ok(place) = self.places.clone().try_acquire_owned() else {
+            let Some(place) = self.place(peer.ip().to_canonical()) else {
                 tracing::warn!(%peer, status = 503, "refused: too many connections are open");
                 if let Ok(held) = self.turned_away.clone().try_acquire_owned() {
                     self.tasks.spawn(async move {
@@ -129,6 +156,24 @@ impl Connections {
                 drop(place);
             });
         }
+    }
+
+    /// A place for a connection from `address`, where there is one for it.
+    fn place(&self, address: IpAddr) -> Option<Place> {
+        let place = self.places.clone().try_acquire_owned().ok()?;
+        let most = self.limits.connections - self.limits.connections / RESERVE;
+        let mut of = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = of.entry(address).or_default();
+        // A proxy on this machine brings everybody.
+        if *held >= most && !address.is_loopback() {
+            return None;
+        }
+        *held += 1;
+        Some(Place {
+            held: self.held.clone(),
+            address,
+            _permit: place,
+        })
     }
 
     /// Returns when no answer is under way.
@@ -213,7 +258,7 @@ impl Service<Request<Incoming>> for Counted {
         let listens = listens && super::is_endpoint(request.uri().path());
         let held = (Tally::hold(&self.here), (!listens).then(|| Tally::hold(&self.answers)));
         let answer = self.routes.call(request);
-        Box::pin(async move { Ok(answer.await?.map(|body| Held::body(body, held))) })
+        Box::pin(async move { Ok(answer.await?.map(|body| bodies::Held::body(body, held))) })
     }
 }
 

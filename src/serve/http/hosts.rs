@@ -15,7 +15,7 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Foreign {
     /// Neither `Host` nor an authority in the request's target.
-    #[error("The request says no Host.")]
+    #[error("The request says no Host, or two that differ.")]
     NoHost,
     /// Not one of ours.
     #[error("This Host is not served here. Name it with --allowed-host or --public-url.")]
@@ -112,9 +112,14 @@ impl Hosts {
 /// The name that the client used. HTTP/2 has it in the target.
 fn called(uri: &Uri, headers: &HeaderMap) -> Option<Name> {
     let mut hosts = headers.get_all(header::HOST).iter();
+    let target = uri.authority().map(Name::of);
     match (hosts.next(), hosts.next()) {
-        (Some(host), None) => host.to_str().ok()?.parse().ok().map(|authority| Name::of(&authority)),
-        (None, _) => uri.authority().map(Name::of),
+        (Some(host), None) => {
+            let named = Name::of(&host.to_str().ok()?.parse().ok()?);
+            // Of two names that differ, neither is believed.
+            target.is_none_or(|target| target.host == named.host).then_some(named)
+        }
+        (None, _) => target,
         _ => None,
     }
 }
@@ -164,6 +169,16 @@ mod tests {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
         hosts.check(&"/mcp".parse().unwrap(), &headers, "10.0.0.7".parse().unwrap())
+    }
+
+    #[test]
+    fn of_two_names_that_differ_neither_is_believed() {
+        let hosts = Hosts::new("127.0.0.1:8765".parse().unwrap(), None, &[], &[]);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "127.0.0.1:8765".parse().unwrap());
+        let check = |target: &str| hosts.check(&target.parse().unwrap(), &headers, "10.0.0.7".parse().unwrap());
+        assert_eq!(check("http://127.0.0.1:8765/mcp"), Ok(()));
+        assert_eq!(check("http://evil.example/mcp"), Err(Foreign::NoHost));
     }
 
     #[test]

@@ -11,11 +11,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How long a sender may be silent in the middle of a file.
-const SILENCE: Duration = Duration::from_secs(30);
 /// Pieces that may wait for the disk.
 const WAITING: usize = 4;
 
@@ -121,14 +118,11 @@ fn check(headers: &HeaderMap, limit: u64) -> Result<(), Refusal> {
 /// Hands the body on piece by piece, and a `None` behind its last. A receiver that has gone is an end, too: it says why.
 async fn send(mut body: Body, pieces: mpsc::Sender<Option<Bytes>>) -> Result<(), Refusal> {
     loop {
-        let piece = match tokio::time::timeout(SILENCE, body.frame()).await {
-            Err(_) => {
-                let fault = broken_off().hint("Nothing has come for half a minute; send it again.");
-                return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, fault));
-            }
-            Ok(None) => None,
-            Ok(Some(Err(_))) => return Err(broken_off().into()),
-            Ok(Some(Ok(frame))) => match frame.into_data() {
+        let piece = match body.frame().await {
+            None => None,
+            // Also where it came too slowly, which the guard tells the sender.
+            Some(Err(_)) => return Err(broken_off().into()),
+            Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => Some(data),
                 Err(_trailers) => continue,
             },

@@ -3,11 +3,13 @@
 use crate::service::{Code, Detail, Fault, FileAnswer, Format, RunStatus, SegmentAnswer, mime_of};
 use chrono::{DateTime, Utc};
 use rmcp::ErrorData;
-use rmcp::model::{Annotations, CallToolResult, ContentBlock, MetaObject, ProtocolVersion, Resource, Role};
+use rmcp::model::{Annotations, CallToolResult, ContentBlock, ErrorCode, MetaObject, ProtocolVersion, Resource, Role};
 use serde::Serialize;
 use serde_json::Value;
 use std::time::SystemTime;
 
+/// JSON-RPC's code for a server's own errors: nothing was wrong with the request.
+const BUSY: ErrorCode = ErrorCode(-32000);
 /// Where a fault lies as JSON in a tool result.
 pub(super) const ERROR_KEY: &str = "sat-mcp/error";
 
@@ -109,6 +111,7 @@ pub(super) fn protocol_error(fault: Fault) -> ErrorData {
     match fault.code {
         Code::NotFound => ErrorData::resource_not_found(message, Some(data)),
         Code::Internal => ErrorData::internal_error(message, Some(data)),
+        Code::Busy => ErrorData::new(BUSY, message, Some(data)),
         _ => ErrorData::invalid_params(message, Some(data)),
     }
 }

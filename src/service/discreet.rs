@@ -1,6 +1,6 @@
 //! What callers without a share in the file system are not told: where files lie on the server's disk.
 
-use super::{Caller, Code, Fault, ImageIdentity, Service, display, images, resources};
+use super::{Caller, Code, Fault, ImageIdentity, Service, images, uris};
 use std::path::Path;
 
 impl Service {
@@ -56,7 +56,7 @@ impl Service {
 /// shows it.
 pub(super) fn as_seen(caller: &Caller, result_id: &str, mut image: ImageIdentity) -> ImageIdentity {
     if !caller.sees_paths() && is_placed(&image.uri) {
-        image.uri = resources::uri(result_id, display::DISPLAY);
+        image.uri = uris::uri(result_id, uris::DISPLAY);
     }
     image
 }

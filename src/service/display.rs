@@ -1,15 +1,13 @@
 //! A result to look at: its scan in shades of grey, and the page that shows both.
 
 use super::discreet::as_seen;
-use super::{Caller, Code, Fault, SegmentAnswer, Service, paths, resources};
+use super::{Caller, Code, Fault, SegmentAnswer, Service, paths, uris};
 use crate::report::{Shown, VIEWER, Window, page};
 use crate::volume::{LabelMap, Mask, averaged, read, read_labels, write_bytes_to};
 use std::path::PathBuf;
 
 /// Voxels of a scan that is shown at most: what browsers draw without a stutter, and what one message carries.
 const MOST_VOXELS: usize = 1 << 24;
-/// What a result's scan is called among its files, although it is none of them.
-pub(super) const DISPLAY: &str = "display/image.nii.gz";
 
 /// A result as one HTML file.
 #[derive(Debug, Clone)]
@@ -18,12 +16,6 @@ pub struct Page {
     pub html: String,
     /// Why the scan is not in it, where it is not.
     pub without_image: Option<Fault>,
-}
-
-/// The id in a URI `sat://results/{result_id}/display/image.nii.gz`.
-pub fn displayed(uri: &str) -> Option<&str> {
-    let id = uri.strip_prefix(resources::RESULTS)?.strip_suffix(DISPLAY)?;
-    id.strip_suffix('/').filter(|id| !id.contains('/'))
 }
 
 impl Service {
@@ -71,7 +63,7 @@ impl Service {
     pub fn page(&self, caller: &Caller, result_id: &str) -> Result<Page, Fault> {
         self.must_see(caller, result_id)?;
         let result = self.result(result_id)?;
-        let file = |name: &str| self.read_resource(caller, &resources::uri(result_id, name));
+        let file = |name: &str| self.read_resource(caller, &uris::uri(result_id, name));
         let (_, labels) = file(super::files::LABELMAP)?;
         let (_, colours) = file(super::files::ITK_SNAP)?;
         let image = self.display(caller, result_id);

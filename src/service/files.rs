@@ -2,7 +2,7 @@
 
 use super::found::Measured;
 use super::plan::Plan;
-use super::{Code, Fault, FileAnswer, Format, LabelAnswer, LabelmapAnswer, PreviewAnswer, resources};
+use super::{Code, Fault, FileAnswer, Format, LabelAnswer, LabelmapAnswer, PreviewAnswer, uris};
 use crate::report::{self, Outline};
 use crate::volume::{PackedMask, write_labels, write_mask};
 use rayon::prelude::*;
@@ -37,7 +37,7 @@ pub(super) fn write(folder: &Path, plan: &Plan, found: &[(String, Measured)]) ->
         let bytes = std::fs::read(&path).map_err(|error| cannot_write(&error))?;
         let answer = FileAnswer {
             format: Format::Nifti,
-            uri: resources::uri(&plan.result_id, file),
+            uri: uris::uri(&plan.result_id, file),
             path: None,
             bytes: bytes.len() as u64,
             sha256: Some(
@@ -100,12 +100,12 @@ pub(super) fn write(folder: &Path, plan: &Plan, found: &[(String, Measured)]) ->
     Ok(Written {
         files,
         labelmap: Some(LabelmapAnswer {
-            uri: resources::uri(&plan.result_id, LABELMAP),
+            uri: uris::uri(&plan.result_id, LABELMAP),
             path: None,
             labels: labels.collect(),
         }),
         preview: Some(PreviewAnswer {
-            uri: resources::uri(&plan.result_id, PREVIEW),
+            uri: uris::uri(&plan.result_id, PREVIEW),
             path: None,
         }),
     })

@@ -1,7 +1,7 @@
 //! The `measure_volume` tool: numbers about a result's masks, or about any mask file.
 
 use super::images::Given;
-use super::{Caller, Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, images, resources};
+use super::{Caller, Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, images, uris};
 use crate::anatomy::Catalogue;
 use crate::measure::{Measurement, Measuring, compare, measure};
 use crate::volume::{LabelMap, Mask, Volume, read, read_labels};
@@ -194,7 +194,7 @@ impl Service {
                 .unwrap_or_default();
             let file = Given {
                 path: self.store.file(&result.result_id, file)?,
-                uri: resources::uri(&result.result_id, file),
+                uri: uris::uri(&result.result_id, file),
             };
             let labels = read_labels(&file.path).map_err(|error| file.fault(error, Code::BadMask))?;
             let known = Some(mask.measurement.clone());

@@ -29,6 +29,8 @@ mod slices;
 pub(crate) mod text;
 mod trust;
 mod underway;
+mod unresolved;
+mod uris;
 mod waiting;
 mod warnings;
 
@@ -42,7 +44,7 @@ pub use answer::{
 pub use caller::Caller;
 pub use card::{ClassCard, Data, Figures, ModelCard, ModelName, Source};
 pub use detail::{Omissions, page};
-pub use display::{Page, displayed, viewer};
+pub use display::{Page, viewer};
 pub use fault::{Candidate, Code, Fault};
 pub(crate) use images::too_large;
 pub use images::{ImageUpload, ReceivedImage};
@@ -51,9 +53,10 @@ pub use models::{ModelsFolder, find_models};
 pub use paths::Access;
 pub use plan::Plan;
 pub use request::{Format, MeasureRequest, Orientation, SegmentRequest};
-pub(crate) use resources::mime_of;
 pub use resources::{ResourceFile, ResultFiles, StoredResult};
 pub use underway::{Standing, Underway, UnderwayStatus};
+pub use uris::displayed;
+pub(crate) use uris::mime_of;
 pub use waiting::WaitingPlan;
 
 use crate::anatomy::{Catalogue, ListAnswer, ListRequest, Resolver};

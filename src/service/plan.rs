@@ -2,8 +2,8 @@
 //! come to light here, before anything is computed.
 
 use super::images::Given;
-use super::{Caller, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service};
-use crate::anatomy::{Catalogue, ResolveError, Resolved, Resolver};
+use super::{Caller, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, unresolved};
+use crate::anatomy::{Catalogue, Resolved, Resolver};
 use crate::model::{ModelFolder, NumericClass, Precision};
 use crate::service::models;
 use crate::volume::{AxisCode, Modality, Volume};
@@ -12,8 +12,6 @@ use crate::volume::{AxisCode, Modality, Volume};
 pub(super) const FORMAT: u32 = 3;
 /// Most characters of a target.
 const MOST_CHARACTERS: usize = 200;
-/// Most targets that an error speaks of at length, or repeats.
-const MOST_REPEATED: usize = 24;
 /// Most targets of a request.
 const MOST_TARGETS: usize = 512;
 
@@ -277,7 +275,7 @@ impl Service {
             return Ok(targets);
         }
         self.suggest_by_meaning(folder, modality, &mut errors);
-        Err(unresolved(&errors, request))
+        Err(unresolved::fault(&errors, request))
     }
 }
 
@@ -321,62 +319,6 @@ fn target(folder: &ModelFolder, asked: &str, resolved: Resolved, modality: Modal
             composed_of: None,
             untrained: Some(why),
         },
-    }
-}
-
-/// One fault for all that could not be resolved, which ends with a call that would work.
-fn unresolved(errors: &[ResolveError], request: &SegmentRequest) -> Fault {
-    let mut fault = Fault::from(&errors[0]);
-    if errors.len() > 1 {
-        let (told, named) = errors.split_at(errors.len().min(MOST_REPEATED));
-        let told: Vec<String> = told.iter().map(|error| Fault::from(error).to_string()).collect();
-        fault.message = format!("{} targets cannot be had. {}", errors.len(), told.join(" "));
-        if !named.is_empty() {
-            let short = |error: &ResolveError| format!("{:?}", error.phrase().chars().take(40).collect::<String>());
-            let named: Vec<String> = named.iter().map(short).collect();
-            fault.message += &format!(" Nor can {}.", named.join(", "));
-        }
-        fault.hint = None;
-        fault.candidates = errors
-            .iter()
-            .take(MOST_REPEATED)
-            .flat_map(|error| Fault::from(error).candidates)
-            .collect();
-    }
-    let call = would_work(errors, request);
-    fault.hint = Some(match fault.hint {
-        Some(hint) => format!("{hint} {call}"),
-        None => call,
-    });
-    fault
-}
-
-/// A call that asks for no more than was meant: the good targets, and names that a bad one says itself.
-fn would_work(errors: &[ResolveError], request: &SegmentRequest) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for asked in &request.targets {
-        let instead: Vec<&str> = match errors.iter().find(|error| error.is_about(asked)) {
-            None => vec![asked],
-            Some(error) => {
-                let near = error.candidates().iter().filter(|near| near.available && near.instead);
-                // the best of what is near, but all that a list names
-                let most = if error.is_list() { usize::MAX } else { 1 };
-                near.take(most).map(|near| near.name.as_str()).collect()
-            }
-        };
-        for name in instead {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-    }
-    match names.len() {
-        0 => "list_anatomy has all the names for this modality.".to_owned(),
-        1..=MOST_REPEATED => format!(
-            "Nothing was computed. segment would take targets {}.",
-            serde_json::json!(names)
-        ),
-        _ => "Nothing was computed. segment would take the other targets as they are.".to_owned(),
     }
 }
 

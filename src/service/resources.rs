@@ -1,12 +1,11 @@
 //! Files of results by URI: `sat://results/{result_id}/{file}`.
 
 use super::discreet::as_seen;
+use super::uris::{RESULTS, mime_of, uri};
 use super::{Caller, Code, Fault, SegmentAnswer, Service};
 use crate::store::{Place, RESULT_FILE};
 use std::path::PathBuf;
 use std::time::SystemTime;
-
-pub(super) const RESULTS: &str = "sat://results/";
 
 /// A file that a URI names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,23 +46,6 @@ pub struct ResultFiles {
     pub answer: SegmentAnswer,
     /// Its files, by name.
     pub files: Vec<ResourceFile>,
-}
-
-/// URI of a result's file.
-pub(super) fn uri(result_id: &str, file: &str) -> String {
-    format!("{RESULTS}{result_id}/{file}")
-}
-
-/// What kind of file a name promises.
-pub(crate) fn mime_of(file: &str) -> &'static str {
-    match file.rsplit('.').next() {
-        Some("gz") => "application/gzip",
-        Some("png") => "image/png",
-        Some("json") => "application/json",
-        Some("dcm") => "application/dicom",
-        Some("txt" | "ctbl") => "text/plain",
-        _ => "application/octet-stream",
-    }
 }
 
 impl Service {

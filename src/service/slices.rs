@@ -129,7 +129,7 @@ fn asked(query: &str) -> Option<Range<usize>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::service::resources::uri;
+    use crate::service::uris::uri;
     use crate::volume::{Affine, Grid, Mask, read_labels, write_mask};
 
     /// A service whose result `ab` has a mask of noise, and that mask's URI and size.

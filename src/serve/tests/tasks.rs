@@ -56,6 +56,18 @@ async fn ended(served: &mut Served, id: &str) -> Value {
     }
 }
 
+/// A task whose server has gone while it was at work.
+async fn left_at_work(desk: &Arc<FakeDesk>) -> String {
+    let mut served = served_with(desk).await;
+    let id = begun(&mut served, "a-20x50.nii").await;
+    while desk.started.load(SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    served.wire.hang_up();
+    served.server.await.unwrap().unwrap();
+    id
+}
+
 #[tokio::test]
 async fn a_client_that_knows_tasks_gets_a_handle_at_once_and_finds_the_answer_behind_it() {
     let mut served = served().await;
@@ -103,13 +115,7 @@ async fn a_cancelled_task_stops_its_run_and_stays_cancelled() {
 #[tokio::test]
 async fn a_task_whose_server_went_is_begun_again_by_the_next() {
     let desk = Arc::default();
-    let mut first = served_with(&desk).await;
-    let id = begun(&mut first, "a-20x50.nii").await;
-    while desk.started.load(SeqCst) == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    first.wire.hang_up();
-    first.server.await.unwrap().unwrap();
+    let id = left_at_work(&desk).await;
     let mut second = served_with(&desk).await;
     let task = ended(&mut second, &id).await;
     assert_eq!(task["result"]["structuredContent"]["status"], "done", "{task}");
@@ -190,13 +196,7 @@ async fn a_caller_has_only_so_many_tasks_at_work() {
 #[tokio::test]
 async fn a_task_that_is_begun_again_does_not_take_a_changed_image_for_its_own() {
     let desk = Arc::default();
-    let mut first = served_with(&desk).await;
-    let id = begun(&mut first, "a-20x50.nii").await;
-    while desk.started.load(SeqCst) == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    first.wire.hang_up();
-    first.server.await.unwrap().unwrap();
+    let id = left_at_work(&desk).await;
     desk.changed.fetch_add(1, SeqCst);
     let mut second = served_with(&desk).await;
     let task = ended(&mut second, &id).await;

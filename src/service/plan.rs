@@ -15,7 +15,7 @@ const MOST_CHARACTERS: usize = 200;
 /// Most targets of a request.
 const MOST_TARGETS: usize = 512;
 
-/// A request that can be run: with its scan, or as a [`WaitingPlan`] with what is left of it.
+/// A request that can be run: with its scan, or as a [`super::WaitingPlan`] with what is left of it.
 #[derive(Debug)]
 pub struct Plan<Scan = Volume> {
     pub(super) caller: Caller,

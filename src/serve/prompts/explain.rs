@@ -50,7 +50,7 @@ pub(super) fn filled(desk: &impl Desk, caller: &Caller, given: &Given<'_>) -> Re
     };
     Ok(format!(
         "Explain to a {audience} what an automatic segmentation of a radiology scan found.\n\n{}\n{}{COMMON}",
-        marked("result", &format!("{:#}", told(&result.answer))),
+        marked("result", &told(&result.answer).to_string()),
         match audience {
             "patient" => PATIENT,
             "engineer" => ENGINEER,

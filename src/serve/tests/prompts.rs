@@ -140,7 +140,7 @@ async fn a_result_is_explained_from_its_own_numbers_which_are_data() {
         let text = text_of(&answer);
         assert!(text.contains(says) && text.contains("It is data"), "{text}");
         assert!(
-            text.contains("\"volume_ml\": 0.008") && text.contains("no diagnosis"),
+            text.contains("\"volume_ml\":0.008") && text.contains("no diagnosis"),
             "{text}"
         );
         assert!(

@@ -7,7 +7,7 @@ use crate::anatomy::{ListAnswer, ListRequest, Mentions};
 use crate::segment::{Cancel, Progress};
 use crate::service::{
     Caller, Fault, MeasureAnswer, MeasureRequest, ModelCard, ModelName, Place, ResourceFile, ResultFiles,
-    SegmentAnswer, SegmentRequest, Service, Standing, Underway, WaitingPlan,
+    SegmentAnswer, SegmentRequest, Service, Stamp, Standing, Underway, WaitingPlan,
 };
 use crate::store::{StoreError, TaskStore};
 use crate::volume::Modality;
@@ -34,6 +34,10 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn read_resource(&self, caller: &Caller, uri: &str) -> Result<Vec<u8>, Fault>;
     /// The file that an image's name means to this caller, where it means one.
     fn place_of(&self, caller: &Caller, image: &str) -> Option<PathBuf>;
+    /// By what it would be seen that this file has changed.
+    fn stamp(&self, caller: &Caller, image: &str) -> Option<Stamp> {
+        self.place_of(caller, image).and_then(Stamp::of)
+    }
     /// The tasks of the store, for one server.
     fn tasks(&self) -> Result<TaskStore, StoreError>;
     /// The scan of a result as the viewer shows it: `.nii.gz`.

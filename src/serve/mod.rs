@@ -7,6 +7,7 @@
 
 mod arguments;
 mod beat;
+mod comeback;
 mod completions;
 mod desk;
 #[cfg(feature = "fixtures")]

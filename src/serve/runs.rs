@@ -153,6 +153,17 @@ impl<T: Clone + Send + Sync + 'static> Runs<T> {
         Ok(seat)
     }
 
+    /// A seat at the run of `id`, where there is one.
+    pub(super) fn rejoin(&self, id: &str, turn: &str) -> Option<Seat<T>> {
+        let state = self.0.lock();
+        state.open.get(id).map(|run| Seat::new(&self.0, run, turn))
+    }
+
+    /// Whether there is a run of `id`.
+    pub(super) fn is_open(&self, id: &str) -> bool {
+        self.0.lock().open.contains_key(id)
+    }
+
     /// How many runs there are and were.
     pub(super) fn census(&self) -> Census {
         let state = self.0.lock();

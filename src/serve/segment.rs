@@ -1,6 +1,7 @@
 //! One call of `segment`, from its request to its answer, with a caller who waits, goes or comes back.
 
 use super::beat::Beat;
+use super::comeback::Comeback;
 use super::desk::Desk;
 use super::runs::{Seat, View};
 use super::server::Server;
@@ -8,9 +9,11 @@ use super::shelf::Asked;
 use super::trace::Place;
 use super::who::Who;
 use crate::segment::Step;
-use crate::service::{Code, Fault, SegmentAnswer, SegmentRequest};
+use crate::service::{Caller, Code, Fault, SegmentAnswer, SegmentRequest};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
 /// Where no window has been timed yet, one is taken to last this long.
@@ -33,44 +36,10 @@ impl<D: Desk> Server<D> {
         );
         tokio::pin!(patience, silence);
         let preview = request.preview;
-        let Who { caller, turn } = who;
-        let asker = caller.clone();
-
-        let asked = Asked::by(&caller, &turn, &request);
-        let (server, reader) = (self.clone(), turn.clone());
-        let planned = async move {
-            let planned = server.heavy(&reader, move |desk| {
-                let plan = desk.plan(&caller, &request)?;
-                let stored = desk.stored(&plan)?;
-                Ok((plan, stored))
-            });
-            planned.await
+        let (running, mut seat) = match self.begin_or_join(request, who, &mut beat, silence).await? {
+            Begun::Stored(answer) => return Ok(answer.with_preview(preview)),
+            Begun::Run(running, seat) => (*running, seat),
         };
-        let planned = self
-            .read
-            .finish(asked, "reading the image", &mut beat, silence, planned);
-        let (plan, stored) = planned.await?;
-        beat.makes(&D::result_id(&plan)).await?;
-        if let Some(answer) = stored {
-            return Ok(answer.with_preview(preview));
-        }
-
-        let running = self.desk.running(&plan);
-        let (desk, meter) = (self.desk.clone(), self.meter.clone());
-        let place = Place::here();
-        let waiting = place.waiting();
-        let id = D::result_id(&plan);
-        let mut seat = self.runs.join(
-            &id,
-            &turn,
-            Box::new(move |progress, cancel| {
-                drop(waiting);
-                let answer = place.go_on(|| desk.run(plan, progress, cancel))?;
-                meter.computed(&answer);
-                Ok(Arc::new(answer))
-            }),
-        )?;
-        self.follow(&id, &asker, &running, seat.watch()).await;
         loop {
             match seat.view() {
                 View::Done(result) => {
@@ -94,6 +63,90 @@ impl<D: Desk> Server<D> {
             }
         }
     }
+
+    /// The stored answer, or a seat at the run that makes it.
+    async fn begin_or_join(
+        &self,
+        request: SegmentRequest,
+        who: Who,
+        beat: &mut Beat,
+        silence: Pin<&mut Sleep>,
+    ) -> Result<Begun, Fault> {
+        let Who { caller, turn } = who;
+        let asked = Asked::by(&caller, &turn, &request);
+        if let Some((running, seat)) = self.come_back(&asked, &caller, &turn, &request.image).await {
+            beat.makes(&running.result_id).await?;
+            return Ok(Begun::Run(Box::new(running), seat));
+        }
+        let asker = caller.clone();
+        let (server, reader) = (self.clone(), turn.clone());
+        let planned = async move {
+            let planned = server.heavy(&reader, move |desk| {
+                let stamp = desk.stamp(&caller, &request.image);
+                let plan = desk.plan(&caller, &request)?;
+                let stored = desk.stored(&plan)?;
+                Ok((stamp, plan, stored))
+            });
+            planned.await
+        };
+        let planned = self
+            .read
+            .finish(asked.clone(), "reading the image", beat, silence, planned);
+        let (stamp, plan, stored) = planned.await?;
+        beat.makes(&D::result_id(&plan)).await?;
+        if let Some(answer) = stored {
+            return Ok(Begun::Stored(Box::new(answer)));
+        }
+
+        let running = self.desk.running(&plan);
+        let (desk, meter) = (self.desk.clone(), self.meter.clone());
+        let place = Place::here();
+        let waiting = place.waiting();
+        let id = D::result_id(&plan);
+        let seat = self.runs.join(
+            &id,
+            &turn,
+            Box::new(move |progress, cancel| {
+                drop(waiting);
+                let answer = place.go_on(|| desk.run(plan, progress, cancel))?;
+                meter.computed(&answer);
+                Ok(Arc::new(answer))
+            }),
+        )?;
+        if let Some(stamp) = stamp {
+            let running = running.clone();
+            let comeback = Comeback { stamp, running };
+            self.comeback.note(asked.key, comeback, |id| self.runs.is_open(id));
+        }
+        self.follow(&id, &asker, &running, seat.watch()).await;
+        Ok(Begun::Run(Box::new(running), seat))
+    }
+
+    /// The run that an equal request began, where the image is as it was.
+    async fn come_back(
+        &self,
+        asked: &Asked,
+        caller: &Caller,
+        turn: &str,
+        image: &str,
+    ) -> Option<(SegmentAnswer, SharedSeat)> {
+        let Comeback { stamp, running } = self.comeback.get(&asked.key)?;
+        let (caller, image) = (caller.clone(), image.to_owned());
+        let now = self.aside(move |desk| Ok(desk.stamp(&caller, &image))).await.ok()?;
+        if now? != stamp {
+            return None;
+        }
+        let seat = self.runs.rejoin(&running.result_id, turn)?;
+        Some((running, seat))
+    }
+}
+
+/// What became of a request.
+enum Begun {
+    /// It was answered before.
+    Stored(Box<SegmentAnswer>),
+    /// Its run is under way: what to say meanwhile, and a seat at it.
+    Run(Box<SegmentAnswer>, SharedSeat),
 }
 
 /// Windows done of windows to do, and between two windows the part of one that has probably passed.

@@ -1,6 +1,7 @@
 //! The handler: which message goes to whom, and how it is answered.
 
 use super::beat::Beat;
+use super::comeback::Comebacks;
 use super::desk::Desk;
 use super::hints::{Hinted, Keep};
 use super::listeners::{Followed, Looks, MOST, Subscriptions};
@@ -14,7 +15,7 @@ use super::{
     Options, ServeError, arguments, completions, icons, methods, prompts, reply, resources, skill, tools, trace,
 };
 use crate::anatomy::ListRequest;
-use crate::service::{Detail, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, SegmentRequest, page};
+use crate::service::{Detail, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, SegmentRequest, Stamp, page};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, CreateTaskResult,
     CustomRequest, CustomResult, GetPromptRequestParams, GetPromptResponse, GetSkillRequestParams, GetSkillResult,
@@ -50,7 +51,9 @@ pub(super) struct Server<D: Desk> {
     pub(super) subscriptions: Subscriptions,
     heavy: Shares,
     /// Scans whose reading took longer than their caller could wait.
-    pub(super) read: Shelf<(D::Plan, Option<SegmentAnswer>)>,
+    pub(super) read: Shelf<(Option<Stamp>, D::Plan, Option<SegmentAnswer>)>,
+    /// Segmentations that are under way, for those who come back.
+    pub(super) comeback: Comebacks,
     /// Measurements that did.
     measured: Shelf<MeasureAnswer>,
 }
@@ -69,6 +72,7 @@ impl<D: Desk> Clone for Server<D> {
             subscriptions: Subscriptions::default(),
             heavy: self.heavy.clone(),
             read: self.read.clone(),
+            comeback: self.comeback.clone(),
             measured: self.measured.clone(),
         }
     }
@@ -89,6 +93,7 @@ impl<D: Desk> Server<D> {
             subscriptions: Subscriptions::default(),
             heavy: Shares::new(HEAVY_AT_ONCE, HEAVY_WAITING),
             read: Shelf::default(),
+            comeback: Comebacks::default(),
             measured: Shelf::default(),
         })
     }

@@ -23,8 +23,9 @@ const EACH: usize = 8;
 type Work<T> = AbortOnDropHandle<Result<T, Fault>>;
 
 /// What was asked, and whose turn it is.
+#[derive(Clone)]
 pub(super) struct Asked {
-    key: String,
+    pub key: String,
     turn: String,
 }
 

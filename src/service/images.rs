@@ -5,6 +5,7 @@ use crate::store::{StoredImage, Upload, Whose};
 use crate::volume::{Head, MOST_HEAD, ReadError};
 use serde::Serialize;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 pub(super) const IMAGES: &str = "sat://images/";
 
@@ -46,6 +47,26 @@ impl Given {
         }
         let file = self.path.file_name().unwrap_or_default().to_string_lossy();
         file.trim_end_matches(".gz").trim_end_matches(".nii").to_owned()
+    }
+}
+
+/// By what a file that has been written anew is known without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    place: PathBuf,
+    modified: SystemTime,
+    bytes: u64,
+}
+
+impl Stamp {
+    /// Of a file as it is now; none where its system has no times.
+    pub fn of(place: PathBuf) -> Option<Stamp> {
+        let metadata = place.metadata().ok()?;
+        Some(Stamp {
+            modified: metadata.modified().ok()?,
+            bytes: metadata.len(),
+            place,
+        })
     }
 }
 

@@ -47,7 +47,7 @@ pub use detail::{Omissions, page};
 pub use display::{Page, viewer};
 pub use fault::{Candidate, Code, Fault};
 pub(crate) use images::too_large;
-pub use images::{ImageUpload, ReceivedImage};
+pub use images::{ImageUpload, ReceivedImage, Stamp};
 pub use mentions::report_mentions;
 pub use models::{ModelsFolder, find_models};
 pub use paths::Access;

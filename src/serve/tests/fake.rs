@@ -28,6 +28,8 @@ pub struct FakeDesk {
     pub opened: AtomicUsize,
     /// How often the images were changed under their names.
     pub changed: AtomicUsize,
+    /// Requests whose image was read.
+    pub planned: AtomicUsize,
 }
 
 static NAMES: LazyLock<Resolver> =
@@ -65,6 +67,7 @@ impl Default for FakeDesk {
             kept: Mutex::default(),
             opened: AtomicUsize::new(0),
             changed: AtomicUsize::new(0),
+            planned: AtomicUsize::new(0),
         }
     }
 }
@@ -108,6 +111,7 @@ impl Desk for FakeDesk {
     }
 
     fn plan(&self, _caller: &Caller, request: &SegmentRequest) -> Result<FakePlan, Fault> {
+        self.planned.fetch_add(1, SeqCst);
         if request.image.contains("missing") {
             return Err(Fault::new(Code::BadImage, "missing.nii: no such file.").hint("Give the path of a scan."));
         }
@@ -212,6 +216,17 @@ impl Desk for FakeDesk {
 
     fn place_of(&self, _caller: &Caller, image: &str) -> Option<std::path::PathBuf> {
         Some(image.into())
+    }
+
+    /// All images are one file here, which grows with each change.
+    fn stamp(&self, _caller: &Caller, _image: &str) -> Option<Stamp> {
+        let file = self.folder.path().join("image");
+        std::fs::write(&file, vec![0; self.changed.load(SeqCst)]).ok()?;
+        std::fs::File::open(&file)
+            .ok()?
+            .set_modified(SystemTime::UNIX_EPOCH)
+            .ok()?;
+        Stamp::of(file)
     }
 
     fn tasks(&self) -> Result<TaskStore, StoreError> {

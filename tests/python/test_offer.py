@@ -148,7 +148,7 @@ async def test_prompts_and_completions_and_cards_speak_of_this_server_and_caller
         answer = await segment(client, "head.nii.gz", ["brainstem"])
         told = await client.get_prompt("explain_result", {"result_id": answer["result_id"], "audience": "patient"})
         text = told.messages[0].content.text
-        assert f'"volume_ml": {answer["masks"][0]["measurement"]["volume_ml"]}' in text and str(scans) not in text
+        assert f'"volume_ml":{answer["masks"][0]["measurement"]["volume_ml"]}' in text and str(scans) not in text
 
         async def values(reference, name, value, **context):
             done = await client.complete(reference, {"name": name, "value": value}, context_arguments=context)

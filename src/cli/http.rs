@@ -77,13 +77,13 @@ pub(super) struct Http {
     /// Let anybody read /metrics, also where callers must show who they are
     #[arg(long)]
     pub open_metrics: bool,
-    /// Connections open at once [default: 1024]
+    /// Connections open at once, three quarters of them at most from one other machine [default: 1024]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_connections: Option<u32>,
-    /// Seconds that a client may take to begin a request, or leave a body or an answer standing still [default: 30]
+    /// Seconds that a client may take to begin a request, leave an answer unread, or fall behind 16 KiB/s with a body [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
     pub client_timeout: Option<Duration>,
-    /// Seconds that answers under way have once the process is told to end [default: 8]
+    /// Seconds that answers under way have once the process is told to end [default: 7]
     #[arg(long, value_name = "SECONDS", value_parser = super::words::seconds)]
     pub drain: Option<Duration>,
 }

@@ -35,9 +35,7 @@ pub(super) trait Desk: Send + Sync + 'static {
     /// The file that an image's name means to this caller, where it means one.
     fn place_of(&self, caller: &Caller, image: &str) -> Option<PathBuf>;
     /// By what it would be seen that this file has changed.
-    fn stamp(&self, caller: &Caller, image: &str) -> Option<Stamp> {
-        self.place_of(caller, image).and_then(Stamp::of)
-    }
+    fn stamp(&self, caller: &Caller, image: &str) -> Option<Stamp>;
     /// The tasks of the store, for one server.
     fn tasks(&self) -> Result<TaskStore, StoreError>;
     /// The scan of a result as the viewer shows it: `.nii.gz`.
@@ -115,6 +113,10 @@ impl Desk for Service {
 
     fn place_of(&self, caller: &Caller, image: &str) -> Option<PathBuf> {
         self.place_of(caller, image)
+    }
+
+    fn stamp(&self, caller: &Caller, image: &str) -> Option<Stamp> {
+        self.stamp(caller, image)
     }
 
     fn tasks(&self) -> Result<TaskStore, StoreError> {

@@ -180,12 +180,13 @@ impl Tasks {
         work: impl FnOnce(Voice) -> F,
     ) {
         let id = record.id.clone();
-        let wanted = CancellationToken::new();
-        let live = Live {
-            wanted: wanted.clone(),
-            turn: turn.to_owned(),
+        let wanted = {
+            // One who has taken the task on may have been told already to cancel it.
+            let mut live = self.live();
+            let task = live.entry(id.clone()).or_default();
+            turn.clone_into(&mut task.turn);
+            task.wanted.clone()
         };
-        self.live().insert(id.clone(), live);
         let voice = Voice {
             tasks: self.clone(),
             id: id.clone(),

@@ -54,7 +54,8 @@ impl Given {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
     place: PathBuf,
-    modified: SystemTime,
+    /// None for an image that was sent: its name is its hash, and its time that of its last use.
+    modified: Option<SystemTime>,
     bytes: u64,
 }
 
@@ -63,7 +64,7 @@ impl Stamp {
     pub fn of(place: PathBuf) -> Option<Stamp> {
         let metadata = place.metadata().ok()?;
         Some(Stamp {
-            modified: metadata.modified().ok()?,
+            modified: Some(metadata.modified().ok()?),
             bytes: metadata.len(),
             place,
         })
@@ -161,6 +162,13 @@ impl Service {
     /// The file that an image's name means to `caller`, where it means one.
     pub fn place_of(&self, caller: &Caller, given: &str) -> Option<PathBuf> {
         self.given(caller, given).ok().map(|file| file.path)
+    }
+
+    /// By what it would be seen that the file which an image's name means has changed; none where it means none.
+    pub fn stamp(&self, caller: &Caller, given: &str) -> Option<Stamp> {
+        let stamp = Stamp::of(self.place_of(caller, given)?)?;
+        let modified = stamp.modified.filter(|_| !given.starts_with(IMAGES));
+        Some(Stamp { modified, ..stamp })
     }
 
     /// The file that `caller` means by a path, a file URI or the URI of an image that was sent.
@@ -316,6 +324,7 @@ mod tests {
         assert_eq!(measured(&service, &bob, &image.uri), Ok(64));
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_results_folder_within_a_data_root_lays_nobody_open_to_another() {
         let dir = tempfile::tempdir().unwrap();
@@ -362,6 +371,22 @@ mod tests {
         let hint = |caller: Caller| service.image(&caller, "00").unwrap_err().hint.unwrap();
         assert!(hint(Caller::neighbour()).contains("path of a .nii"));
         assert!(hint(Caller::neighbour().without_paths()).contains("PUT /images"));
+    }
+
+    #[test]
+    fn an_image_that_was_sent_bears_the_same_stamp_however_often_it_is_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = service(dir.path());
+        let caller = Caller::neighbour();
+        let image = send(&service, &caller);
+        let first = service.stamp(&caller, &image.uri);
+        let path = service.stored_image(&caller, &image.sha256).unwrap().path;
+        std::fs::File::open(&path)
+            .unwrap()
+            .set_modified(SystemTime::UNIX_EPOCH)
+            .unwrap();
+        assert!(first.is_some());
+        assert_eq!(service.stamp(&caller, &image.uri), first);
     }
 
     #[test]

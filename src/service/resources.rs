@@ -75,30 +75,39 @@ impl Service {
         let file = self.resource(caller, uri)?;
         let bytes =
             std::fs::read(&file.path).map_err(|error| Fault::new(Code::NotFound, format!("{uri}: {error}.")))?;
-        let bytes = match self.for_eyes_of(caller, &file, &bytes) {
-            Some(seen) => seen,
-            None => bytes,
-        };
+        let bytes = self.for_eyes_of(caller, &file, &bytes)?.unwrap_or(bytes);
         Ok((file, bytes))
     }
 
     /// A `result.json` as `caller` may read it, where that is not as it lies in the store.
-    pub fn seen_otherwise(&self, caller: &Caller, file: &ResourceFile) -> Option<Vec<u8>> {
-        match caller.sees_paths() || file.name != RESULT_FILE {
-            true => None,
-            false => self.for_eyes_of(caller, file, &std::fs::read(&file.path).ok()?),
+    pub fn seen_otherwise(&self, caller: &Caller, file: &ResourceFile) -> Result<Option<Vec<u8>>, Fault> {
+        if caller.sees_paths() || file.name != RESULT_FILE {
+            return Ok(None);
         }
+        let bytes = std::fs::read(&file.path);
+        let bytes = bytes.map_err(|error| Fault::new(Code::NotFound, format!("{}: {error}.", file.uri)))?;
+        self.for_eyes_of(caller, file, &bytes)
     }
 
-    fn for_eyes_of(&self, caller: &Caller, file: &ResourceFile, bytes: &[u8]) -> Option<Vec<u8>> {
-        if file.name != RESULT_FILE {
-            return None;
+    fn for_eyes_of(&self, caller: &Caller, file: &ResourceFile, bytes: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        if caller.sees_paths() || file.name != RESULT_FILE {
+            return Ok(None);
         }
-        let answer: SegmentAnswer = serde_json::from_slice(bytes).ok()?;
+        // What cannot be read cannot be known to name no place.
+        let unreadable = |error| {
+            let fault = Fault::new(
+                Code::NotFound,
+                format!("{}: another version wrote it ({error}).", file.uri),
+            );
+            fault.hint("Run segment again: it is made anew.")
+        };
+        let answer: SegmentAnswer = serde_json::from_slice(bytes).map_err(unreadable)?;
         let image = as_seen(caller, &answer.result_id, answer.image.clone());
         match image == answer.image {
-            true => None,
-            false => serde_json::to_vec_pretty(&SegmentAnswer { image, ..answer }).ok(),
+            true => Ok(None),
+            false => serde_json::to_vec_pretty(&SegmentAnswer { image, ..answer })
+                .map(Some)
+                .map_err(unreadable),
         }
     }
 

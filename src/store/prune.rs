@@ -120,8 +120,8 @@ struct Entry {
     owner: Option<String>,
 }
 
-/// Of the owner who holds the most, and has something that may go, what was used least recently: nobody's results go
-/// for somebody who holds more.
+/// Of the owner who holds the most, and has something that may go, what was used least recently: as long as that
+/// one has something that may go, nobody else's goes for it.
 fn first_to_go(entries: &[Entry], held: &HashMap<Option<String>, u64>) -> Option<usize> {
     let holds = |at: &usize| held.get(&entries[*at].owner).copied().unwrap_or(0);
     // Of equals the last, which was used least recently.

@@ -3,8 +3,15 @@
 use super::{IMAGES, KEPT, OWNER_FILE, PARTIAL, RESULT_FILE, Store, images, sessions, tasks, underway};
 use std::path::{Component, Path};
 
+/// Digits of a result's id.
+const ID: usize = 20;
 /// What the store keeps beside results.
 const OWN: [&str; 5] = [IMAGES, KEPT, tasks::TASKS, sessions::SESSIONS, underway::NOTES];
+
+/// Whether a name is one that results have. Whether there is that result is told to nobody who may not see it.
+fn is_id(name: &str) -> bool {
+    name.len() == ID && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
 
 /// What a path into the results folder leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +29,7 @@ impl Store {
         let way = self.way_to(path)?;
         let way: Vec<&str> = way.iter().map(String::as_str).collect();
         let first = way.first()?;
-        if !OWN.contains(first) && !first.starts_with(PARTIAL) && !self.has_result(first) {
+        if !OWN.contains(first) && !first.starts_with(PARTIAL) && !is_id(first) && !self.has_result(first) {
             return None;
         }
         let owner = match way.as_slice() {
@@ -117,6 +124,8 @@ mod tests {
             "a1/.owner",
             "a1/spleen.nii.gz",
             ".partial-x/liver.nii.gz",
+            // Of no result, but it might be: that there is none is told to nobody.
+            "0123456789abcdef0123/liver.nii.gz",
             "images/aa",
             "images/aa/.partial-1",
             "images/aa/0.nii",

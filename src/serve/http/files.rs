@@ -52,7 +52,7 @@ async fn serve(
         if found.name != WHOLE {
             looking.service.store().use_result(&id);
         }
-        let seen = looking.service.seen_otherwise(&who.caller, &found);
+        let seen = looking.service.seen_otherwise(&who.caller, &found)?;
         Ok((found, seen))
     })
     .await?;

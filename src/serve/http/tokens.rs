@@ -59,6 +59,8 @@ pub enum TokenError {
 pub(super) struct Tokens {
     path: PathBuf,
     state: Mutex<State>,
+    /// Held by the one who looks at the file.
+    looking: tokio::sync::Mutex<()>,
 }
 
 struct State {
@@ -97,6 +99,7 @@ impl Tokens {
         }
         Ok(Tokens {
             path: path.to_owned(),
+            looking: tokio::sync::Mutex::default(),
             state: Mutex::new(State {
                 callers,
                 seen,
@@ -109,9 +112,14 @@ impl Tokens {
     pub async fn caller(self: &Arc<Self>, token: &str) -> Option<String> {
         let hash = blake3::hash(token.as_bytes());
         if self.is_due() {
-            let tokens = self.clone();
-            // Where it panics, the state is as it was.
-            let _ = tokio::task::spawn_blocking(move || tokens.look_again()).await;
+            // Whoever comes meanwhile waits: a token that was revoked long ago must not slip in.
+            let _one = self.looking.lock().await;
+            if self.is_due() {
+                let tokens = self.clone();
+                // Where it panics, the state is as it was.
+                let _ = tokio::task::spawn_blocking(move || tokens.look_again()).await;
+                self.lock().looked = Instant::now();
+            }
         }
         let state = self.lock();
         // Hashes compare in constant time, and all of them are compared.
@@ -124,14 +132,9 @@ impl Tokens {
         found.cloned()
     }
 
-    /// Whether the file has to be looked at again, which then is whoever's task asked first.
+    /// Whether the file has to be looked at again.
     fn is_due(&self) -> bool {
-        let mut state = self.lock();
-        let due = state.looked.elapsed() >= LOOK_AGAIN;
-        if due {
-            state.looked = Instant::now();
-        }
-        due
+        self.lock().looked.elapsed() >= LOOK_AGAIN
     }
 
     /// Takes a new version of the file. One with a wrong line leaves the old one in force; where there is none that may be

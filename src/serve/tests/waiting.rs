@@ -341,6 +341,10 @@ async fn a_caller_leaves_only_so_much_that_it_does_not_fetch() {
     }
     until(&served.desk.plodded, 8).await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
+    // What was left first is gone, and what was left last is there.
+    let first = json!({"result_id": "plodding", "targets": ["0"]});
+    let first = served.wire.call("measure_volume", first).await;
+    assert_eq!(first["_meta"]["sat-mcp/error"]["code"], "busy", "{first}");
     let last = served
         .wire
         .call("measure_volume", json!({"result_id": "plodding", "targets": ["11"]}))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Grid, Mask, MaskBuilder, Modality, Placement};
+use super::{Grid, Mask, MaskBuilder, Modality, Placement, Series};
 use sha2::{Digest, Sha256};
 
 /// An image: one float a voxel, first stored axis fastest, and where the voxels are.
@@ -16,6 +16,7 @@ pub struct Volume {
     voxels: Vec<f32>,
     modality: Option<Modality>,
     placement: Option<Placement>,
+    series: Option<Arc<Series>>,
 }
 
 impl Volume {
@@ -35,12 +36,19 @@ impl Volume {
             voxels,
             modality,
             placement: None,
+            series: None,
         }
     }
 
     /// The same image with the header fields that placed it in its file.
     pub fn with_placement(mut self, placement: Placement) -> Volume {
         self.placement = Some(placement);
+        self
+    }
+
+    /// The same image, read from this series.
+    pub fn with_series(mut self, series: Arc<Series>) -> Volume {
+        self.series = Some(series);
         self
     }
 
@@ -73,6 +81,11 @@ impl Volume {
     /// The header fields that placed the image in its file, for masks that should lie on it in every viewer.
     pub fn placement(&self) -> Option<&Placement> {
         self.placement.as_ref()
+    }
+
+    /// The DICOM series that the image was read from, where it was.
+    pub fn series(&self) -> Option<&Arc<Series>> {
+        self.series.as_ref()
     }
 
     /// sha256 in hexadecimal of what the image is: shape, affine and decoded voxels, whatever the file looked like.

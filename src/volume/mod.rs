@@ -5,6 +5,7 @@
 
 mod axes;
 mod blocks;
+mod dicom;
 mod error;
 mod grid;
 mod image;
@@ -19,6 +20,7 @@ mod spacing;
 
 pub use axes::{Affine, Axis, AxisCode, AxisCodeError, Reorientation};
 pub use blocks::averaged;
+pub use dicom::{Series, SourceFrame, SourceInstance};
 pub use error::{ReadError, WriteError};
 pub use grid::Grid;
 pub(crate) use grid::transform;

@@ -1,0 +1,5 @@
+//! DICOM series.
+
+mod series;
+
+pub use series::{Series, SourceFrame, SourceInstance};

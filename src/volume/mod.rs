@@ -20,7 +20,7 @@ mod spacing;
 
 pub use axes::{Affine, Axis, AxisCode, AxisCodeError, Reorientation};
 pub use blocks::averaged;
-pub use dicom::{Series, SourceFrame, SourceInstance};
+pub use dicom::{IntensityUnit, Note, Series, SeriesError, SeriesLine, SourceFrame, SourceInstance, read_series};
 pub use error::{ReadError, WriteError};
 pub use grid::Grid;
 pub(crate) use grid::transform;

@@ -1,5 +1,28 @@
-//! DICOM series.
+//! DICOM series: a folder of files becomes an image, and what the files say besides is kept for those who write SEG and SR of it.
+//!
+//! A file is first walked over (`walk`), then its header is parsed by dicom-rs (`file`, `attributes`, `image`); the files of a
+//! folder are grouped (`folder`), put in order and on a grid (`stack`), decoded (`pixels`, `codestream`), and interpolated where
+//! they make no regular grid (`regular`).
 
+mod attributes;
+mod codestream;
+mod error;
+mod file;
+mod folder;
+mod image;
+mod note;
+mod pixels;
+mod read;
+mod regular;
 mod series;
+mod stack;
+mod units;
+mod vectors;
+mod walk;
 
+pub use error::{SeriesError, SeriesLine};
+pub(crate) use file::is_dicom;
+pub use note::Note;
+pub use read::read_series;
 pub use series::{Series, SourceFrame, SourceInstance};
+pub use units::IntensityUnit;

@@ -2,6 +2,7 @@
 
 use dicom_object::InMemDicomObject;
 
+use super::{IntensityUnit, Note};
 use crate::volume::{Grid, Mask};
 
 /// A series as it was read: its header, its instances and where its images lie.
@@ -13,6 +14,9 @@ pub struct Series {
     size: [usize; 2],
     spacing: [f64; 2],
     orientation: [f64; 6],
+    places: Option<Vec<[f64; 3]>>,
+    notes: Vec<Note>,
+    unit: IntensityUnit,
 }
 
 /// One SOP instance of a series.
@@ -53,7 +57,38 @@ impl Series {
             size,
             spacing,
             orientation,
+            places: None,
+            notes: Vec::new(),
+            unit: IntensityUnit::Arbitrary,
         }
+    }
+
+    /// The same series, whose slices lie at these places of the volume's grid, in voxels, since they make no regular one.
+    pub(super) fn with_places(mut self, places: Option<Vec<[f64; 3]>>) -> Series {
+        self.places = places;
+        self
+    }
+
+    /// The same series, with what its reader should know.
+    pub(super) fn with_notes(mut self, notes: Vec<Note>) -> Series {
+        self.notes = notes;
+        self
+    }
+
+    /// The same series, whose numbers are these.
+    pub(super) fn with_unit(mut self, unit: IntensityUnit) -> Series {
+        self.unit = unit;
+        self
+    }
+
+    /// What happened to the series on its way to the image.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// What the image's numbers are.
+    pub fn unit(&self) -> &IntensityUnit {
+        &self.unit
     }
 
     /// The data set of the first instance, without its pixels: patient, study, series, frame of reference.

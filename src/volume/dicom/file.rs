@@ -1,0 +1,168 @@
+//! One DICOM file: opened, looked over, and its header taken out.
+
+use std::fs::{File, Metadata};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::time::SystemTime;
+
+use dicom_dictionary_std::uids;
+use dicom_encoding::TransferSyntaxIndex as _;
+use dicom_object::InMemDicomObject;
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+use dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN;
+use flate2::bufread::DeflateDecoder;
+
+use super::SeriesError;
+use super::walk::{Coding, MOST_HEADER, Walked, transfer_syntax, walk};
+
+/// Bytes before the four letters that tell a DICOM file.
+const PREAMBLE: u64 = 128;
+/// Retired, and still met in archives.
+pub(super) const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
+/// Bytes read from the disk at a time.
+const BUFFER: usize = 16 << 10;
+
+/// A place that bytes are read from: a file, or what a deflated one holds.
+pub(super) trait Place: BufRead + Seek {}
+impl<R: BufRead + Seek> Place for R {}
+
+/// A file's header, and where its pixels lie.
+#[derive(Debug)]
+pub(super) struct Dicom {
+    /// Transfer Syntax UID.
+    pub syntax: String,
+    pub header: InMemDicomObject,
+    pub walked: Walked,
+    pub seen: Seen,
+}
+
+/// By what it is seen that a file has changed since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Seen {
+    fn of(metadata: &Metadata) -> Seen {
+        Seen {
+            bytes: metadata.len(),
+            modified: metadata.modified().ok(),
+        }
+    }
+}
+
+/// Whether a file begins as DICOM files do (PS3.10 section 7.1). What is no plain file does not.
+pub(crate) fn is_dicom(path: &Path) -> bool {
+    matches!(open(path), Ok(Some(_)))
+}
+
+/// The file, standing behind its four letters; none where it is something else.
+fn open(path: &Path) -> io::Result<Option<(BufReader<File>, Metadata)>> {
+    // A pipe that nobody writes to would be waited for without end.
+    if !path.metadata()?.is_file() {
+        return Ok(None);
+    }
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Ok(None);
+    }
+    let mut file = BufReader::with_capacity(BUFFER, file);
+    let mut letters = [0; PREAMBLE as usize + 4];
+    match file.read_exact(&mut letters) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        result => result?,
+    }
+    Ok(letters.ends_with(b"DICM").then_some((file, metadata)))
+}
+
+/// What is read of a data set that is stored as it stands, or of one that was deflated, inflated in memory.
+fn data_set(mut file: BufReader<File>, len: u64, limit: u64) -> Result<(Box<dyn Place>, u64, String), SeriesError> {
+    let syntax = transfer_syntax(&mut file, len)?;
+    if syntax != uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
+        return Ok((Box::new(file), len, syntax));
+    }
+    let mut bytes = Vec::new();
+    let inflated = DeflateDecoder::new(file).take(limit + 1).read_to_end(&mut bytes);
+    inflated.map_err(|error| SeriesError::Damaged(format!("its deflated data set cannot be read: {error}")))?;
+    if bytes.len() as u64 > limit {
+        return Err(SeriesError::Damaged(format!(
+            "its deflated data set has more than {limit} bytes"
+        )));
+    }
+    let len = bytes.len() as u64;
+    Ok((Box::new(Cursor::new(bytes)), len, syntax))
+}
+
+impl Dicom {
+    /// Whether this is the directory of a medium (DICOMDIR), which holds no image.
+    pub fn is_directory(&self) -> bool {
+        self.header
+            .get(dicom_dictionary_std::tags::DIRECTORY_RECORD_SEQUENCE)
+            .is_some()
+    }
+
+    /// Reads a file's header, at most `limit` bytes of a deflated one. None where it is no DICOM file.
+    pub fn open(path: &Path, limit: u64) -> Result<Option<Dicom>, SeriesError> {
+        let Some((file, metadata)) = open(path).map_err(SeriesError::Read)? else {
+            return Ok(None);
+        };
+        let (mut place, len, syntax) = data_set(file, metadata.len(), limit)?;
+        let known = TransferSyntaxRegistry.get(&syntax);
+        let known = known.ok_or_else(|| SeriesError::Syntax(syntax.clone()))?;
+        let coding = Coding {
+            implicit: syntax == uids::IMPLICIT_VR_LITTLE_ENDIAN,
+            big_endian: syntax == EXPLICIT_VR_BIG_ENDIAN,
+        };
+        let walked = walk(&mut place, len, coding)?;
+        let wanted: u64 = walked.header.iter().map(|range| range.end - range.start).sum();
+        if wanted > MOST_HEADER {
+            return Err(SeriesError::Damaged(format!(
+                "its header has more than {MOST_HEADER} bytes"
+            )));
+        }
+        let mut bytes = Vec::new();
+        for range in &walked.header {
+            place.seek(SeekFrom::Start(range.start)).map_err(SeriesError::Read)?;
+            let mut part = (&mut place).take(range.end - range.start);
+            part.read_to_end(&mut bytes).map_err(SeriesError::Read)?;
+        }
+        // What was inflated, and what is compressed but for its pixels, is written down in the plain way.
+        let plain = match coding == Coding::EXPLICIT {
+            true => &EXPLICIT_VR_LITTLE_ENDIAN.erased(),
+            false => known,
+        };
+        let header = InMemDicomObject::read_dataset_with_ts(&bytes[..], plain)
+            .map_err(|error| SeriesError::Damaged(told(&error)))?;
+        Ok(Some(Dicom {
+            syntax,
+            header,
+            walked,
+            seen: Seen::of(&metadata),
+        }))
+    }
+}
+
+/// The place that a file's pixels are read from, after its header.
+///
+/// # Errors
+/// When it is not the file any more that the header was read from.
+pub(super) fn again(path: &Path, seen: Seen, limit: u64) -> Result<Box<dyn Place>, SeriesError> {
+    let (file, metadata) = open(path).map_err(SeriesError::Read)?.ok_or(SeriesError::Changed)?;
+    if Seen::of(&metadata) != seen {
+        return Err(SeriesError::Changed);
+    }
+    Ok(data_set(file, metadata.len(), limit)?.0)
+}
+
+/// What a parser says, with what lies beneath, on one line.
+pub(super) fn told(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(deeper) = source {
+        words = format!("{words}: {deeper}");
+        source = deeper.source();
+    }
+    words.replace('\n', " ")
+}

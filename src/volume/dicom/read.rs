@@ -1,0 +1,186 @@
+//! From files to an image.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::folder::{Found, find};
+use super::image::{Image, Instance};
+use super::regular::regular;
+use super::stack::{Stack, arrange};
+use super::units::{Units, units};
+use super::{Series, SeriesError, SourceFrame, file, pixels};
+use crate::volume::{Modality, Volume};
+
+/// Bytes that a deflated file may have once it is inflated, for each voxel that may be read.
+const BYTES_A_VOXEL: u64 = 8;
+
+/// Reads a DICOM series: a folder of it, or one of its files.
+///
+/// `choice` says which, where there are several: a Series Instance UID, the number of a volume from 1, or both with `#` between
+/// them. At most `most_voxels` are read.
+///
+/// # Errors
+/// [`SeriesError`] says what is wrong with the series, or which there are to choose from.
+pub fn read_series(path: &Path, choice: Option<&str>, most_voxels: u64) -> Result<Volume, SeriesError> {
+    let (uid, volume) = chosen(choice);
+    let limit = most_voxels.saturating_mul(BYTES_A_VOXEL);
+    let found = find(path, uid, limit)?;
+    let modality = Modality::from_word(&found.modality).ok_or(SeriesError::Modality {
+        modality: found.modality.clone(),
+    })?;
+    missing(&found.images)?;
+    let instances = &found.instances;
+    let same = |a: &Image, b: &Image| same_pixels(instances, a, b, limit);
+    let mut stack = arrange(found.images.clone(), volume, &same)?;
+    let promised = stack.grid.shape().iter().map(|length| *length as u64).product::<u64>();
+    let stored = (stack.plane.size[0] * stack.plane.size[1] * stack.images.len()) as u64;
+    if promised.max(stored) > most_voxels {
+        return Err(SeriesError::TooLarge {
+            promised: promised.max(stored),
+            limit: most_voxels,
+        });
+    }
+    let units = units(&found.header, modality, found.acquired.as_ref());
+    let slices = slices(instances, &stack, &units, limit)?;
+    let broken = slices.iter().filter(|value| !value.is_finite()).count() as u64;
+    if broken > 0 {
+        return Err(SeriesError::NotFinite { count: broken });
+    }
+    let voxels = match &stack.uneven {
+        None => slices,
+        Some(uneven) => regular(&stack.plane, &slices, uneven, &stack.grid),
+    };
+    let mut notes = found.notes.clone();
+    notes.append(&mut stack.notes);
+    notes.extend(units.note);
+    let grid = stack.grid.clone();
+    let series = series(found, stack, notes, units.unit);
+    Ok(Volume::new(grid, voxels, Some(modality)).with_series(Arc::new(series)))
+}
+
+/// A choice's series and its volume.
+fn chosen(choice: Option<&str>) -> (Option<&str>, Option<usize>) {
+    // A UID has dots; a number that has none, and is no longer than this, is a volume's.
+    let volume = |text: &str| text.parse::<usize>().ok().filter(|_| text.len() <= 5);
+    match choice {
+        None => (None, None),
+        Some(choice) => match (volume(choice), choice.rsplit_once('#')) {
+            (Some(number), _) => (None, Some(number)),
+            (None, Some((uid, number))) if volume(number).is_some() => (Some(uid), volume(number)),
+            _ => (Some(choice), None),
+        },
+    }
+}
+
+/// An attribute that images lack without which they have no place.
+fn missing(images: &[Image]) -> Result<(), SeriesError> {
+    type Has = fn(&Image) -> bool;
+    let needed: [(&'static str, Has, &'static str); 3] = [
+        (
+            "Image Position (Patient)",
+            |image| image.position.is_some(),
+            "their place in the patient is unknown",
+        ),
+        (
+            "Image Orientation (Patient)",
+            |image| image.orientation.is_some(),
+            "their place in the patient is unknown",
+        ),
+        (
+            "Pixel Spacing",
+            |image| image.spacing.is_some(),
+            "their size is unknown",
+        ),
+    ];
+    for (attribute, has, consequence) in needed {
+        let count = images.iter().filter(|image| !has(image)).count();
+        if count > 0 {
+            return Err(SeriesError::Missing {
+                attribute,
+                count,
+                total: images.len(),
+                consequence,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn same_pixels(instances: &[Instance], a: &Image, b: &Image, limit: u64) -> Result<bool, SeriesError> {
+    let read = |image: &Image| {
+        let instance = &instances[image.instance];
+        let mut values = Vec::new();
+        let mut place = file::again(&instance.path, instance.seen, limit).map_err(|error| error.of(&instance.path))?;
+        pixels::frame(&mut *place, instance, image.frame, &mut values).map_err(|error| error.of(&instance.path))?;
+        values
+            .iter_mut()
+            .for_each(|value| *value = *value * image.slope + image.intercept);
+        Ok::<_, SeriesError>(values)
+    };
+    Ok(a.size == b.size && read(a)? == read(b)?)
+}
+
+/// The pixels of all slices, in order, as what they mean. Files are read side by side, the frames of one file one after another.
+fn slices(instances: &[Instance], stack: &Stack, units: &Units, limit: u64) -> Result<Vec<f32>, SeriesError> {
+    let of = stack.plane.size[0] * stack.plane.size[1];
+    let mut voxels = Vec::new();
+    let out_of_memory = |_| SeriesError::Read(std::io::ErrorKind::OutOfMemory.into());
+    voxels
+        .try_reserve_exact(of * stack.images.len())
+        .map_err(out_of_memory)?;
+    voxels.resize(of * stack.images.len(), 0.0_f32);
+    let mut by_file: Vec<Vec<(&Image, &mut [f32])>> = Vec::new();
+    by_file.resize_with(instances.len(), Vec::new);
+    for (image, slice) in stack.images.iter().zip(voxels.chunks_exact_mut(of)) {
+        by_file[image.instance].push((image, slice));
+    }
+    let read = by_file
+        .into_par_iter()
+        .enumerate()
+        .filter(|(_, images)| !images.is_empty());
+    read.try_for_each(|(at, images)| {
+        let instance = &instances[at];
+        let told = |error: SeriesError| error.of(&instance.path);
+        let mut place = file::again(&instance.path, instance.seen, limit).map_err(told)?;
+        let mut values = Vec::with_capacity(of);
+        for (image, slice) in images {
+            pixels::frame(&mut *place, instance, image.frame, &mut values).map_err(told)?;
+            for (voxel, value) in slice.iter_mut().zip(&values) {
+                *voxel = ((value * image.slope + image.intercept) * units.factor) as f32;
+            }
+        }
+        Ok::<_, SeriesError>(())
+    })?;
+    Ok(voxels)
+}
+
+/// What the series says beyond its voxels.
+fn series(found: Found, stack: Stack, notes: Vec<super::Note>, unit: super::IntensityUnit) -> Series {
+    let mut order: Vec<usize> = Vec::new();
+    let frames = stack.images.iter().map(|image| {
+        let instance = order.iter().position(|at| *at == image.instance).unwrap_or_else(|| {
+            order.push(image.instance);
+            order.len() - 1
+        });
+        SourceFrame {
+            instance,
+            number: image.multi_frame.then_some(image.frame as u32 + 1),
+            position: image.position.unwrap_or_default(),
+        }
+    });
+    let frames: Vec<SourceFrame> = frames.collect();
+    let instances = order.iter().map(|at| found.instances[*at].source.clone()).collect();
+    Series::new(
+        found.header,
+        instances,
+        frames,
+        stack.plane.size,
+        stack.plane.spacing,
+        stack.plane.orientation,
+    )
+    .with_places(stack.uneven.map(|uneven| uneven.places))
+    .with_notes(notes)
+    .with_unit(unit)
+}

@@ -1,0 +1,180 @@
+//! What the numbers of a series are: Hounsfield units, standardized uptake values, or something else.
+
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+
+use super::attributes::{item, number, text, texts};
+use super::note::Note;
+use crate::volume::Modality;
+
+/// Philips keeps the factor from its counts to SUV here.
+const PHILIPS_SUV_FACTOR: Tag = Tag(0x7053, 0x1000);
+
+/// What stored values are multiplied by after slope and intercept, and what they are then.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Units {
+    pub factor: f64,
+    pub unit: IntensityUnit,
+    pub note: Option<Note>,
+}
+
+/// What an image's numbers are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IntensityUnit {
+    /// Hounsfield units.
+    Hounsfield,
+    /// Standardized uptake values by body weight, g/mL.
+    SuvBodyWeight,
+    /// Another unit, as the file calls it.
+    Other(String),
+    /// None that would mean anything on another scanner.
+    Arbitrary,
+}
+
+/// The units of a series, by its first instance and the time of its first acquisition (a date and a time, where they are known).
+pub(super) fn units(header: &InMemDicomObject, modality: Modality, acquired: Option<&(String, String)>) -> Units {
+    let plain = |unit| Units {
+        factor: 1.0,
+        unit,
+        note: None,
+    };
+    match modality {
+        Modality::Mri => plain(IntensityUnit::Arbitrary),
+        Modality::Ct => match text(header, tags::RESCALE_TYPE) {
+            Some(other) if !other.starts_with("HU") && other != "US" => plain(IntensityUnit::Other(other)),
+            _ => plain(IntensityUnit::Hounsfield),
+        },
+        Modality::Pet => pet(header, acquired),
+    }
+}
+
+fn pet(header: &InMemDicomObject, acquired: Option<&(String, String)>) -> Units {
+    let stored = text(header, tags::UNITS).unwrap_or_default();
+    let by_factor = |factor| Units {
+        factor,
+        unit: IntensityUnit::SuvBodyWeight,
+        note: None,
+    };
+    if stored == "GML" {
+        // Already standardized, and by body weight unless it says otherwise.
+        let kind = text(header, tags::SUV_TYPE).unwrap_or_else(|| "BW".into());
+        return match &kind[..] {
+            "BW" => by_factor(1.0),
+            other => Units {
+                factor: 1.0,
+                unit: IntensityUnit::Other(format!("SUV ({other})")),
+                note: None,
+            },
+        };
+    }
+    let reason = match &stored[..] {
+        "BQML" => match suv_factor(header, acquired) {
+            Ok(factor) => return by_factor(factor),
+            Err(why) => why,
+        },
+        "CNTS" => match number(header, PHILIPS_SUV_FACTOR).filter(|factor| *factor > 0.0) {
+            Some(factor) => return by_factor(factor),
+            None => "counts are not calibrated".to_owned(),
+        },
+        "" => "Units is missing".to_owned(),
+        other => format!("Units is {other}"),
+    };
+    let unit = match &stored[..] {
+        "BQML" => "Bq/mL",
+        "CNTS" => "counts",
+        "" => "of an unknown unit",
+        other => other,
+    }
+    .to_owned();
+    Units {
+        factor: 1.0,
+        unit: IntensityUnit::Other(unit.clone()),
+        note: Some(Note::PetNotStandardized { unit, why: reason }),
+    }
+}
+
+/// Grams of body weight for each becquerel injected that is left at the time to which the image is corrected, as the
+/// Quantitative Imaging Biomarkers Alliance computes it (QIBA FDG-PET/CT Profile, "SUV calculation" vendor-neutral pseudo-code).
+fn suv_factor(header: &InMemDicomObject, acquired: Option<&(String, String)>) -> Result<f64, String> {
+    let corrected = texts(header, tags::CORRECTED_IMAGE);
+    let has = |what: &str| corrected.iter().any(|correction| correction == what);
+    if !has("ATTN") || !has("DECY") {
+        return Err("the image is not corrected for attenuation and decay".into());
+    }
+    let positive = |value: Option<f64>, what: &str| {
+        value
+            .filter(|value| *value > 0.0)
+            .ok_or_else(|| format!("{what} is missing"))
+    };
+    let weight = positive(number(header, tags::PATIENT_WEIGHT), "Patient's Weight")?;
+    let dose =
+        item(header, tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE).ok_or("the radiopharmaceutical is missing")?;
+    let injected = positive(number(dose, tags::RADIONUCLIDE_TOTAL_DOSE), "Radionuclide Total Dose")?;
+    let left = match &text(header, tags::DECAY_CORRECTION).unwrap_or_default()[..] {
+        "ADMIN" => injected,
+        "START" => {
+            let half_life = positive(number(dose, tags::RADIONUCLIDE_HALF_LIFE), "Radionuclide Half Life")?;
+            let waited = scan_start(header, acquired)?.since(injection(header, dose)?);
+            if !(0.0..=48.0 * 3600.0).contains(&waited) {
+                return Err(format!("the times of injection and scan are {waited:.0} s apart"));
+            }
+            injected * (-waited / half_life).exp2()
+        }
+        other => return Err(format!("Decay Correction is {other:?}")),
+    };
+    Ok(weight * 1000.0 / left)
+}
+
+/// When the image's decay correction begins: the series' time, or that of the first acquisition where the series was made later.
+fn scan_start(header: &InMemDicomObject, acquired: Option<&(String, String)>) -> Result<Moment, String> {
+    let series = text(header, tags::SERIES_DATE).zip(text(header, tags::SERIES_TIME));
+    let series = series.and_then(|(date, time)| Moment::of(&date, &time));
+    let acquired = acquired.and_then(|(date, time)| Moment::of(date, time));
+    match (series, acquired) {
+        (Some(series), Some(acquired)) if series.since(acquired) > 0.0 => Ok(acquired),
+        (Some(series), _) => Ok(series),
+        (None, Some(acquired)) => Ok(acquired),
+        (None, None) => Err("the time of the scan is missing".into()),
+    }
+}
+
+/// When the radiopharmaceutical was injected. Where only the hour is known, it was on the day of the series.
+fn injection(header: &InMemDicomObject, dose: &InMemDicomObject) -> Result<Moment, String> {
+    if let Some(at) = text(dose, tags::RADIOPHARMACEUTICAL_START_DATE_TIME) {
+        let (date, time) = at.split_at_checked(8).ok_or("the time of injection is no time")?;
+        return Moment::of(date, time).ok_or_else(|| "the time of injection is no time".into());
+    }
+    let time = text(dose, tags::RADIOPHARMACEUTICAL_START_TIME).ok_or("the time of injection is missing")?;
+    let date = text(header, tags::SERIES_DATE).ok_or("Series Date is missing")?;
+    Moment::of(&date, &time).ok_or_else(|| "the time of injection is no time".into())
+}
+
+/// Days and seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Moment {
+    day: i64,
+    seconds: f64,
+}
+
+impl Moment {
+    /// DICOM's DA and TM; offsets from UTC are left out, since both of a pair would have the same.
+    fn of(date: &str, time: &str) -> Option<Moment> {
+        use chrono::Datelike as _;
+        let day = chrono::NaiveDate::parse_from_str(date.get(..8)?, "%Y%m%d").ok()?;
+        let time = time.split(['+', '-']).next()?;
+        let part = |at: usize| time.get(at..at + 2).map_or(Some(0.0), |part| part.parse::<f64>().ok());
+        let seconds = time
+            .get(4..)
+            .filter(|rest| !rest.is_empty())
+            .map_or(Some(0.0), |rest| rest.parse().ok())?;
+        Some(Moment {
+            day: i64::from(day.num_days_from_ce()),
+            seconds: part(0)? * 3600.0 + part(2)? * 60.0 + seconds,
+        })
+    }
+
+    fn since(self, other: Moment) -> f64 {
+        (self.day - other.day) as f64 * 86_400.0 + self.seconds - other.seconds
+    }
+}

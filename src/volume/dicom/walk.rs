@@ -1,0 +1,412 @@
+//! A look over a DICOM file's structure before anything in it is believed (PS3.5 section 7, PS3.10).
+//!
+//! The parser that reads the elements makes room for whatever length an element claims and goes as deep as sequences are
+//! nested. So the file is walked first, element by element, without keeping a value: every length must lie within the file,
+//! sequences within sequences have an end, and where the pixels lie is noted, so that they can be read one frame at a time.
+
+use std::io::{self, BufRead, Seek, SeekFrom};
+use std::ops::Range;
+
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
+use dicom_core::{Tag, VR};
+use dicom_dictionary_std::{StandardDataDictionary, tags};
+
+use super::SeriesError;
+
+/// Sequences within sequences; structured reports, the deepest that hospitals have, stay below half of it.
+const MOST_DEPTH: usize = 32;
+/// Elements of a file; an enhanced series of ten thousand frames has about a million.
+const MOST_ELEMENTS: u64 = 8 << 20;
+/// Bytes of a header.
+pub(super) const MOST_HEADER: u64 = 512 << 20;
+
+/// How elements are written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Coding {
+    pub implicit: bool,
+    pub big_endian: bool,
+}
+
+impl Coding {
+    /// Of the file meta information, and of nearly all data sets.
+    pub const EXPLICIT: Coding = Coding {
+        implicit: false,
+        big_endian: false,
+    };
+}
+
+/// Where the pixels lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Pixels {
+    /// As they are: a place in the file and a number of bytes.
+    Native { offset: u64, length: u64 },
+    /// Compressed, in fragments: (place, bytes); the first item, the Basic Offset Table, apart.
+    Encapsulated {
+        table: (u64, u32),
+        fragments: Vec<(u64, u32)>,
+    },
+}
+
+/// What was seen on the way.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Walked {
+    /// Where the data set's first element lies.
+    pub start: u64,
+    /// Where the elements lie that a header is made of: those before the pixels, without overlays, without what manufacturers
+    /// keep in sequences of their own, and without values longer than some text.
+    pub header: Vec<Range<u64>>,
+    /// Pixel Data (7FE0,0010).
+    pub pixels: Option<Pixels>,
+    /// Float Pixel Data or Double Float Pixel Data: its element number, place and length.
+    pub floats: Option<(u16, u64, u64)>,
+}
+
+/// Curves and overlays begin here.
+const OVERLAYS: u16 = 0x5000;
+/// The group of what an enhanced object says of its frames.
+const FUNCTIONAL_GROUPS: u16 = 0x5200;
+/// Bytes of a value that a header keeps.
+const MOST_VALUE: u32 = 64 << 10;
+const FLOATS: [Tag; 2] = [tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA];
+const ITEM: Tag = Tag(0xfffe, 0xe000);
+const ITEM_END: Tag = Tag(0xfffe, 0xe00d);
+const SEQUENCE_END: Tag = Tag(0xfffe, 0xe0dd);
+const UNDEFINED: u32 = u32::MAX;
+/// The group of the file meta information.
+const META: u16 = 0x0002;
+/// Bytes of a UID at most, a zero or a blank behind it included; the standard ends at 64.
+const LONGEST_UID: u32 = 80;
+/// Explicit VRs whose length has four bytes, after two that say nothing (PS3.5 table 7.1-1).
+const LONG: [VR; 13] = [
+    VR::OB,
+    VR::OD,
+    VR::OF,
+    VR::OL,
+    VR::OV,
+    VR::OW,
+    VR::SQ,
+    VR::SV,
+    VR::UC,
+    VR::UN,
+    VR::UR,
+    VR::UT,
+    VR::UV,
+];
+
+/// Walks a data set from where the reader stands to `end`.
+///
+/// # Errors
+/// When a length leads out of the file, sequences are nested too deep, or there is more than a file may hold.
+pub(super) fn walk<R: BufRead + Seek>(reader: &mut R, end: u64, coding: Coding) -> Result<Walked, SeriesError> {
+    let start = reader.stream_position().map_err(SeriesError::Read)?;
+    let mut walk = Walk {
+        reader,
+        at: start,
+        end,
+        coding,
+        elements: 0,
+    };
+    let mut walked = Walked {
+        start,
+        ..Walked::default()
+    };
+    match walk.set(&mut walked) {
+        // What lies behind the pixels is nobody's business, and often padding.
+        Err(SeriesError::Damaged(_)) if walked.pixels.is_some() => Ok(walked),
+        result => result.map(|()| walked),
+    }
+}
+
+/// Reads the file meta information (PS3.10 section 7.1), which begins where the reader stands: the Transfer Syntax UID. The
+/// reader stands at the data set afterwards.
+///
+/// # Errors
+/// When it is damaged, or names no transfer syntax.
+pub(super) fn transfer_syntax<R: BufRead + Seek>(reader: &mut R, end: u64) -> Result<String, SeriesError> {
+    let at = reader.stream_position().map_err(SeriesError::Read)?;
+    let mut walk = Walk {
+        reader,
+        at,
+        end,
+        coding: Coding::EXPLICIT,
+        elements: 0,
+    };
+    let mut syntax = None;
+    while walk.at + 8 <= end {
+        let begins = walk.at;
+        let tag = walk.tag()?;
+        if tag.group() != META {
+            walk.reader.seek(SeekFrom::Start(begins)).map_err(SeriesError::Read)?;
+            break;
+        }
+        let (_, length) = walk.vr_and_length(tag)?;
+        walk.within(u64::from(length))?;
+        walk.count()?;
+        if tag == tags::TRANSFER_SYNTAX_UID && length <= LONGEST_UID {
+            let mut uid = vec![0; length as usize];
+            walk.fill(&mut uid)?;
+            syntax = Some(String::from_utf8_lossy(&uid).trim_end_matches(['\0', ' ']).to_owned());
+        } else {
+            walk.skip(u64::from(length))?;
+        }
+    }
+    syntax.ok_or_else(|| SeriesError::Damaged("it does not name its transfer syntax".into()))
+}
+
+/// What encloses an element.
+#[derive(Debug, Clone, Copy)]
+struct Level {
+    /// Where it ends, where that is known.
+    end: Option<u64>,
+    /// Whether it is a sequence, which has items, or an item, which has elements.
+    sequence: bool,
+    /// How the elements around it are written down.
+    around: Coding,
+}
+
+struct Walk<'a, R> {
+    reader: &'a mut R,
+    at: u64,
+    end: u64,
+    coding: Coding,
+    elements: u64,
+}
+
+impl Walked {
+    /// Whether there are pixels of any kind.
+    pub fn has_pixels(&self) -> bool {
+        self.pixels.is_some() || self.floats.is_some()
+    }
+}
+
+/// Which elements of the outermost level belong to the header.
+#[derive(Debug, Default)]
+struct Keep {
+    from: Option<u64>,
+}
+
+impl Keep {
+    fn begin(&mut self, tag: Tag, vr: VR, length: u32, at: u64) {
+        let groups = tag.group() < OVERLAYS || tag.group() == FUNCTIONAL_GROUPS;
+        let private = tag.group() % 2 == 1;
+        let long = length != UNDEFINED && vr != VR::SQ && length > MOST_VALUE;
+        let nested = vr == VR::SQ || length == UNDEFINED;
+        let kept = groups && !long && !(private && nested) && !(vr == VR::UN && length == UNDEFINED);
+        self.from = kept.then_some(at);
+    }
+
+    fn end(&mut self, at: u64, walked: &mut Walked) {
+        if let Some(from) = self.from.take() {
+            match walked.header.last_mut() {
+                Some(last) if last.end == from => last.end = at,
+                _ => walked.header.push(from..at),
+            }
+        }
+    }
+}
+
+impl<R: BufRead + Seek> Walk<'_, R> {
+    fn set(&mut self, walked: &mut Walked) -> Result<(), SeriesError> {
+        let mut levels: Vec<Level> = Vec::new();
+        let mut keep = Keep::default();
+        loop {
+            while let Some(level) = levels
+                .last()
+                .filter(|level| level.end.is_some_and(|end| self.at >= end))
+            {
+                self.coding = level.around;
+                levels.pop();
+            }
+            // A few bytes behind the last element are padding.
+            if levels.is_empty() && self.at + 8 > self.end {
+                keep.end(self.at, walked);
+                return Ok(());
+            }
+            let begins = self.at;
+            let tag = self.tag()?;
+            if tag.group() == ITEM.group() {
+                self.delimiter(tag, &mut levels)?;
+                continue;
+            }
+            let outermost = levels.is_empty();
+            let (vr, length) = self.vr_and_length(tag)?;
+            self.count()?;
+            if outermost {
+                keep.end(begins, walked);
+                keep.begin(tag, vr, length, begins);
+            }
+            if outermost && tag == tags::PIXEL_DATA {
+                walked.pixels = Some(self.pixels(length)?);
+            } else if length == UNDEFINED || vr == VR::SQ {
+                self.open(&mut levels, length, true)?;
+                // What is unknown and has no length is written down as in the oldest days (PS3.5 section 6.2.2).
+                self.coding.implicit |= vr == VR::UN;
+            } else {
+                self.within(u64::from(length))?;
+                if outermost && FLOATS.contains(&tag) {
+                    walked.floats = Some((tag.element(), self.at, u64::from(length)));
+                }
+                self.skip(u64::from(length))?;
+            }
+        }
+    }
+
+    /// An item's begin or end, or a sequence's end.
+    fn delimiter(&mut self, tag: Tag, levels: &mut Vec<Level>) -> Result<(), SeriesError> {
+        let length = self.u32()?;
+        match tag {
+            ITEM => self.open(levels, length, false),
+            ITEM_END | SEQUENCE_END => {
+                if let Some(level) = levels.pop() {
+                    self.coding = level.around;
+                }
+                Ok(())
+            }
+            _ => Err(self.odd("an element of the delimiters' group that is none")),
+        }
+    }
+
+    fn open(&mut self, levels: &mut Vec<Level>, length: u32, sequence: bool) -> Result<(), SeriesError> {
+        if levels.len() >= 2 * MOST_DEPTH {
+            return Err(SeriesError::Damaged(format!(
+                "sequences are nested more than {MOST_DEPTH} deep"
+            )));
+        }
+        if sequence == levels.last().is_some_and(|level| level.sequence) {
+            return Err(self.odd("an item outside of a sequence, or a sequence without items"));
+        }
+        self.count()?;
+        let end = match length {
+            UNDEFINED => None,
+            length => {
+                self.within(u64::from(length))?;
+                Some(self.at + u64::from(length))
+            }
+        };
+        levels.push(Level {
+            end,
+            sequence,
+            around: self.coding,
+        });
+        Ok(())
+    }
+
+    fn pixels(&mut self, length: u32) -> Result<Pixels, SeriesError> {
+        if length != UNDEFINED {
+            self.within(u64::from(length))?;
+            let offset = self.at;
+            self.skip(u64::from(length))?;
+            return Ok(Pixels::Native {
+                offset,
+                length: u64::from(length),
+            });
+        }
+        let mut items = Vec::new();
+        loop {
+            let tag = self.tag()?;
+            let length = self.u32()?;
+            match tag {
+                ITEM => {
+                    self.within(u64::from(length))?;
+                    self.count()?;
+                    items.push((self.at, length));
+                    self.skip(u64::from(length))?;
+                }
+                SEQUENCE_END => break,
+                _ => return Err(self.odd("something else than a fragment among the fragments of its pixels")),
+            }
+        }
+        if items.is_empty() {
+            return Err(SeriesError::Damaged("its compressed pixels have no items".into()));
+        }
+        let table = items.remove(0);
+        Ok(Pixels::Encapsulated {
+            table,
+            fragments: items,
+        })
+    }
+
+    fn count(&mut self) -> Result<(), SeriesError> {
+        self.elements += 1;
+        match self.elements > MOST_ELEMENTS {
+            true => Err(SeriesError::Damaged(format!(
+                "it has more than {MOST_ELEMENTS} elements"
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    fn within(&self, length: u64) -> Result<(), SeriesError> {
+        match self.at.checked_add(length) {
+            Some(end) if end <= self.end => Ok(()),
+            _ => Err(SeriesError::Damaged(format!(
+                "an element at byte {} promises {length} bytes, and the file ends {} bytes later",
+                self.at,
+                self.end.saturating_sub(self.at)
+            ))),
+        }
+    }
+
+    fn odd(&self, what: &str) -> SeriesError {
+        SeriesError::Damaged(format!("{what} at byte {}", self.at))
+    }
+
+    /// An element's value representation, as far as it matters here, and its length.
+    fn vr_and_length(&mut self, tag: Tag) -> Result<(VR, u32), SeriesError> {
+        if self.coding.implicit {
+            let known = StandardDataDictionary.by_tag(tag).map(|entry| entry.vr().relaxed());
+            return Ok((known.unwrap_or(VR::UN), self.u32()?));
+        }
+        let mut vr = [0; 2];
+        self.fill(&mut vr)?;
+        let Some(vr) = VR::from_binary(vr) else {
+            return Err(self.odd("an element whose value representation is none"));
+        };
+        if !LONG.contains(&vr) {
+            return Ok((vr, u32::from(self.u16()?)));
+        }
+        self.u16()?;
+        Ok((vr, self.u32()?))
+    }
+
+    fn tag(&mut self) -> Result<Tag, SeriesError> {
+        Ok(Tag(self.u16()?, self.u16()?))
+    }
+
+    fn u16(&mut self) -> Result<u16, SeriesError> {
+        let mut word = [0; 2];
+        self.fill(&mut word)?;
+        Ok(match self.coding.big_endian {
+            true => u16::from_be_bytes(word),
+            false => u16::from_le_bytes(word),
+        })
+    }
+
+    fn u32(&mut self) -> Result<u32, SeriesError> {
+        let mut word = [0; 4];
+        self.fill(&mut word)?;
+        Ok(match self.coding.big_endian {
+            true => u32::from_be_bytes(word),
+            false => u32::from_le_bytes(word),
+        })
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), SeriesError> {
+        self.reader.read_exact(bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                SeriesError::Damaged(format!("it ends within an element, at byte {}", self.at))
+            }
+            _ => SeriesError::Read(error),
+        })?;
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn skip(&mut self, length: u64) -> Result<(), SeriesError> {
+        // A short hop stays within the buffer, and one of no file is longer than this.
+        let hop = i64::try_from(length).unwrap_or(i64::MAX);
+        self.reader.seek(SeekFrom::Current(hop)).map_err(SeriesError::Read)?;
+        self.at += length;
+        Ok(())
+    }
+}

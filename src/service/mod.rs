@@ -63,6 +63,7 @@ use crate::anatomy::{Catalogue, ListAnswer, ListRequest, Resolver};
 use crate::model::{ModelFolder, Network, ProviderChoice, ProviderOptions};
 use crate::segment::FeatureCache;
 use crate::store::{Limits, Store};
+use crate::volume::ReadLimits;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -93,6 +94,8 @@ pub struct Settings {
     pub cache: PathBuf,
     /// How much may stay there.
     pub limits: Limits,
+    /// How large a file may be that is read.
+    pub reading: ReadLimits,
     /// Which files callers may name.
     pub access: Access,
 }
@@ -234,6 +237,7 @@ mod tests {
             results: folder.join("results"),
             cache: folder.join("cache"),
             limits: Limits::default(),
+            reading: ReadLimits::default(),
             access: Access::Anything,
         }
     }

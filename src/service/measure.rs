@@ -1,6 +1,6 @@
 //! The `measure_volume` tool: numbers about a result's masks, or about any mask file.
 
-use super::images::Given;
+use super::given::Given;
 use super::{Caller, Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, images, uris};
 use crate::anatomy::Catalogue;
 use crate::measure::{Measurement, Measuring, compare, measure};

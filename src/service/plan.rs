@@ -1,7 +1,7 @@
 //! A request that has been understood: the image read, the names resolved, the result named. All of a caller's mistakes
 //! come to light here, before anything is computed.
 
-use super::images::Given;
+use super::given::Given;
 use super::{Caller, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, unresolved};
 use crate::anatomy::{Catalogue, Resolved, Resolver};
 use crate::model::{ModelFolder, NumericClass, Precision};

@@ -1,6 +1,6 @@
 //! Plans that wait for their turn: their scans stay in memory as long as there is room, and are read again where there was none.
 
-use super::images::Given;
+use super::given::Given;
 use super::plan::{Plan, read_image};
 use super::{Cancel, Code, Fault, Progress, SegmentAnswer, Service, paths};
 use crate::volume::{ReadLimits, Volume};

@@ -141,7 +141,7 @@ impl Source {
                 layout.total
             );
             return Err(self.stream.unless_changed(ReadError::Truncated {
-                path: self.path(),
+                path: self.stream.path().to_path_buf(),
                 needed,
             }));
         }

@@ -56,8 +56,7 @@ struct Start {
 impl Start {
     /// Reads a header. What is none is an error, unless `else_voxels`: then it is `None`.
     fn read(mut stream: Stream, else_voxels: bool) -> Result<Option<Start>, ReadError> {
-        let path = || stream.path().to_path_buf();
-        let path = path();
+        let path = stream.path().to_path_buf();
         let mut bytes = [0; LONGEST];
         let shortest = Version::One.length();
         let mut got = stream.fill(&mut bytes[..shortest])?;
@@ -109,13 +108,7 @@ impl Source {
             limits: *limits,
         };
         // An .img has no header of its own, unless it is a single file with an odd name.
-        let stream = match Stream::open(path, limits) {
-            // What is left of a pair is enough to say what is missing.
-            Err(ReadError::NotFound { .. }) if input.other.is_some() && names.is_some() => {
-                return Err(ReadError::NotFound { path: path.clone() });
-            }
-            stream => stream?,
-        };
+        let stream = Stream::open(path, limits)?;
         let is_image = is_named_image(path);
         match (Start::read(stream, is_image)?, &input.other) {
             (Some(start), _) if !start.header.paired => {
@@ -175,9 +168,9 @@ impl Source {
         })
     }
 
-    /// The file that the voxels are in.
+    /// The file as it was named: what is wrong with a header is wrong with both files of a pair.
     pub fn path(&self) -> PathBuf {
-        self.stream.path().to_path_buf()
+        self.named.clone()
     }
 
     /// The grid that the header describes, if it is one that this program takes.
@@ -205,7 +198,8 @@ impl Source {
                 value,
             })?;
         let grid = Grid::new(shape, affine);
-        if affine.iter().any(|value| !value.is_finite()) {
+        // What float32 can't hold, no NIfTI-1 mask could lie on.
+        if affine.iter().any(|value| !(*value as f32).is_finite()) {
             return Err(ReadError::BadHeader {
                 path: path(),
                 field: "the affine",
@@ -268,7 +262,7 @@ impl Source {
             return match volumes {
                 1 => Ok((shape, 1, 0)),
                 _ => Err(ReadError::ManyVolumes {
-                    path: self.named.clone(),
+                    path: path(),
                     volumes,
                     shape: lengths().join(" x "),
                 }),
@@ -279,7 +273,7 @@ impl Source {
         match chosen {
             Some(chosen) => Ok((shape, volumes, chosen)),
             None => Err(ReadError::NoSuchVolume {
-                path: self.named.clone(),
+                path: path(),
                 choice: choice.clone(),
                 volumes,
             }),

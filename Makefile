@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # One build for all tests: the program as it ships, and beside it the one that answers the conformance suites.
 TEST_BUILD := --locked --features fixtures
 
-.PHONY: help demo build viewer test test-rust test-python test-load agent-eval test-tools test-long load bench wheel mcpb check fmt clean
+.PHONY: help demo build viewer test test-rust test-python test-load agent-eval test-tools test-long fuzz load bench wheel mcpb check fmt clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -65,9 +65,20 @@ test-tools: $(VENV)/tools ## what needs PyTorch: architecture, training, export,
 	cargo test $(TEST_BUILD) --no-run
 	cd tools && SAT_MCP_PROGRAM=$(CURDIR)/target/debug/sat-mcp $(CURDIR)/$(VENV)/tools-venv/bin/python -m pytest -q tests anatomy
 
-test-long: $(VENV)/tools $(VENV)/tests build ## what takes minutes and 16 GB: ten minutes of load, SAT-Nano at SAT's own window, SAT-Pro
+test-long: $(VENV)/tools $(VENV)/tests build ## what takes minutes and 16 GB: ten minutes of load, 300 kills, SAT-Nano at SAT's own window, SAT-Pro
 	$(BIN)/python tests/load/load.py --program target/release/sat-mcp --seconds 600
+	SAT_MCP_KILLS=300 SAT_MCP_PROGRAM=$(CURDIR)/target/release/sat-mcp $(BIN)/python -m pytest -q -s tests/python/test_killed.py
 	cd tools && SAT_MCP_PROGRAM=$(CURDIR)/target/release/sat-mcp $(CURDIR)/$(VENV)/tools-venv/bin/python -m pytest -q -s -m long tests
+
+# Seconds that each target runs. cargo-fuzz wants a nightly compiler for its flags; RUSTC_BOOTSTRAP lets a stable one take them. The targets
+# keep their own limit of memory, so that no sanitizer is needed.
+FUZZ_SECONDS ?= 60
+fuzz: ## each reader against changed files, a minute each (FUZZ_SECONDS): needs `cargo install cargo-fuzz` and a C++ compiler
+	$(PYTHON) fuzz/seeds.py
+	for target in nifti mask_file model_manifest; do \
+		RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(CURDIR)/fuzz/target cargo fuzz run --sanitizer none $$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=512 -max_len=65536 || exit 1; \
+	done
 
 bench: $(VENV)/tools $(VENV)/openvino ## the engine against the published algorithm in PyTorch, about an hour: benches/RESULTS.md
 	$(VENV)/tools-venv/bin/python benches/compare.py \

@@ -179,3 +179,44 @@ fn an_option_of_a_provider_that_cannot_be_meant_is_refused_by_its_line() {
         );
     }
 }
+
+#[test]
+fn how_much_is_read_is_set_by_the_flag_then_the_variable_then_the_file() {
+    let desk = Desk::new();
+    let scan = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/measure/straight-labels.nii.gz");
+    let measure = ["measure", "--mask", scan.to_str().unwrap(), "--json"];
+    let configured = |arguments: &[&str], variables: &[(&str, &str)]| {
+        std::fs::write(desk.path("sat-mcp.toml"), "max_voxels = 7\nmax_unpacked_gb = 1.5\n").unwrap();
+        let config = desk.path("sat-mcp.toml").display().to_string();
+        desk.run(&[&measure[..], arguments, &["--config", &config]].concat(), variables)
+    };
+    let variable = [("SAT_MCP_MAX_VOXELS", "8")];
+    for (told, limit) in [
+        (configured(&[], &[]), 7),
+        (configured(&[], &variable), 8),
+        (configured(&["--max-voxels", "9"], &variable), 9),
+    ] {
+        let error = &told.json()["error"];
+        assert_eq!((told.code, &error["code"]), (1, &"bad_mask".into()));
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(&format!("limit of {limit};")), "{message}");
+        assert!(message.contains("max_voxels"), "{message}");
+    }
+    assert_eq!(configured(&["--max-voxels", "10000000"], &[]).code, 0);
+    let small = configured(&["--max-voxels", "10000000", "--max-unpacked-gb", "0.0000001"], &[]);
+    assert!(
+        small.json()["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("max_unpacked_gb")
+    );
+    for wrong in [
+        ["--max-voxels", "0"],
+        ["--max-voxels", "-1"],
+        ["--max-unpacked-gb", "0"],
+        ["--max-unpacked-gb", "nan"],
+    ] {
+        let told = desk.run(&[&measure[..], &wrong].concat(), &[]);
+        assert_eq!(told.code, 2, "{wrong:?}: {}", told.stderr);
+    }
+}

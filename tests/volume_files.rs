@@ -193,8 +193,11 @@ fn files_of_other_kinds_are_named() {
     let dicom = [&[0; 128][..], b"DICM", &[0; 500]].concat();
     assert_refused!(&dicom, ReadError::Dicom { .. }, "DICOM", "dcm2niix");
     assert_refused!(&dicom[..140], ReadError::Dicom { .. }, "DICOM");
-    let second = Nifti::new().put(0, 540_i32.to_le_bytes()).bytes();
-    assert_refused!(&second, ReadError::NotNifti { .. }, "NIfTI-2", "Nifti1Image");
+    let mut second = Nifti::new();
+    second.put(0, 540_i32.to_le_bytes()).data = vec![0; 400];
+    assert_refused!(&second.bytes(), ReadError::NotNifti { .. }, "NIfTI-2", "magic");
+    second.put(4, *b"n+2\0\n\x1a\n\0");
+    assert_refused!(&second.bytes(), ReadError::NotNifti { .. }, "line ends", "binary mode");
     assert_refused!(
         &Nifti::new().put(344, *b"ni1\0").bytes(),
         ReadError::NotNifti { .. },
@@ -250,7 +253,8 @@ fn a_slice_and_a_time_series_are_refused() {
         ReadError::ManyVolumes { volumes: 2, .. },
         "2 volumes",
         "2 x 3 x 2 x 2",
-        "slicer"
+        "image.nii#0 is the first",
+        "image.nii#1 the last"
     );
     assert_refused!(
         &Nifti::new().dim(&[5, 4, 3, 2, 1, 3]).bytes(),

@@ -142,13 +142,30 @@ fn a_mask_that_cannot_be_written_says_where() {
         error.to_string().contains("no/such/mask.nii.gz") && error.to_string().contains("folder"),
         "{error}"
     );
-    let long = Arc::new(Grid::new([32_768, 1, 1], Affine::identity()));
-    let error = volume::write_mask(&folder.path("long.nii.gz"), &Mask::empty(long), None).unwrap_err();
-    assert!(
-        matches!(error, WriteError::TooLong { .. }) && error.to_string().contains("32767"),
-        "{error}"
-    );
-    assert!(!folder.path("long.nii.gz").exists());
+}
+
+#[test]
+fn a_mask_too_long_for_nifti_1_is_nifti_2_with_all_its_digits() {
+    let folder = Folder::new();
+    let path = folder.path("long.nii.gz");
+    let mut affine = Affine::identity() * 0.01;
+    (affine[(3, 3)], affine[(1, 3)]) = (1.0, 0.1);
+    for (length, header) in [(32_767, 352), (32_768, 544)] {
+        let grid = Arc::new(Grid::new([2, length, 3], affine));
+        let written = Mask::from_predicate(Arc::clone(&grid), |index| index % 7 == 0);
+        volume::write_mask(&path, &written, None).unwrap();
+        let bytes = unzipped(&path);
+        assert_eq!(bytes.len(), header + 6 * length);
+        let found = volume::read_labels(&path).unwrap();
+        assert_eq!(found.foreground().runs(), written.runs());
+        // What NIfTI-2 keeps is float64.
+        let off = (found.grid().affine() - affine).amax();
+        assert!(if header == 544 { off == 0.0 } else { off < 1e-8 }, "{off}");
+        let part = volume::read_slices(&path, 1..3, 1 << 20).unwrap().unwrap();
+        let part = volume::read_labels(&folder.file("part.nii.gz", &part)).unwrap();
+        assert_eq!(part.grid().shape(), [2, length, 2]);
+        assert_eq!(part.labels(), &found.labels()[2 * length..]);
+    }
 }
 
 proptest! {

@@ -15,7 +15,7 @@ pub(super) fn run(common: &Common, arguments: &Anatomy) -> Result<(), Fault> {
         cursor: arguments.cursor.clone(),
         detail: Some(if arguments.json { Detail::Full } else { Detail::Summary }),
     };
-    let service = Service::open(settings::settings(common)?)?;
+    let service = Service::for_names(settings::settings(common)?)?;
     let answer = service.list_anatomy(&request)?;
     match arguments.json {
         true => print_json(&answer),

@@ -98,6 +98,12 @@ pub(super) struct Common {
     /// (25%); 0 keeps none [default: 25%]
     #[arg(long, global = true, env = "SAT_MCP_FEATURE_CACHE", value_name = "SIZE")]
     pub feature_cache: Option<MemorySize>,
+    /// Most voxels of an image or mask that is read [default: 1073741824]
+    #[arg(long, global = true, env = "SAT_MCP_MAX_VOXELS", value_name = "N")]
+    pub max_voxels: Option<u64>,
+    /// Gigabytes that a compressed file may unpack to, up to the last voxel that is needed [default: 16]
+    #[arg(long, global = true, env = "SAT_MCP_MAX_UNPACKED_GB", value_name = "GB")]
+    pub max_unpacked_gb: Option<f64>,
     /// How lines on stderr look: text or json (one object a line)
     #[arg(
         long,
@@ -183,7 +189,7 @@ pub(super) struct Serve {
 
 #[derive(Debug, Args)]
 pub(super) struct Segment {
-    /// The scan: .nii or .nii.gz, or a file:// URI of one
+    /// The scan: .nii, .nii.gz or .hdr/.img, or a file:// URI of one; of several volumes in it, PATH#3 is the fourth
     #[arg(long, value_name = "PATH")]
     pub image: String,
     /// What to find, by name; repeatable
@@ -212,7 +218,7 @@ pub(super) struct Segment {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["mask", "result"]))]
 pub(super) struct Measure {
-    /// A mask or label map: .nii or .nii.gz
+    /// A mask or label map: .nii, .nii.gz or .hdr/.img
     #[arg(long, value_name = "PATH")]
     pub mask: Option<String>,
     /// A result of `segment`

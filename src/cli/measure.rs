@@ -14,7 +14,7 @@ pub(super) fn run(common: &Common, arguments: &Measure) -> Result<(), Fault> {
         reference: arguments.reference.clone(),
         detail: Some(Detail::Full),
     };
-    let service = Service::without_model(settings::settings(common)?)?;
+    let service = Service::for_looking(settings::settings(common)?)?;
     let answer = service.measure_volume(&Caller::person(), &request)?;
     match arguments.json {
         true => print_json(&answer),

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 pub(super) fn run(common: &Common, arguments: &Results) -> Result<(), Fault> {
     let settings = settings::settings(common)?;
     let mut limit = settings.limits;
-    let service = Service::without_model(settings)?;
+    let service = Service::for_looking(settings)?;
     for id in &arguments.delete {
         service.store().delete(id)?;
     }

@@ -6,6 +6,7 @@ use super::memory::MemorySize;
 use crate::model::{CudaOptions, OpenVinoOptions, ProviderChoice, ProviderOptions, TensorRtOptions};
 use crate::service::{Access, Ahead, Code, Fault, Settings};
 use crate::store::Limits;
+use crate::volume::ReadLimits;
 use etcetera::BaseStrategy;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,8 @@ pub(super) struct Config {
     pub threads: Option<usize>,
     pub answer_ahead: Option<Switch>,
     pub feature_cache: Option<String>,
+    pub max_voxels: Option<u64>,
+    pub max_unpacked_gb: Option<f64>,
     pub results: Option<PathBuf>,
     pub results_max_gb: Option<f64>,
     pub results_max_days: Option<f64>,
@@ -120,8 +123,33 @@ impl Config {
             cache: cache_beside(&results),
             results,
             limits: limits(self.results_max_gb.or(Some(RESULTS_MAX_GB)), self.results_max_days)?,
+            reading: self.reading(common)?,
             access: Access::Anything,
         })
+    }
+
+    /// How large a file may be that is read.
+    fn reading(&self, common: &Common) -> Result<ReadLimits, Fault> {
+        let mut limits = ReadLimits::DEFAULT;
+        if let Some(voxels) = common.max_voxels.or(self.max_voxels) {
+            if voxels == 0 {
+                return Err(Fault::new(
+                    Code::InvalidArgument,
+                    "max_voxels is 0, and no image is that small.",
+                ));
+            }
+            limits.voxels = voxels;
+        }
+        if let Some(gigabytes) = common.max_unpacked_gb.or(self.max_unpacked_gb) {
+            if !(gigabytes.is_finite() && gigabytes > 0.0) {
+                return Err(Fault::new(
+                    Code::InvalidArgument,
+                    "max_unpacked_gb must be a number above 0.",
+                ));
+            }
+            limits.unpacked_bytes = (gigabytes * 1e9) as u64;
+        }
+        Ok(limits)
     }
 
     fn results(&self, common: &Common) -> Result<PathBuf, Fault> {

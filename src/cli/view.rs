@@ -6,7 +6,7 @@ use crate::service::{Caller, Code, Fault, Service};
 use std::path::{Path, PathBuf};
 
 pub(super) fn run(common: &Common, arguments: &View) -> Result<(), Fault> {
-    let service = Service::without_model(settings::settings(common)?)?;
+    let service = Service::for_looking(settings::settings(common)?)?;
     let page = service.page(&Caller::person(), &arguments.result)?;
     if let Some(fault) = &page.without_image {
         eprintln!("warning: {}", fault.message);

@@ -47,8 +47,7 @@ impl ModelFolder {
             path: toml_path.clone(),
             fault,
         };
-        let manifest: Manifest = toml::from_str(&text).map_err(|source| bad(source.to_string()))?;
-        manifest.check().map_err(bad)?;
+        let manifest = Manifest::parse(&text).map_err(bad)?;
         for file in manifest.files.keys() {
             stamps.insert(file.clone(), Stamp::of(&path.join(file))?);
         }

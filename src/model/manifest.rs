@@ -224,7 +224,17 @@ impl Manifest {
         self.training.as_ref().is_some_and(|training| training.data == SAT_DATA)
     }
 
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// Reads the text of a `model.toml`.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words: TOML that does not parse with its line, or the figure that makes no sense.
+    pub fn parse(text: &str) -> Result<Manifest, String> {
+        let manifest: Manifest = toml::from_str(text).map_err(|error| error.to_string())?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), String> {
         if self.format != FORMAT {
             return Err(format!(
                 "format {} is not the format {FORMAT} that this program reads",

@@ -3,7 +3,7 @@
 use super::discreet::as_seen;
 use super::{Caller, Code, Fault, SegmentAnswer, Service, paths, uris};
 use crate::report::{Shown, VIEWER, Window, page};
-use crate::volume::{LabelMap, Mask, averaged, read, read_labels, write_bytes_to};
+use crate::volume::{LabelMap, Mask, averaged, read_labels, read_within, write_bytes_to};
 use std::path::PathBuf;
 
 /// Voxels of a scan that is shown at most: what browsers draw without a stutter, and what one message carries.
@@ -29,9 +29,8 @@ impl Service {
         let seen = as_seen(caller, result_id, result.image.clone()).uri;
         let about = |fault: Fault| {
             // Of a scan that another caller named by its place, this one hears no more than what shows it.
-            let places = [&result.image.uri, &paths::shown(&result.image.uri)];
-            let why = places
-                .into_iter()
+            let why = paths::spellings(&result.image.uri)
+                .iter()
                 .fold(fault.message, |why, place| why.replace(place, &seen));
             Fault {
                 message: format!("The scan of result {result_id} cannot be shown. {why}"),
@@ -39,7 +38,8 @@ impl Service {
             }
         };
         let given = self.given(caller, &result.image.uri).map_err(about)?;
-        let volume = read(&given.path).map_err(|error| about(given.fault(error, Code::BadImage)))?;
+        let volume = read_within(&given.input, &self.settings.reading)
+            .map_err(|error| about(given.fault(error, Code::BadImage)))?;
         if volume.content_hash() != result.image.sha256 {
             let changed = format!(
                 "{}: the file has changed; it is no longer the scan that was segmented.",

@@ -1,75 +1,11 @@
 //! Images that callers without a share in the file system send: `sat://images/{sha256}`, understood wherever a path is.
 
-use super::{Access, Caller, Code, Fault, ResourceFile, Service, paths};
-use crate::store::{StoredImage, Upload, Whose};
-use crate::volume::{Head, MOST_HEAD, ReadError};
+use super::{Caller, Code, Fault, Service};
+use crate::store::{StoredImage, Upload};
+use crate::volume::{Head, MOST_HEAD};
 use serde::Serialize;
-use std::path::PathBuf;
-use std::time::SystemTime;
 
 pub(super) const IMAGES: &str = "sat://images/";
-
-/// Digits of a hash that make a name for people.
-const SHORT: usize = 8;
-
-/// A file that a caller has named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Given {
-    /// Where it lies.
-    pub path: PathBuf,
-    /// What it is called in answers.
-    pub uri: String,
-}
-
-impl From<ResourceFile> for Given {
-    fn from(file: ResourceFile) -> Given {
-        Given {
-            path: file.path,
-            uri: file.uri,
-        }
-    }
-}
-
-impl Given {
-    /// A reader's error as a fault, which names the file as it was given: where that lies may be nobody's business.
-    pub fn fault(&self, error: ReadError, otherwise: Code) -> Fault {
-        let mut fault = paths::read_fault(error, otherwise);
-        if self.uri != paths::uri_of(&self.path) {
-            fault.message = fault.message.replace(&self.path.display().to_string(), &self.uri);
-        }
-        fault
-    }
-
-    /// A name for what is in the file.
-    pub fn stem(&self) -> String {
-        if let Some(sha256) = self.uri.strip_prefix(IMAGES) {
-            return format!("image {}", &sha256[..sha256.len().min(SHORT)]);
-        }
-        let file = self.path.file_name().unwrap_or_default().to_string_lossy();
-        file.trim_end_matches(".gz").trim_end_matches(".nii").to_owned()
-    }
-}
-
-/// By what a file that has been written anew is known without reading it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp {
-    place: PathBuf,
-    /// None for an image that was sent: its name is its hash, and its time that of its last use.
-    modified: Option<SystemTime>,
-    bytes: u64,
-}
-
-impl Stamp {
-    /// Of a file as it is now; none where its system has no times.
-    pub fn of(place: PathBuf) -> Option<Stamp> {
-        let metadata = place.metadata().ok()?;
-        Some(Stamp {
-            modified: Some(metadata.modified().ok()?),
-            bytes: metadata.len(),
-            place,
-        })
-    }
-}
 
 /// What a caller is told of an image that was sent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -159,58 +95,7 @@ impl Service {
         Ok(self.store.delete_image(&self.stored_image(caller, sha256)?)?)
     }
 
-    /// The file that an image's name means to `caller`, where it means one.
-    pub fn place_of(&self, caller: &Caller, given: &str) -> Option<PathBuf> {
-        self.given(caller, given).ok().map(|file| file.path)
-    }
-
-    /// By what it would be seen that the file which an image's name means has changed; none where it means none.
-    pub fn stamp(&self, caller: &Caller, given: &str) -> Option<Stamp> {
-        let stamp = Stamp::of(self.place_of(caller, given)?)?;
-        let modified = stamp.modified.filter(|_| !given.starts_with(IMAGES));
-        Some(Stamp { modified, ..stamp })
-    }
-
-    /// The file that `caller` means by a path, a file URI or the URI of an image that was sent.
-    pub(super) fn given(&self, caller: &Caller, given: &str) -> Result<Given, Fault> {
-        let Some(sha256) = given.strip_prefix(IMAGES) else {
-            let resolved = self.settings.access.resolve(given);
-            let resolved = resolved.and_then(|path| self.open_to(caller, given, path));
-            // Who shares no disk with us hears of our folders only what they have said themselves.
-            return match caller.sees_paths() {
-                true => resolved.map(|path| Given {
-                    uri: paths::uri_of(&path),
-                    path,
-                }),
-                false => resolved.map_err(paths::unplaced).map(|path| Given {
-                    uri: given.to_owned(),
-                    path,
-                }),
-            };
-        };
-        let image = self.stored_image(caller, sha256)?;
-        self.store.use_image(&image);
-        Ok(Given {
-            path: image.path,
-            uri: given.to_owned(),
-        })
-    }
-
-    /// A path that is none of the store's, or that of a result's file or an image which `caller` may see: what is another
-    /// caller's is as far outside as what the store keeps for itself. Whoever may name any file has the results folder before
-    /// them anyway.
-    fn open_to(&self, caller: &Caller, given: &str, path: PathBuf) -> Result<PathBuf, Fault> {
-        let Access::Roots(roots) = &self.settings.access else {
-            return Ok(path);
-        };
-        match self.store.whose(&path) {
-            None => Ok(path),
-            Some(Whose::Of(owner)) if caller.may_see(owner.as_deref()) => Ok(path),
-            Some(_) => Err(paths::outside(given, roots)),
-        }
-    }
-
-    fn stored_image(&self, caller: &Caller, sha256: &str) -> Result<StoredImage, Fault> {
+    pub(super) fn stored_image(&self, caller: &Caller, sha256: &str) -> Result<StoredImage, Fault> {
         let image = self.store.image(sha256, |owner| caller.may_see(owner));
         image.ok_or_else(|| {
             let fault = Fault::new(Code::NotFound, format!("There is no image {IMAGES}{sha256} here."));
@@ -243,7 +128,7 @@ pub(crate) fn too_large(limit: u64) -> Fault {
 }
 
 fn no_image(what: &str) -> Fault {
-    Fault::new(Code::BadImage, format!("This is no NIfTI-1 file: {what}."))
+    Fault::new(Code::BadImage, format!("This is no NIfTI file: {what}."))
         .hint("Send the bytes of one .nii or .nii.gz file; DICOM series cannot be sent yet.")
 }
 
@@ -252,9 +137,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::service::tests::settings;
-    use crate::service::{MeasureRequest, Settings};
+    use crate::service::{Access, MeasureRequest, Settings};
     use crate::volume::{Affine, Grid, Mask, write_mask_to};
     use std::path::Path;
+    use std::time::SystemTime;
 
     fn service(dir: &Path) -> Service {
         Service::without_model(Settings {

@@ -1,10 +1,10 @@
 //! The `measure_volume` tool: numbers about a result's masks, or about any mask file.
 
-use super::images::Given;
+use super::given::Given;
 use super::{Caller, Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, images, uris};
 use crate::anatomy::Catalogue;
 use crate::measure::{Measurement, Measuring, compare, measure};
-use crate::volume::{LabelMap, Mask, Volume, read, read_labels};
+use crate::volume::{Input, LabelMap, Mask, Volume, read_labels_within, read_within};
 
 /// Most labels of a label map that are measured at once.
 const MOST_LABELS: usize = 512;
@@ -193,10 +193,11 @@ impl Service {
                 .and_then(|file| file.uri.rsplit('/').next())
                 .unwrap_or_default();
             let file = Given {
-                path: self.store.file(&result.result_id, file)?,
+                input: Input::at(self.store.file(&result.result_id, file)?),
                 uri: uris::uri(&result.result_id, file),
             };
-            let labels = read_labels(&file.path).map_err(|error| file.fault(error, Code::BadMask))?;
+            let labels = read_labels_within(&file.input, &self.settings.reading)
+                .map_err(|error| file.fault(error, Code::BadMask))?;
             let known = Some(mask.measurement.clone());
             named.push(Named {
                 name: mask.name.clone(),
@@ -250,7 +251,7 @@ impl Service {
 
     fn scan(&self, caller: &Caller, given: &str) -> Result<Volume, Fault> {
         let file = self.given(caller, given)?;
-        read(&file.path).map_err(|error| file.fault(error, Code::BadImage))
+        read_within(&file.input, &self.settings.reading).map_err(|error| file.fault(error, Code::BadImage))
     }
 
     /// A mask file by path, `sat://results/…` or `sat://images/…` URI, with a name for it.
@@ -259,7 +260,8 @@ impl Service {
             true => Given::from(self.resource(caller, given)?),
             false => self.given(caller, given)?,
         };
-        let labels = read_labels(&file.path).map_err(|error| file.fault(error, Code::BadMask))?;
+        let labels = read_labels_within(&file.input, &self.settings.reading)
+            .map_err(|error| file.fault(error, Code::BadMask))?;
         Ok((labels, file.stem()))
     }
 }

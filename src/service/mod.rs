@@ -14,6 +14,7 @@ mod fault;
 mod faults;
 mod files;
 mod found;
+mod given;
 mod images;
 mod masks;
 mod meaning;
@@ -46,8 +47,9 @@ pub use card::{ClassCard, Data, Figures, ModelCard, ModelName, Source};
 pub use detail::{Omissions, page};
 pub use display::{Page, viewer};
 pub use fault::{Candidate, Code, Fault};
+pub use given::Stamp;
 pub(crate) use images::too_large;
-pub use images::{ImageUpload, ReceivedImage, Stamp};
+pub use images::{ImageUpload, ReceivedImage};
 pub use mentions::report_mentions;
 pub use models::{ModelsFolder, find_models};
 pub use paths::Access;
@@ -63,6 +65,7 @@ use crate::anatomy::{Catalogue, ListAnswer, ListRequest, Resolver};
 use crate::model::{ModelFolder, Network, ProviderChoice, ProviderOptions};
 use crate::segment::FeatureCache;
 use crate::store::{Limits, Store};
+use crate::volume::ReadLimits;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -93,6 +96,8 @@ pub struct Settings {
     pub cache: PathBuf,
     /// How much may stay there.
     pub limits: Limits,
+    /// How large a file may be that is read.
+    pub reading: ReadLimits,
     /// Which files callers may name.
     pub access: Access,
 }
@@ -157,20 +162,42 @@ impl Service {
         Ok(service)
     }
 
+    /// Opens the model's folder to look at names: results are neither read nor written.
+    pub fn for_names(settings: Settings) -> Result<Service, Fault> {
+        Service::with_model(settings, ModelFolder::open, Service::for_looking)
+    }
+
+    /// Opens what results there are, to measure and to show them: the folder may be read-only or missing.
+    pub fn for_looking(settings: Settings) -> Result<Service, Fault> {
+        let store = Store::as_it_is(&settings.results);
+        Ok(Service::with_store(settings, store))
+    }
+
     fn of(settings: Settings, how: models::Open) -> Result<Service, Fault> {
+        Service::with_model(settings, how, Service::without_model)
+    }
+
+    fn with_model(
+        settings: Settings,
+        how: models::Open,
+        without: impl FnOnce(Settings) -> Result<Service, Fault>,
+    ) -> Result<Service, Fault> {
         let folder = models::open(&settings.model, settings.models.as_deref(), how)?;
         let resolver = Resolver::new(Catalogue::load(), &models::offered(&folder));
-        let service = Service::without_model(settings)?;
         Ok(Service {
             model: Some(Model { folder, resolver }),
-            ..service
+            ..without(settings)?
         })
     }
 
-    /// Opens the store alone: enough to measure masks and to list results.
+    /// Opens the store alone, to write into it.
     pub fn without_model(settings: Settings) -> Result<Service, Fault> {
         let store = Store::open(&settings.results)?;
-        Ok(Service {
+        Ok(Service::with_store(settings, store))
+    }
+
+    fn with_store(settings: Settings, store: Store) -> Service {
+        Service {
             settings,
             store,
             model: None,
@@ -178,7 +205,7 @@ impl Service {
             loaded: Mutex::new(None),
             waiting: waiting::Room::default(),
             others: Mutex::default(),
-        })
+        }
     }
 
     /// The `list_anatomy` tool.
@@ -234,6 +261,7 @@ mod tests {
             results: folder.join("results"),
             cache: folder.join("cache"),
             limits: Limits::default(),
+            reading: ReadLimits::default(),
             access: Access::Anything,
         }
     }

@@ -1,8 +1,12 @@
 //! Which file a caller means, and whether the caller may read it.
 
 use super::{Code, Fault};
-use crate::volume::ReadError;
+use crate::volume::{Input, ReadError, pair_names};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use std::path::{Component, Path, PathBuf};
+
+/// What does not stand as it is in the fragment of a URI.
+const FRAGMENT: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'%');
 
 /// Which files callers may name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,28 +18,97 @@ pub enum Access {
 }
 
 impl Access {
-    /// The file that `given`, a path or a `file://` URI, names. Whether it exists is told only inside the roots.
-    pub fn resolve(&self, given: &str) -> Result<PathBuf, Fault> {
-        let path = plain_path(given)?;
+    /// The image that `given` names: a path or a `file://` URI, and after a `#` which of several images there. Whether a file
+    /// exists is told only inside the roots.
+    ///
+    /// A path that has a `#` in it and is there is taken as it stands; in a URI such a `#` is written `%23`.
+    pub fn resolve(&self, given: &str) -> Result<Input, Fault> {
+        let named = Named::parse(given)?;
+        let place = self.place(given, &named.path)?;
+        let (path, place, choice) = match named.split() {
+            Some((path, choice)) if !place.exists() => {
+                let place = self.place(given, &path)?;
+                (path, place, Some(choice))
+            }
+            _ => (named.path, place, named.choice),
+        };
+        // The other file of a pair goes by the name that was given: links may lead the two to different folders, and neither
+        // may lead out.
+        let others = pair_names(&path).into_iter().flatten();
+        let other = others
+            .map(|other| self.place(given, &other))
+            .find(|other| other.as_ref().map_or(true, |other| other.exists()))
+            .transpose()?;
+        Ok(Input {
+            path: place,
+            other,
+            choice,
+        })
+    }
+
+    /// Where a path leads, if it may be read.
+    fn place(&self, given: &str, path: &Path) -> Result<PathBuf, Fault> {
         match self {
-            Access::Anything => Ok(path),
-            Access::Roots(roots) => within(given, &path, roots),
+            Access::Anything => Ok(path.to_owned()),
+            Access::Roots(roots) => within(given, path, roots),
         }
     }
 }
 
-/// A path as the URI that answers give; [`shown`] undoes it.
-pub(super) fn uri_of(path: &Path) -> String {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    url::Url::from_file_path(&absolute)
-        .map(String::from)
-        .unwrap_or_else(|()| absolute.display().to_string())
+/// What a caller wrote, taken apart.
+struct Named {
+    path: PathBuf,
+    choice: Option<String>,
+    /// Whether what is a `#` and what is none was said by percent signs.
+    is_uri: bool,
+}
+
+impl Named {
+    /// The path before the last `#`, and what stands behind it; none where that is part of a folder's name.
+    fn split(&self) -> Option<(PathBuf, String)> {
+        let (path, choice) = split_choice(self.path.to_str().filter(|_| !self.is_uri)?)?;
+        Some((path.into(), choice.to_owned()))
+    }
+}
+
+/// A name without its choice, and the choice, where it has one.
+pub(super) fn split_choice(given: &str) -> Option<(&str, &str)> {
+    given
+        .rsplit_once('#')
+        .filter(|(path, choice)| !path.is_empty() && !choice.contains(['/', '\\']))
+}
+
+/// An image as the URI that answers give; [`shown`] undoes it.
+pub(super) fn uri_of(input: &Input) -> String {
+    let absolute = std::path::absolute(&input.path).unwrap_or_else(|_| input.path.clone());
+    let Ok(mut url) = url::Url::from_file_path(&absolute) else {
+        return absolute.display().to_string();
+    };
+    let choice = input.choice.as_deref();
+    let escaped = choice.map(|choice| utf8_percent_encode(choice, FRAGMENT).to_string());
+    url.set_fragment(escaped.as_deref());
+    url.into()
 }
 
 /// A file URI as the path that people write.
 pub(super) fn shown(uri: &str) -> String {
-    let path = url::Url::parse(uri).ok().and_then(|url| url.to_file_path().ok());
-    path.map_or_else(|| uri.to_owned(), |path| path.display().to_string())
+    let Some(Ok(named)) = uri.starts_with("file:").then(|| Named::parse(uri)) else {
+        return uri.to_owned();
+    };
+    let choice = named.choice.map(|choice| format!("#{choice}")).unwrap_or_default();
+    format!("{}{choice}", named.path.display())
+}
+
+/// How a message may name the image of this URI: whole, and without its choice, as URIs and as people write them. What has
+/// another in it comes first.
+pub(super) fn spellings(uri: &str) -> Vec<String> {
+    let file = uri.split_once('#').filter(|_| uri.starts_with("file:"));
+    let names = std::iter::once(uri).chain(file.map(|(file, _)| file));
+    let mut names: Vec<String> = names.flat_map(|name| [name.to_owned(), shown(name)]).collect();
+    // The error may be about the other file of a pair.
+    let others = names.last().and_then(|name| pair_names(Path::new(name)));
+    names.extend(others.into_iter().flatten().map(|other| other.display().to_string()));
+    names
 }
 
 /// A reader's error as a fault: `not_found` where there is no such file, `otherwise` for the rest.
@@ -48,38 +121,51 @@ pub(super) fn read_fault(error: ReadError, otherwise: Code) -> Fault {
     Fault::new(code, super::faults::sentence(error.to_string()))
 }
 
-fn plain_path(given: &str) -> Result<PathBuf, Fault> {
-    if given.trim().is_empty() {
-        return Err(
-            Fault::new(Code::InvalidArgument, "The path is empty.").hint("Give the path of a .nii or .nii.gz file.")
-        );
-    }
-    let scheme = given
-        .split_once(':')
-        .map(|(scheme, _)| scheme)
-        .filter(|scheme| scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)));
-    match scheme {
-        Some("file") => url::Url::parse(given)
-            .ok()
-            .and_then(|url| url.to_file_path().ok())
-            .ok_or_else(|| {
-                Fault::new(
-                    Code::InvalidArgument,
-                    format!("{given}: this file URI names no path on this machine."),
-                )
-                .hint("Write it as file:///folder/scan.nii.gz.")
+impl Named {
+    fn parse(given: &str) -> Result<Named, Fault> {
+        if given.trim().is_empty() {
+            return Err(Fault::new(Code::InvalidArgument, "The path is empty.")
+                .hint("Give the path of a .nii or .nii.gz file."));
+        }
+        let scheme = given.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| {
+            scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+        });
+        match scheme {
+            Some("file") => url::Url::parse(given)
+                .ok()
+                .and_then(|url| {
+                    let choice = url
+                        .fragment()
+                        .map(|text| percent_decode_str(text).decode_utf8_lossy().into_owned());
+                    Some(Named {
+                        path: url.to_file_path().ok()?,
+                        choice,
+                        is_uri: true,
+                    })
+                })
+                .ok_or_else(|| {
+                    Fault::new(
+                        Code::InvalidArgument,
+                        format!("{given}: this file URI names no path on this machine."),
+                    )
+                    .hint("Write it as file:///folder/scan.nii.gz.")
+                }),
+            Some("dicomweb") => Err(Fault::new(
+                Code::InvalidArgument,
+                format!("{given}: no DICOMweb server is configured."),
+            )
+            .hint("This version reads NIfTI files; give the path of a .nii or .nii.gz file.")),
+            Some(scheme) if given[scheme.len()..].starts_with("://") => Err(Fault::new(
+                Code::InvalidArgument,
+                format!("{given}: {scheme}: addresses are not fetched."),
+            )
+            .hint("Give the path of a file on this machine, or a file:// URI.")),
+            _ => Ok(Named {
+                path: PathBuf::from(given),
+                choice: None,
+                is_uri: false,
             }),
-        Some("dicomweb") => Err(Fault::new(
-            Code::InvalidArgument,
-            format!("{given}: no DICOMweb server is configured."),
-        )
-        .hint("This version reads NIfTI files; give the path of a .nii or .nii.gz file.")),
-        Some(scheme) if given[scheme.len()..].starts_with("://") => Err(Fault::new(
-            Code::InvalidArgument,
-            format!("{given}: {scheme}: addresses are not fetched."),
-        )
-        .hint("Give the path of a file on this machine, or a file:// URI.")),
-        _ => Ok(PathBuf::from(given)),
+        }
     }
 }
 
@@ -156,7 +242,7 @@ mod tests {
             "../not-there/../scans/a.nii",
             &format!("file://{}/a.nii", root.display()),
         ] {
-            assert_eq!(access.resolve(given).unwrap(), root.join("a.nii"), "{given}");
+            assert_eq!(access.resolve(given).unwrap().path, root.join("a.nii"), "{given}");
         }
         for given in [
             "../secret.nii",
@@ -168,7 +254,10 @@ mod tests {
         ] {
             assert_eq!(code(&access, given), Code::OutsideRoots, "{given}");
         }
-        assert_eq!(access.resolve("not-there.nii").unwrap(), root.join("not-there.nii"));
+        assert_eq!(
+            access.resolve("not-there.nii").unwrap().path,
+            root.join("not-there.nii")
+        );
     }
 
     #[cfg(unix)]
@@ -185,6 +274,84 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_a_number_sign_is_a_choice_unless_it_is_the_files_own_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        for file in ["a.nii", "b#1.nii", "c.nii", "c.nii#2"] {
+            std::fs::write(root.join(file), b"").unwrap();
+        }
+        std::fs::create_dir(root.join("d#3")).unwrap();
+        let top = root.display();
+        for access in [Access::Roots(vec![root.clone()]), Access::Anything] {
+            for (given, path, choice) in [
+                ("a.nii#3", "a.nii", Some("3")),
+                ("a.nii#", "a.nii", Some("")),
+                ("b#1.nii", "b#1.nii", None),
+                ("b#1.nii#0", "b#1.nii", Some("0")),
+                ("c.nii#2", "c.nii#2", None),
+                ("c.nii#3", "c.nii", Some("3")),
+                ("d#3/e.nii", "d#3/e.nii", None),
+                ("d#3", "d#3", None),
+                ("none#1/e.nii", "none#1/e.nii", None),
+                ("e.nii#1.2.3", "e.nii", Some("1.2.3")),
+            ] {
+                let found = access.resolve(&format!("{top}/{given}")).unwrap();
+                assert_eq!(found.path, root.join(path), "{given}");
+                assert_eq!(found.choice.as_deref(), choice, "{given}");
+                // What answers call it leads back to it, and so does what people are shown.
+                assert_eq!(access.resolve(&uri_of(&found)).unwrap(), found, "{given}");
+                assert_eq!(access.resolve(&shown(&uri_of(&found))).unwrap(), found, "{given}");
+            }
+            for (given, path, choice) in [
+                ("b%231.nii", "b#1.nii", None),
+                ("b%231.nii#4", "b#1.nii", Some("4")),
+                ("none%231.nii", "none#1.nii", None),
+                ("c.nii#2", "c.nii", Some("2")),
+                ("a.nii#5%25", "a.nii", Some("5%")),
+            ] {
+                let found = access.resolve(&format!("file://{top}/{given}")).unwrap();
+                assert_eq!(
+                    (found.path, found.choice.as_deref()),
+                    (root.join(path), choice),
+                    "{given}"
+                );
+            }
+        }
+        assert_eq!(Access::Anything.resolve("#3").unwrap().choice, None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn neither_a_choice_nor_the_other_file_of_a_pair_leads_out_of_the_roots() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().canonicalize().unwrap();
+        let root = top.join("scans");
+        std::fs::create_dir(&root).unwrap();
+        for file in ["secret.nii", "secret.img"] {
+            std::fs::write(top.join(file), b"").unwrap();
+        }
+        for file in ["scans/a.nii", "scans/b.hdr", "scans/c.hdr", "scans/real.img"] {
+            std::fs::write(top.join(file), b"").unwrap();
+        }
+        symlink(top.join("secret.nii"), root.join("a.nii#1")).unwrap();
+        symlink(top.join("secret.img"), root.join("b.img")).unwrap();
+        symlink(root.join("real.img"), root.join("c.img")).unwrap();
+        let access = Access::Roots(vec![root.clone()]);
+        for given in [
+            "../secret.nii#0",
+            "a.nii#1",
+            "/etc/passwd#1",
+            "x#/../../secret.nii",
+            "b.hdr",
+        ] {
+            assert_eq!(code(&access, given), Code::OutsideRoots, "{given}");
+        }
+        assert_eq!(access.resolve("a.nii#/../a.nii").unwrap().path, root.join("a.nii"));
+        assert_eq!(access.resolve("c.hdr").unwrap().other, Some(root.join("real.img")));
+    }
+
+    #[test]
     fn addresses_are_not_fetched() {
         for given in [
             "http://example.org/a.nii",
@@ -196,7 +363,7 @@ mod tests {
             assert_eq!(code(&Access::Anything, given), Code::InvalidArgument, "{given}");
         }
         assert_eq!(
-            Access::Anything.resolve("C:/scan.nii").unwrap(),
+            Access::Anything.resolve("C:/scan.nii").unwrap().path,
             PathBuf::from("C:/scan.nii")
         );
     }

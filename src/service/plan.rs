@@ -1,12 +1,12 @@
 //! A request that has been understood: the image read, the names resolved, the result named. All of a caller's mistakes
 //! come to light here, before anything is computed.
 
-use super::images::Given;
+use super::given::Given;
 use super::{Caller, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, unresolved};
 use crate::anatomy::{Catalogue, Resolved, Resolver};
 use crate::model::{ModelFolder, NumericClass, Precision};
 use crate::service::models;
-use crate::volume::{AxisCode, Modality, Volume};
+use crate::volume::{AxisCode, Modality, ReadLimits, Volume, read_within};
 
 /// The way of computing results: grows when another mask may come of the same request, so that what is kept is not taken for it.
 pub(super) const FORMAT: u32 = 3;
@@ -126,7 +126,7 @@ impl Service {
         if let Some(modality) = modality {
             self.resolve_all(&folder, request, modality)?;
         }
-        let volume = read_image(&given)?;
+        let volume = read_image(&given, &self.settings.reading)?;
         let modality = modality_of(request, &volume)?;
         let targets = self.resolve_all(&folder, request, modality)?;
         let orientation: AxisCode = match request.orientation {
@@ -170,9 +170,9 @@ impl Service {
     }
 }
 
-pub(super) fn read_image(given: &Given) -> Result<Volume, Fault> {
+pub(super) fn read_image(given: &Given, limits: &ReadLimits) -> Result<Volume, Fault> {
     let span = tracing::info_span!("read the image", voxels = tracing::field::Empty).entered();
-    let volume = crate::volume::read(&given.path).map_err(|error| given.fault(error, Code::BadImage))?;
+    let volume = read_within(&given.input, limits).map_err(|error| given.fault(error, Code::BadImage))?;
     span.record("voxels", volume.grid().len() as i64);
     Ok(volume)
 }

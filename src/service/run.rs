@@ -164,7 +164,10 @@ impl Service {
             Err(error) => {
                 // Written by another version, or damaged: it is made again.
                 tracing::warn!(result = id, %error, "a stored result cannot be read and is dropped");
-                self.store.delete(id)?;
+                // Who only looks can do without; who writes hears of it then.
+                if let Err(error) = self.store.delete(id) {
+                    tracing::warn!(result = id, %error, "it cannot be deleted");
+                }
                 Ok(None)
             }
         }

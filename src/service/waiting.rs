@@ -1,9 +1,9 @@
 //! Plans that wait for their turn: their scans stay in memory as long as there is room, and are read again where there was none.
 
-use super::images::Given;
+use super::given::Given;
 use super::plan::{Plan, read_image};
 use super::{Cancel, Code, Fault, Progress, SegmentAnswer, Service, paths};
-use crate::volume::Volume;
+use crate::volume::{ReadLimits, Volume};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -81,15 +81,15 @@ impl Service {
         let (scan, plan) = plan.exchange(());
         let volume = match scan {
             Scan::Here(volume, _) => volume,
-            Scan::There => read_again(&plan.given, &plan.image.sha256)?,
+            Scan::There => read_again(&plan.given, &plan.image.sha256, &self.settings.reading)?,
         };
         Ok(plan.exchange(volume).1)
     }
 }
 
 /// A scan that was read before and has to be the same.
-fn read_again(given: &Given, sha256: &str) -> Result<Volume, Fault> {
-    let volume = read_image(given)?;
+fn read_again(given: &Given, sha256: &str, limits: &ReadLimits) -> Result<Volume, Fault> {
+    let volume = read_image(given, limits)?;
     if volume.content_hash() == sha256 {
         return Ok(volume);
     }
@@ -102,7 +102,7 @@ fn read_again(given: &Given, sha256: &str) -> Result<Volume, Fault> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::volume::{Affine, Grid, Mask, write_mask_to};
+    use crate::volume::{Affine, Grid, Input, Mask, write_mask_to};
 
     #[test]
     fn a_scan_that_is_read_again_is_the_same_or_refused() {
@@ -115,18 +115,20 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
         };
         write(5);
+        let input = Input::at(&path);
         let given = Given {
-            uri: paths::uri_of(&path),
-            path: path.clone(),
+            uri: paths::uri_of(&input),
+            input,
         };
-        let sha256 = read_image(&given).unwrap().content_hash();
-        assert!(read_again(&given, &sha256).is_ok());
+        let limits = ReadLimits::DEFAULT;
+        let sha256 = read_image(&given, &limits).unwrap().content_hash();
+        assert!(read_again(&given, &sha256, &limits).is_ok());
         write(6);
-        let changed = read_again(&given, &sha256).unwrap_err();
+        let changed = read_again(&given, &sha256, &limits).unwrap_err();
         assert_eq!(changed.code, Code::BadImage);
         assert!(changed.message.contains("scan.nii: the file was changed"), "{changed}");
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(read_again(&given, &sha256).unwrap_err().code, Code::NotFound);
+        assert_eq!(read_again(&given, &sha256, &limits).unwrap_err().code, Code::NotFound);
     }
 
     #[test]

@@ -45,12 +45,15 @@ impl Store {
         Ok(places)
     }
 
-    /// Names in the results folder that are results' by their form.
-    fn ids(&self) -> Result<Vec<String>, StoreError> {
-        let entries = std::fs::read_dir(&self.root).map_err(|source| StoreError::Unreadable {
-            path: self.root.clone(),
-            source,
-        })?;
+    /// Names in the results folder that are results' by their form; a draft's is not.
+    pub(super) fn ids(&self) -> Result<Vec<String>, StoreError> {
+        let entries = match std::fs::read_dir(&self.root) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|source| StoreError::Unreadable {
+                path: self.root.clone(),
+                source,
+            })?,
+        };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         Ok(names.filter(|name| self.folder(name).is_ok()).collect())
     }

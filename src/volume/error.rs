@@ -52,7 +52,7 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// Bytes of some other kind.
-    #[error("{}: not a NIfTI-1 file ({found}); give a .nii or .nii.gz file", path.display())]
+    #[error("{}: not a NIfTI file ({found}); give a .nii or .nii.gz file", path.display())]
     NotNifti {
         /// The file.
         path: PathBuf,
@@ -96,8 +96,8 @@ pub enum ReadError {
     },
     /// A time series, or a vector at each voxel.
     #[error(
-        "{}: the file holds {volumes} volumes (shape {shape}), and one is needed; take one out, for example with nibabel's `img.slicer[..., 0]`",
-        path.display()
+        "{}: the file holds {volumes} volumes (shape {shape}), and one is needed; say which, counted from 0: {}#0 is the first, {}#{} the last",
+        path.display(), path.display(), path.display(), volumes - 1
     )]
     ManyVolumes {
         /// The file.
@@ -106,6 +106,30 @@ pub enum ReadError {
         volumes: u64,
         /// The shape as the header has it.
         shape: String,
+    },
+    /// A choice that leads to none of the volumes.
+    #[error(
+        "{}: #{choice} names none of the file's {volumes} volume(s), which are counted from 0: {}#0 is the first, {}#{} the last",
+        path.display(), path.display(), path.display(), volumes - 1
+    )]
+    NoSuchVolume {
+        /// The file.
+        path: PathBuf,
+        /// What was chosen.
+        choice: String,
+        /// How many volumes there are.
+        volumes: u64,
+    },
+    /// One file of a pair alone.
+    #[error(
+        "{}: this is one file of a .hdr/.img pair, and {} is not beside it; put it there",
+        path.display(), other.display()
+    )]
+    HalfMissing {
+        /// The file asked for.
+        path: PathBuf,
+        /// The one that is missing.
+        other: PathBuf,
     },
     /// A data type that is no single number a voxel.
     #[error("{}: voxels of type {datatype} are not supported; save the image as integers or floats", path.display())]
@@ -116,7 +140,7 @@ pub enum ReadError {
         datatype: String,
     },
     /// More voxels than this program takes.
-    #[error("{}: the header promises {promised} voxels, more than the limit of {limit}; crop or resample the image first", path.display())]
+    #[error("{}: the header promises {promised} voxels, more than the limit of {limit}; crop or resample the image first, or raise max_voxels", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -124,6 +148,45 @@ pub enum ReadError {
         promised: u64,
         /// Voxels allowed.
         limit: u64,
+    },
+    /// More bytes than this program unpacks.
+    #[error(
+        "{}: the file would have to be unpacked to {promised} bytes, more than the limit of {limit}; save the volume as a file of its own, or raise max_unpacked_gb",
+        path.display()
+    )]
+    Unpacked {
+        /// The file.
+        path: PathBuf,
+        /// Bytes up to the last voxel.
+        promised: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// Data after all that the header promises.
+    #[error(
+        "{}: the file goes on after the last voxel that its header promises, for as long as a volume or more; the header's dim or datatype is wrong: write the file again with the program that made it",
+        path.display()
+    )]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody wrote to the file.
+    #[error("{}: the file was changed while it was read; call again once nothing writes to it", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Longer than any body.
+    #[error(
+        "{}: the image would be {:.0} x {:.0} x {:.0} mm large, and no body is longer than 10 m; correct the header's affine or pixdim",
+        path.display(), extent[0], extent[1], extent[2]
+    )]
+    Extent {
+        /// The file.
+        path: PathBuf,
+        /// Millimetres along the stored axes.
+        extent: [f64; 3],
     },
     /// Voxels that are nearly nothing, or larger than a person.
     #[error(
@@ -181,14 +244,6 @@ pub enum WriteError {
         /// What the system said.
         #[source]
         source: io::Error,
-    },
-    /// NIfTI-1 keeps lengths in 16 bits.
-    #[error("{}: {} x {} x {} voxels do not fit into NIfTI-1, which ends at 32767 along an axis", path.display(), shape[0], shape[1], shape[2])]
-    TooLong {
-        /// The file.
-        path: PathBuf,
-        /// The grid's shape.
-        shape: [usize; 3],
     },
     /// As many labels as voxels were expected.
     #[error("{}: {given} labels were given for {expected} voxels", path.display())]

@@ -9,6 +9,8 @@ mod dicom;
 mod error;
 mod grid;
 mod image;
+mod input;
+mod limits;
 mod mask;
 mod modality;
 mod nifti;
@@ -25,11 +27,14 @@ pub use error::{ReadError, WriteError};
 pub use grid::Grid;
 pub(crate) use grid::transform;
 pub use image::{LabelMap, Volume};
+pub(crate) use input::pair_names;
+pub use input::{Input, other_of, read, read_labels, read_labels_within, read_within};
+pub use limits::ReadLimits;
 pub use mask::{Mask, MaskBuilder, Run};
 pub use modality::Modality;
 pub use nifti::{
-    Head, MAX_VOXELS, MOST_HEAD, Placement, read, read_labels, read_slices, slices_in, write_bytes_to, write_labels,
-    write_mask, write_mask_to,
+    Exactness, Head, MOST_HEAD, Placement, read_bytes, read_labels_bytes, read_slices, slices_in, write_bytes_to,
+    write_labels, write_mask, write_mask_to,
 };
 pub(crate) use order::{from_key, to_key};
 pub use packed::{MaskCodeError, PackedMask, PackedMaskBuilder};

@@ -8,6 +8,7 @@ use sat_mcp::service::{
     Access, Caller, Cancel, Fault, Progress, SegmentAnswer, SegmentRequest, Service, Settings, Step,
 };
 use sat_mcp::store::Limits;
+use sat_mcp::volume::ReadLimits;
 use std::path::Path;
 
 struct Silent;
@@ -30,6 +31,7 @@ pub fn service(dir: &Path, model: &Path, provider: Provider, options: ProviderOp
         results: dir.join("results"),
         cache: dir.join("cache"),
         limits: Limits::default(),
+        reading: ReadLimits::default(),
         access: Access::Anything,
     })
     .unwrap()

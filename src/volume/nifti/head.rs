@@ -1,6 +1,6 @@
 //! What a file is, from its first bytes alone: for files that arrive piece by piece.
 
-use super::header::{HEADER_LEN, Header};
+use super::header::{Header, LONGEST, SIZE_FIELD, Version};
 use flate2::bufread::MultiGzDecoder;
 use std::io::Read;
 
@@ -10,9 +10,9 @@ pub const MOST_HEAD: usize = 64 << 10;
 /// What the first bytes of a file say of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Head {
-    /// NIfTI-1 as it stands.
+    /// NIfTI as it stands.
     Nifti,
-    /// NIfTI-1 in gzip.
+    /// NIfTI in gzip.
     NiftiGzip,
     /// Nothing yet: more bytes are needed, if there are any.
     TooShort,
@@ -24,29 +24,37 @@ impl Head {
     /// Looks at the start of a file.
     pub fn of(start: &[u8]) -> Head {
         if !matches!(start, [0x1f, 0x8b, ..]) {
-            return match start.first_chunk::<HEADER_LEN>() {
-                Some(header) => said(header, Head::Nifti),
-                None => Head::TooShort,
-            };
+            return said(start, Head::Nifti);
         }
-        let mut header = [0; HEADER_LEN];
-        match MultiGzDecoder::new(start).read_exact(&mut header) {
-            Ok(()) => said(&header, Head::NiftiGzip),
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof && start.len() < MOST_HEAD => {
-                Head::TooShort
+        let mut header = Vec::with_capacity(LONGEST);
+        let unpacked = MultiGzDecoder::new(start).take(LONGEST as u64).read_to_end(&mut header);
+        match (said(&header, Head::NiftiGzip), unpacked) {
+            (Head::TooShort, Err(error)) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+                Head::Other("its gzip stream is damaged")
             }
-            Err(_) => Head::Other("its gzip stream is damaged"),
+            (Head::TooShort, Err(_)) if start.len() >= MOST_HEAD => Head::Other("its gzip stream is damaged"),
+            // It has ended well, or the rest is still to come.
+            (said, _) => said,
         }
     }
 }
 
-fn said(header: &[u8; HEADER_LEN], nifti: Head) -> Head {
-    if &header[128..132] == b"DICM" {
+fn said(start: &[u8], nifti: Head) -> Head {
+    if start.get(128..132) == Some(b"DICM") {
         return Head::Other(
             "it is DICOM, which cannot be sent yet; convert its series to NIfTI, for example with dcm2niix",
         );
     }
-    match Header::parse(header) {
+    let version = start.first_chunk::<SIZE_FIELD>().and_then(Version::told);
+    // What has no version is told as soon as it is as long as the shorter header: DICOM shows itself late.
+    let needed = version.map_or(Version::One.length(), |(version, _)| version.length());
+    if start.len() < needed {
+        return Head::TooShort;
+    }
+    match Header::parse(start) {
+        Ok(header) if header.paired => Head::Other(
+            "it is the .hdr of a .hdr/.img pair, and one file is sent at a time; save the pair as one .nii file",
+        ),
         Ok(_) => nifti,
         Err(stranger) => Head::Other(stranger.0),
     }
@@ -56,22 +64,25 @@ fn said(header: &[u8; HEADER_LEN], nifti: Head) -> Head {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::volume::Placement;
+    use crate::volume::nifti::datatype::DataType;
+    use crate::volume::nifti::header::NewHeader;
+    use crate::volume::{Affine, Grid, Placement};
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use std::io::Write;
 
-    fn nifti() -> Vec<u8> {
-        let placement = Placement {
-            qform_code: 0,
-            sform_code: 1,
-            pixdim: [1.0; 8],
-            quatern: [0.0; 3],
-            qoffset: [0.0; 3],
-            srow: [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]],
-            xyzt_units: 2,
+    /// A header of either version, by the length of its first axis.
+    fn nifti(length: usize) -> Vec<u8> {
+        let new = NewHeader {
+            shape: [length, 2, 2],
+            datatype: DataType::U8,
+            intent: 0,
+            slope: 1.0,
+            inter: 0.0,
+            description: "",
+            placement: &Placement::of(&Grid::new([length, 2, 2], Affine::identity())),
         };
-        Header::write([2, 2, 2], super::super::header::DataType::U8, 0, &placement).to_vec()
+        new.bytes()
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -82,12 +93,14 @@ mod tests {
 
     #[test]
     fn a_head_says_what_it_is_as_soon_as_it_is_whole_and_not_before() {
-        let plain = nifti();
-        assert_eq!(Head::of(&plain[..347]), Head::TooShort);
-        assert_eq!(Head::of(&plain), Head::Nifti);
-        let packed = gzip(&plain);
-        assert_eq!(Head::of(&packed[..20]), Head::TooShort);
-        assert_eq!(Head::of(&packed), Head::NiftiGzip);
+        for (length, bytes) in [(2, 348), (40_000, 540)] {
+            let plain = nifti(length);
+            assert_eq!(Head::of(&plain[..bytes - 1]), Head::TooShort);
+            assert_eq!(Head::of(&plain[..bytes]), Head::Nifti);
+            let packed = gzip(&plain);
+            assert_eq!(Head::of(&packed[..20]), Head::TooShort);
+            assert_eq!(Head::of(&packed), Head::NiftiGzip);
+        }
     }
 
     #[test]
@@ -103,6 +116,9 @@ mod tests {
         ] {
             assert!(matches!(Head::of(&start), Head::Other(_)), "{:?}", Head::of(&start));
         }
+        let mut half = nifti(2);
+        half[344..348].copy_from_slice(b"ni1\0");
+        assert!(matches!(Head::of(&half), Head::Other(words) if words.contains("pair")));
         assert!(matches!(Head::of(&dicom), Head::Other(words) if words.contains("dcm2niix")));
     }
 }

@@ -1,116 +1,317 @@
-//! The 348 bytes at the start of a NIfTI-1 file.
+//! The first bytes of a file: NIfTI-1's 348 and NIfTI-2's 540.
+//!
+//! NIfTI-2 has the same fields with wider numbers in another order (<https://nifti.nimh.nih.gov/nifti-2>), so both become one
+//! [`Header`].
 
-use super::placement::Placement;
+use super::datatype::DataType;
+use super::placement::{Exactness, Placement};
 
-/// Bytes of a NIfTI-1 header.
-pub(super) const HEADER_LEN: usize = 348;
-/// Where voxels begin in a single file without extensions: the header and four bytes that say "no extensions".
-pub(super) const DATA_OFFSET: usize = 352;
+/// Bytes of the longest header.
+pub(super) const LONGEST: usize = 540;
+/// Bytes that say which header it is: its own length, in either byte order.
+pub(super) const SIZE_FIELD: usize = 4;
+/// What follows `n+2` and `ni2`: bytes that do not survive a copy which converts the ends of lines.
+const LINE_ENDS: &[u8; 4] = b"\r\n\x1a\n";
+
+/// Which NIfTI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    One,
+    Two,
+}
+
+impl Version {
+    /// What the first four bytes of a header say, and whether it is big-endian.
+    pub fn told(size: &[u8; SIZE_FIELD]) -> Option<(Version, bool)> {
+        match (i32::from_le_bytes(*size), i32::from_be_bytes(*size)) {
+            (348, _) => Some((Version::One, false)),
+            (_, 348) => Some((Version::One, true)),
+            (540, _) => Some((Version::Two, false)),
+            (_, 540) => Some((Version::Two, true)),
+            _ => None,
+        }
+    }
+
+    /// Bytes of the header.
+    pub fn length(self) -> usize {
+        match self {
+            Version::One => 348,
+            Version::Two => 540,
+        }
+    }
+
+    /// Where voxels begin in a single file without extensions: after the header and four bytes that say "no extensions".
+    pub fn data_offset(self) -> usize {
+        self.length() + 4
+    }
+
+    /// Where each field lies.
+    fn fields(self) -> Places {
+        match self {
+            Version::One => Places {
+                dim: 40,
+                intent: 68,
+                datatype: 70,
+                bitpix: 72,
+                pixdim: 76,
+                vox_offset: 108,
+                slope: 112,
+                units: 123,
+                descrip: 148,
+                codes: 252,
+                quatern: 256,
+            },
+            Version::Two => Places {
+                dim: 16,
+                intent: 504,
+                datatype: 12,
+                bitpix: 14,
+                pixdim: 104,
+                vox_offset: 168,
+                slope: 176,
+                units: 500,
+                descrip: 240,
+                codes: 344,
+                quatern: 352,
+            },
+        }
+    }
+}
+
+/// Where fields begin. `scl_inter` follows `scl_slope`, the qform's code stands before the sform's, and after `quatern` come
+/// the offsets and the sform's rows.
+struct Places {
+    dim: usize,
+    intent: usize,
+    datatype: usize,
+    bitpix: usize,
+    pixdim: usize,
+    vox_offset: usize,
+    slope: usize,
+    units: usize,
+    descrip: usize,
+    codes: usize,
+    quatern: usize,
+}
 
 /// The fields that this program reads.
 #[derive(Debug, Clone)]
 pub(super) struct Header {
+    pub version: Version,
+    /// Whether the voxels lie in another file, the `.img` of the pair.
+    pub paired: bool,
     pub big_endian: bool,
-    pub dim: [i16; 8],
+    pub dim: [i64; 8],
     /// What the numbers are: 1002 where they are labels.
-    pub intent: i16,
+    pub intent: i32,
     pub datatype: i16,
-    pub vox_offset: f32,
-    pub scl_slope: f32,
-    pub scl_inter: f32,
+    pub vox_offset: f64,
+    pub scl_slope: f64,
+    pub scl_inter: f64,
     pub placement: Placement,
 }
 
-/// Why 348 bytes are no header of a single NIfTI-1 file: what they look like instead.
+/// Why bytes are no NIfTI header: what they look like instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stranger(pub &'static str);
 
 impl Header {
-    /// Reads a header of either byte order, told by `sizeof_hdr` and `dim[0]` as nibabel does.
-    pub fn parse(bytes: &[u8; HEADER_LEN]) -> Result<Header, Stranger> {
-        let size = |big| Fields { bytes, big_endian: big }.i32(0);
-        let big_endian = match (size(false), size(true)) {
-            (348, _) => false,
-            (_, 348) => true,
-            (540, _) | (_, 540) => {
-                return Err(Stranger(
-                    "it is NIfTI-2; save it as NIfTI-1, for example with nibabel's Nifti1Image",
-                ));
-            }
-            _ => return Err(Stranger("its first bytes are none of NIfTI's")),
-        };
-        match &bytes[344..348] {
-            b"n+1\0" => {}
-            b"ni1\0" => {
-                return Err(Stranger(
-                    "it is the .hdr of a .hdr/.img pair; save the pair as one .nii file",
-                ));
-            }
-            _ => {
-                return Err(Stranger(
-                    "it has the header of ANALYZE 7.5, without NIfTI's magic; save it as NIfTI-1",
-                ));
-            }
-        }
-        let fields = Fields { bytes, big_endian };
-        Ok(Header {
-            big_endian,
-            dim: fields.array(40, Fields::i16),
-            intent: fields.i16(68),
-            datatype: fields.i16(70),
-            vox_offset: fields.f32(108),
-            scl_slope: fields.f32(112),
-            scl_inter: fields.f32(116),
-            placement: Placement {
-                qform_code: fields.i16(252),
-                sform_code: fields.i16(254),
-                pixdim: fields.array(76, Fields::f32),
-                quatern: fields.array(256, Fields::f32),
-                qoffset: fields.array(268, Fields::f32),
-                srow: [280, 296, 312].map(|at| fields.array(at, Fields::f32)),
-                xyzt_units: bytes[123],
+    /// Reads a header of either version and byte order, told by `sizeof_hdr`. The bytes may go on after it.
+    pub fn parse(bytes: &[u8]) -> Result<Header, Stranger> {
+        let strange = Stranger("its first bytes are none of NIfTI's");
+        let size = bytes.first_chunk().ok_or(strange)?;
+        let (version, big_endian) = Version::told(size).ok_or(strange)?;
+        let bytes = bytes
+            .get(..version.length())
+            .ok_or(Stranger("it is too short for a header"))?;
+        let paired = match version {
+            Version::One => match &bytes[344..348] {
+                b"n+1\0" => false,
+                b"ni1\0" => true,
+                _ => {
+                    return Err(Stranger(
+                        "it has the header of ANALYZE 7.5, without NIfTI's magic; save it as NIfTI-1",
+                    ));
+                }
             },
+            Version::Two => {
+                let paired = match &bytes[4..8] {
+                    b"n+2\0" => false,
+                    b"ni2\0" => true,
+                    _ => return Err(Stranger("it is as long as NIfTI-2's header, without its magic")),
+                };
+                // nibabel lets zeros pass, which are what forgetful writers leave.
+                if &bytes[8..12] != LINE_ENDS && bytes[8..12] != [0; 4] {
+                    return Err(Stranger(
+                        "it is NIfTI-2 whose line ends were converted, as a copy in text mode does; copy it in binary mode",
+                    ));
+                }
+                paired
+            }
+        };
+        let at = version.fields();
+        let fields = Fields { bytes, big_endian };
+        let placed = |qform_code, sform_code, numbers: [f64; 18], units, exactness| Placement {
+            qform_code,
+            sform_code,
+            pixdim: std::array::from_fn(|n| fields.real(version, at.pixdim, n)),
+            quatern: [numbers[0], numbers[1], numbers[2]],
+            qoffset: [numbers[3], numbers[4], numbers[5]],
+            srow: [0, 1, 2].map(|row| [0, 1, 2, 3].map(|column| numbers[6 + 4 * row + column])),
+            xyzt_units: units,
+            exactness,
+        };
+        let numbers = std::array::from_fn(|n| fields.real(version, at.quatern, n));
+        let (dim, intent, vox_offset, placement) = match version {
+            Version::One => (
+                std::array::from_fn(|n| i64::from(fields.i16(at.dim + 2 * n))),
+                i32::from(fields.i16(at.intent)),
+                f64::from(fields.f32(at.vox_offset)),
+                placed(
+                    i32::from(fields.i16(at.codes)),
+                    i32::from(fields.i16(at.codes + 2)),
+                    numbers,
+                    bytes[at.units],
+                    Exactness::Single,
+                ),
+            ),
+            Version::Two => (
+                std::array::from_fn(|n| fields.i64(at.dim + 8 * n)),
+                fields.i32(at.intent),
+                // Beyond 2^53 it is rounded, and far beyond any file.
+                fields.i64(at.vox_offset) as f64,
+                placed(
+                    fields.i32(at.codes),
+                    fields.i32(at.codes + 4),
+                    numbers,
+                    fields.i32(at.units) as u8,
+                    Exactness::Double,
+                ),
+            ),
+        };
+        Ok(Header {
+            version,
+            paired,
+            big_endian,
+            dim,
+            intent,
+            datatype: fields.i16(at.datatype),
+            vox_offset,
+            scl_slope: fields.real(version, at.slope, 0),
+            scl_inter: fields.real(version, at.slope, 1),
+            placement,
         })
     }
+}
 
-    /// The header of a new file, little-endian: one volume of `dim` voxels that start at byte 352.
-    pub fn write(dim: [i16; 3], datatype: DataType, intent: i16, placement: &Placement) -> [u8; DATA_OFFSET] {
-        let mut bytes = [0; DATA_OFFSET];
-        let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
-        put(0, &348_i32.to_le_bytes());
-        put(38, b"r"); // "regular", which SPM and ANALYZE-era readers look for
-        for (n, length) in [3, dim[0], dim[1], dim[2], 1, 1, 1, 1].into_iter().enumerate() {
-            put(40 + 2 * n, &length.to_le_bytes());
+/// What the header of a new file says: one volume, little-endian, in one file.
+#[derive(Debug)]
+pub(super) struct NewHeader<'a> {
+    pub shape: [usize; 3],
+    pub datatype: DataType,
+    pub intent: i32,
+    pub slope: f64,
+    pub inter: f64,
+    pub description: &'a str,
+    pub placement: &'a Placement,
+}
+
+impl NewHeader<'_> {
+    /// The bytes up to the first voxel: of NIfTI-1, or of NIfTI-2 where an axis is longer than NIfTI-1 can say.
+    pub fn bytes(&self) -> Vec<u8> {
+        let version = match self.shape.iter().all(|&length| length <= i16::MAX as usize) {
+            true => Version::One,
+            false => Version::Two,
+        };
+        let at = version.fields();
+        let placement = self.placement;
+        let mut new = Writer {
+            bytes: vec![0; version.data_offset()],
+            version,
+        };
+        new.put(0, &(version.length() as i32).to_le_bytes());
+        match version {
+            Version::One => {
+                new.put(38, b"r"); // "regular", which SPM and ANALYZE-era readers look for
+                new.put(344, b"n+1\0");
+            }
+            Version::Two => {
+                new.put(4, b"n+2\0");
+                new.put(8, LINE_ENDS);
+            }
         }
-        put(68, &intent.to_le_bytes());
-        put(70, &datatype.code().to_le_bytes());
-        put(72, &(8 * datatype.size() as i16).to_le_bytes());
-        for (n, value) in placement.pixdim.iter().enumerate() {
-            // Beyond the third axis the input's figures (a TR, say) do not describe this file.
-            put(76 + 4 * n, &if n < 4 { *value } else { 1.0 }.to_le_bytes());
+        let dim = self.shape.map(|length| length as i64);
+        new.integers(at.dim, &[3, dim[0], dim[1], dim[2], 1, 1, 1, 1]);
+        new.put(at.datatype, &self.datatype.code().to_le_bytes());
+        new.put(at.bitpix, &(8 * self.datatype.size() as i16).to_le_bytes());
+        // Beyond the third axis the input's figures (a TR, say) do not describe this file.
+        let pixdim = std::array::from_fn::<f64, 8, _>(|n| if n < 4 { placement.pixdim[n] } else { 1.0 });
+        new.reals(at.pixdim, &pixdim);
+        new.reals(at.slope, &[self.slope, self.inter]);
+        let words = self.description.as_bytes();
+        new.put(at.descrip, &words[..words.len().min(79)]);
+        let (qform, sform) = (placement.qform_code, placement.sform_code);
+        match version {
+            Version::One => {
+                new.put(at.intent, &(self.intent as i16).to_le_bytes());
+                new.reals(at.vox_offset, &[version.data_offset() as f64]);
+                new.put(at.units, &[placement.xyzt_units]);
+                new.put(at.codes, &(qform as i16).to_le_bytes());
+                new.put(at.codes + 2, &(sform as i16).to_le_bytes());
+            }
+            Version::Two => {
+                new.put(at.intent, &self.intent.to_le_bytes());
+                new.integers(at.vox_offset, &[version.data_offset() as i64]);
+                new.put(at.units, &i32::from(placement.xyzt_units).to_le_bytes());
+                new.put(at.codes, &qform.to_le_bytes());
+                new.put(at.codes + 4, &sform.to_le_bytes());
+            }
         }
-        put(108, &(DATA_OFFSET as f32).to_le_bytes());
-        put(112, &1_f32.to_le_bytes());
-        put(123, &[placement.xyzt_units]);
-        put(148, b"sat-mcp");
-        put(252, &placement.qform_code.to_le_bytes());
-        put(254, &placement.sform_code.to_le_bytes());
-        let numbers = placement
+        let rows = placement.srow.iter().flatten();
+        let numbers: Vec<f64> = placement
             .quatern
             .iter()
             .chain(&placement.qoffset)
-            .chain(placement.srow.iter().flatten());
-        for (n, value) in numbers.enumerate() {
-            put(256 + 4 * n, &value.to_le_bytes());
+            .chain(rows)
+            .copied()
+            .collect();
+        new.reals(at.quatern, &numbers);
+        new.bytes
+    }
+}
+
+struct Writer {
+    bytes: Vec<u8>,
+    version: Version,
+}
+
+impl Writer {
+    fn put(&mut self, at: usize, value: &[u8]) {
+        self.bytes[at..at + value.len()].copy_from_slice(value);
+    }
+
+    fn integers(&mut self, at: usize, values: &[i64]) {
+        for (n, value) in values.iter().enumerate() {
+            match self.version {
+                Version::One => self.put(at + 2 * n, &(*value as i16).to_le_bytes()),
+                Version::Two => self.put(at + 8 * n, &value.to_le_bytes()),
+            }
         }
-        put(344, b"n+1\0");
-        bytes
+    }
+
+    fn reals(&mut self, at: usize, values: &[f64]) {
+        for (n, value) in values.iter().enumerate() {
+            match self.version {
+                Version::One => self.put(at + 4 * n, &(*value as f32).to_le_bytes()),
+                Version::Two => self.put(at + 8 * n, &value.to_le_bytes()),
+            }
+        }
     }
 }
 
 /// Numbers in a header of either byte order.
 struct Fields<'a> {
-    bytes: &'a [u8; HEADER_LEN],
+    bytes: &'a [u8],
     big_endian: bool,
 }
 
@@ -132,77 +333,19 @@ impl Fields<'_> {
         i32::from_le_bytes(self.word(at))
     }
 
+    fn i64(&self, at: usize) -> i64 {
+        i64::from_le_bytes(self.word(at))
+    }
+
     fn f32(&self, at: usize) -> f32 {
         f32::from_le_bytes(self.word(at))
     }
 
-    fn array<T, const N: usize>(&self, at: usize, read: impl Fn(&Self, usize) -> T) -> [T; N] {
-        std::array::from_fn(|n| read(self, at + n * size_of::<T>()))
-    }
-}
-
-/// The data types that hold one real number a voxel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DataType {
-    U8,
-    I8,
-    U16,
-    I16,
-    U32,
-    I32,
-    U64,
-    I64,
-    F32,
-    F64,
-}
-
-impl DataType {
-    /// The type of a header's `datatype`, or the name of one that is not supported.
-    pub fn from_code(code: i16) -> Result<DataType, String> {
-        Ok(match code {
-            2 => DataType::U8,
-            4 => DataType::I16,
-            8 => DataType::I32,
-            16 => DataType::F32,
-            64 => DataType::F64,
-            256 => DataType::I8,
-            512 => DataType::U16,
-            768 => DataType::U32,
-            1024 => DataType::I64,
-            1280 => DataType::U64,
-            1 => return Err("binary (1 bit)".into()),
-            32 => return Err("complex64".into()),
-            128 => return Err("RGB24 (a colour picture)".into()),
-            1536 => return Err("float128".into()),
-            1792 => return Err("complex128".into()),
-            2048 => return Err("complex256".into()),
-            2304 => return Err("RGBA32 (a colour picture)".into()),
-            other => return Err(format!("number {other}, which NIfTI-1 does not define,")),
-        })
-    }
-
-    fn code(self) -> i16 {
-        match self {
-            DataType::U8 => 2,
-            DataType::I16 => 4,
-            DataType::I32 => 8,
-            DataType::F32 => 16,
-            DataType::F64 => 64,
-            DataType::I8 => 256,
-            DataType::U16 => 512,
-            DataType::U32 => 768,
-            DataType::I64 => 1024,
-            DataType::U64 => 1280,
-        }
-    }
-
-    /// Bytes a voxel.
-    pub fn size(self) -> usize {
-        match self {
-            DataType::U8 | DataType::I8 => 1,
-            DataType::U16 | DataType::I16 => 2,
-            DataType::U32 | DataType::I32 | DataType::F32 => 4,
-            DataType::U64 | DataType::I64 | DataType::F64 => 8,
+    /// The `n`th of the real numbers that begin at `at`.
+    fn real(&self, version: Version, at: usize, n: usize) -> f64 {
+        match version {
+            Version::One => f64::from(self.f32(at + 4 * n)),
+            Version::Two => f64::from_le_bytes(self.word(at + 8 * n)),
         }
     }
 }

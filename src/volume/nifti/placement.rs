@@ -5,8 +5,24 @@ use nalgebra::{Matrix3, Rotation3, UnitQuaternion};
 use crate::volume::axes::nearest_rotation;
 use crate::volume::{Affine, Grid};
 
-/// nibabel's threshold for a quaternion whose w is taken as 0: three float32 epsilons.
-const QUATERNION_TOLERANCE: f64 = 3.0 * f32::EPSILON as f64;
+/// How exact a header's numbers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exactness {
+    /// float32, as in NIfTI-1.
+    Single,
+    /// float64, as in NIfTI-2.
+    Double,
+}
+
+impl Exactness {
+    /// Below it the square of a quaternion's w is taken as 0: three epsilons, nibabel's `quaternion_threshold`.
+    fn quaternion_tolerance(self) -> f64 {
+        3.0 * match self {
+            Exactness::Single => f64::from(f32::EPSILON),
+            Exactness::Double => f64::EPSILON,
+        }
+    }
+}
 
 /// The header fields that place an image: two affines (sform and qform), each with a code that says what it means.
 ///
@@ -14,19 +30,27 @@ const QUATERNION_TOLERANCE: f64 = 3.0 * f32::EPSILON as f64;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Placement {
     /// What the qform leads to; 0 if it is not in use.
-    pub qform_code: i16,
+    pub qform_code: i32,
     /// What the sform leads to; 0 if it is not in use.
-    pub sform_code: i16,
+    pub sform_code: i32,
     /// qfac (the sign of the third axis in the qform), then spacing along the axes.
-    pub pixdim: [f32; 8],
+    pub pixdim: [f64; 8],
     /// b, c and d of the qform's unit quaternion.
-    pub quatern: [f32; 3],
+    pub quatern: [f64; 3],
     /// The qform's translation.
-    pub qoffset: [f32; 3],
+    pub qoffset: [f64; 3],
     /// The sform's three rows.
-    pub srow: [[f32; 4]; 3],
+    pub srow: [[f64; 4]; 3],
     /// Units of space and time.
     pub xyzt_units: u8,
+    /// How exact the header was that they stood in.
+    pub exactness: Exactness,
+}
+
+/// Whether a form with this code is in use. Codes that NIfTI does not define are taken as 0, as nibabel does when it loads a
+/// file.
+pub(super) fn in_use(code: i32) -> bool {
+    (1..=5).contains(&code)
 }
 
 /// A header field that no affine can be made of.
@@ -49,27 +73,17 @@ impl Placement {
         Placement {
             qform_code: 1,
             sform_code: 1,
-            pixdim: [
-                qfac as f32,
-                spacing[0] as f32,
-                spacing[1] as f32,
-                spacing[2] as f32,
-                1.0,
-                1.0,
-                1.0,
-                1.0,
-            ],
-            quatern: [turn.i, turn.j, turn.k].map(|part| (sign * part) as f32),
-            qoffset: [0, 1, 2].map(|row| affine[(row, 3)] as f32),
-            srow: [0, 1, 2].map(|row| [0, 1, 2, 3].map(|column| affine[(row, column)] as f32)),
+            pixdim: [qfac, spacing[0], spacing[1], spacing[2], 1.0, 1.0, 1.0, 1.0],
+            quatern: [turn.i, turn.j, turn.k].map(|part| sign * part),
+            qoffset: [0, 1, 2].map(|row| affine[(row, 3)]),
+            srow: [0, 1, 2].map(|row| [0, 1, 2, 3].map(|column| affine[(row, column)])),
             xyzt_units: 2,
+            exactness: Exactness::Double,
         }
     }
 
     /// The affine that nibabel uses: sform if it has a code, else qform if that has one, else spacing about the centre.
     pub(super) fn affine(&self, shape: [usize; 3]) -> Result<Affine, Nonsense> {
-        // Codes that NIfTI does not define are taken as 0, as nibabel does when it loads a file.
-        let in_use = |code: i16| (1..=5).contains(&code);
         if in_use(self.sform_code) {
             return Ok(self.sform());
         }
@@ -94,7 +108,7 @@ impl Placement {
         tidy.pixdim[0] = if self.pixdim[0] < 0.0 { -1.0 } else { 1.0 };
         for (axis, spacing) in grid.spacing().into_iter().enumerate() {
             if !(self.pixdim[axis + 1].is_finite() && self.pixdim[axis + 1] > 0.0) {
-                tidy.pixdim[axis + 1] = spacing as f32;
+                tidy.pixdim[axis + 1] = spacing;
             }
         }
         tidy
@@ -103,14 +117,14 @@ impl Placement {
     fn sform(&self) -> Affine {
         Affine::from_fn(|row, column| match row {
             3 => f64::from(u8::from(column == 3)),
-            _ => f64::from(self.srow[row][column]),
+            _ => self.srow[row][column],
         })
     }
 
     pub(super) fn qform(&self) -> Result<Affine, Nonsense> {
-        let [x, y, z] = self.quatern.map(f64::from);
+        let [x, y, z] = self.quatern;
         let square = 1.0 - (x * x + y * y + z * z);
-        let w = if square.abs() < QUATERNION_TOLERANCE {
+        let w = if square.abs() < self.exactness.quaternion_tolerance() {
             0.0
         } else {
             square.sqrt()
@@ -136,13 +150,13 @@ impl Placement {
         );
         // qfac 0 means 1 in the NIfTI standard; nibabel corrects it on loading.
         let qfac = if self.pixdim[0] < 0.0 { -1.0 } else { 1.0 };
-        let zoom = [1, 2, 3].map(|axis| f64::from(self.pixdim[axis]));
+        let zoom = [1, 2, 3].map(|axis| self.pixdim[axis]);
         let mut affine = Affine::identity();
         for row in 0..3 {
             affine[(row, 0)] = rotation[(row, 0)] * zoom[0];
             affine[(row, 1)] = rotation[(row, 1)] * zoom[1];
             affine[(row, 2)] = rotation[(row, 2)] * zoom[2] * qfac;
-            affine[(row, 3)] = f64::from(self.qoffset[row]);
+            affine[(row, 3)] = self.qoffset[row];
         }
         Ok(affine)
     }
@@ -152,7 +166,7 @@ impl Placement {
     fn base_affine(&self, shape: [usize; 3]) -> Affine {
         let mut affine = Affine::identity();
         for axis in 0..3 {
-            let zoom = f64::from(self.pixdim[axis + 1]) * if axis == 0 { -1.0 } else { 1.0 };
+            let zoom = self.pixdim[axis + 1] * if axis == 0 { -1.0 } else { 1.0 };
             affine[(axis, axis)] = zoom;
             affine[(axis, 3)] = -zoom * (shape[axis] as f64 - 1.0) / 2.0;
         }

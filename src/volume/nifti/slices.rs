@@ -6,17 +6,24 @@ use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
-use super::header::{DataType, HEADER_LEN, Header};
-use super::read::Source;
+use super::datatype::DataType;
+use super::header::{Header, NewHeader};
+use super::placement::in_use;
+use super::source::Source;
 use super::write::compressor;
-use crate::volume::{Grid, Placement, ReadError};
+use crate::volume::{Grid, Input, Placement, ReadError, ReadLimits};
 
+/// What is copied piece by piece may be as large as it likes.
+const COPIED: ReadLimits = ReadLimits {
+    voxels: u64::MAX,
+    unpacked_bytes: u64::MAX,
+};
 /// Bytes copied at a time; a multiple of every data type's size.
 const CHUNK: usize = 64 << 10;
 
-/// How many slices a NIfTI-1 file has along its third stored axis.
+/// How many slices a NIfTI file has along its third stored axis.
 pub fn slices_in(path: &Path) -> Result<usize, ReadError> {
-    Ok(Source::open(path)?.grid()?.shape()[2])
+    Ok(Source::open(&Input::at(path), &COPIED)?.grid()?.shape()[2])
 }
 
 /// The slices of `path` with these indices along the third stored axis, as the bytes of a `.nii.gz`: same numbers, same data
@@ -24,7 +31,7 @@ pub fn slices_in(path: &Path) -> Result<usize, ReadError> {
 ///
 /// Slices that the file does not have are an error, as in a file that was cut short.
 pub fn read_slices(path: &Path, slices: Range<usize>, limit: u64) -> Result<Option<Vec<u8>>, ReadError> {
-    let mut source = Source::open(path)?;
+    let mut source = Source::open(&Input::at(path), &COPIED)?;
     let (grid, layout) = source.layout()?;
     let [columns, rows, _] = grid.shape();
     let slice = (columns * rows * layout.datatype.size()) as u64;
@@ -41,7 +48,7 @@ pub fn read_slices(path: &Path, slices: Range<usize>, limit: u64) -> Result<Opti
         .map_err(failed)?;
     source
         .stream
-        .skip(layout.offset - HEADER_LEN as u64 + slice * slices.start as u64)?;
+        .skip(layout.offset - source.passed + slice * slices.start as u64)?;
     let mut left = slice * slices.len() as u64;
     let mut chunk = vec![0; CHUNK];
     while left > 0 {
@@ -67,22 +74,23 @@ pub fn read_slices(path: &Path, slices: Range<usize>, limit: u64) -> Result<Opti
 
 /// The header of the file, of `part` of its grid.
 fn header(whole: &Header, grid: &Grid, part: &Grid, datatype: DataType) -> Vec<u8> {
-    // No axis is longer than it was in a header.
-    let dim = part.shape().map(|length| i16::try_from(length).unwrap_or(i16::MAX));
     let placement = whole.placement.moved(grid, part).tidy(part);
-    let mut bytes = Header::write(dim, datatype, whole.intent, &placement).to_vec();
-    bytes[112..116].copy_from_slice(&whole.scl_slope.to_le_bytes());
-    bytes[116..120].copy_from_slice(&whole.scl_inter.to_le_bytes());
-    bytes
+    let new = NewHeader {
+        shape: part.shape(),
+        datatype,
+        intent: whole.intent,
+        slope: whole.scl_slope,
+        inter: whole.scl_inter,
+        description: "sat-mcp",
+        placement: &placement,
+    };
+    new.bytes()
 }
 
 impl Placement {
     /// These fields for `part` of `grid`, cut out along the axes.
     fn moved(&self, grid: &Grid, part: &Grid) -> Placement {
-        if ![self.sform_code, self.qform_code]
-            .iter()
-            .any(|code| (1..=5).contains(code))
-        {
+        if !in_use(self.sform_code) && !in_use(self.qform_code) {
             // Where no affine is in use, readers centre the image, and a part has another centre.
             return Placement::of(part);
         }
@@ -90,13 +98,13 @@ impl Placement {
         let first = grid.to_voxel(part.to_world([0.0; 3])).map(f64::round);
         let mut moved = self.clone();
         for (row, origin) in moved.srow.iter_mut().enumerate() {
-            let by: f64 = (0..3).map(|axis| f64::from(self.srow[row][axis]) * first[axis]).sum();
-            origin[3] = (f64::from(self.srow[row][3]) + by) as f32;
+            let by: f64 = (0..3).map(|axis| self.srow[row][axis] * first[axis]).sum();
+            origin[3] = self.srow[row][3] + by;
         }
         if let Ok(qform) = self.qform() {
             for (row, offset) in moved.qoffset.iter_mut().enumerate() {
                 let by: f64 = (0..3).map(|axis| qform[(row, axis)] * first[axis]).sum();
-                *offset = (qform[(row, 3)] + by) as f32;
+                *offset = qform[(row, 3)] + by;
             }
         }
         moved

@@ -1,66 +1,121 @@
-//! The bytes of a file, whether gzip or not, and the numbers in them.
+//! The bytes of a file, whether gzip or not.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::fs::{File, Metadata};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::header::DataType;
-use crate::volume::ReadError;
+use crate::volume::{ReadError, ReadLimits};
 
 /// Deflate cannot do better than 1032 : 1, so a file that promises more than that is cut short.
 const MAX_DEFLATE_RATIO: u64 = 1032;
-/// How far beyond the voxels a gzip stream is followed to its checksum.
-const MAX_TRAILING: u64 = 64 << 20;
 /// Bytes read from the disk at a time.
 const BUFFER: usize = 256 << 10;
+/// Bytes after all that was promised that are taken for padding, however small the image is.
+const LEAST_PADDING: u64 = 64 << 10;
+/// Those that are too many, however large it is.
+const MOST_PADDING: u64 = 64 << 20;
 
-/// An open file, read from start to end.
+/// Bytes from somewhere, read from start to end.
 pub(super) struct Stream {
     path: PathBuf,
     len: u64,
+    /// Bytes passed, unpacked.
+    at: u64,
+    limit: u64,
     bytes: Bytes,
+    watched: Option<Watched>,
 }
 
 enum Bytes {
-    Plain(BufReader<File>),
-    Gzip(Box<MultiGzDecoder<BufReader<File>>>),
+    Plain(Box<dyn Seekable>),
+    Gzip(Box<MultiGzDecoder<Box<dyn Seekable>>>),
+}
+
+trait Seekable: BufRead + Seek {}
+impl<T: BufRead + Seek> Seekable for T {}
+
+/// A second handle on the file, to see whether it was written to meanwhile.
+struct Watched {
+    file: File,
+    stamp: (u64, Option<SystemTime>),
+}
+
+impl Watched {
+    fn stamp(metadata: &Metadata) -> (u64, Option<SystemTime>) {
+        (metadata.len(), metadata.modified().ok())
+    }
+
+    fn has_changed(&self) -> bool {
+        self.file.metadata().is_ok_and(|now| Watched::stamp(&now) != self.stamp)
+    }
+}
+
+/// Opens a file without waiting for whoever writes to it, if it is a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
+    options.open(path)
 }
 
 impl Stream {
     /// Opens a file. What is in it decides whether it is gzip, not what it is called: many `.nii` are, and the other way
     /// about.
-    pub fn open(path: &Path) -> Result<Stream, ReadError> {
+    pub fn open(path: &Path, limits: &ReadLimits) -> Result<Stream, ReadError> {
         let path = path.to_path_buf();
-        let metadata = match std::fs::metadata(&path) {
-            Ok(metadata) => metadata,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Err(ReadError::NotFound { path });
-            }
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ReadError::NotFound { path: path.clone() },
+            io::ErrorKind::IsADirectory => ReadError::Folder { path: path.clone() },
+            _ => ReadError::Io {
+                path: path.clone(),
+                source,
+            },
+        };
+        let checked = |metadata: io::Result<Metadata>| match metadata.map_err(failed)? {
+            found if found.is_dir() => Err(ReadError::Folder { path: path.clone() }),
+            found if !found.is_file() => Err(ReadError::NotAFile { path: path.clone() }),
+            found => Ok(found),
+        };
+        // A device may act upon being opened. And what lies at the path may be another thing a moment later, so that what was
+        // opened is looked at once more.
+        checked(std::fs::metadata(&path))?;
+        let file = open(&path).map_err(failed)?;
+        let metadata = checked(file.metadata())?;
+        let watched = file.try_clone().map_err(failed)?;
+        let mut stream = Stream::of(&path, BufReader::with_capacity(BUFFER, file), metadata.len(), limits)?;
+        stream.watched = Some(Watched {
+            file: watched,
+            stamp: Watched::stamp(&metadata),
+        });
+        Ok(stream)
+    }
+
+    /// Bytes that are in memory, of a file that is called `path` in errors.
+    pub fn of_bytes(path: &Path, bytes: Vec<u8>, limits: &ReadLimits) -> Result<Stream, ReadError> {
+        let len = bytes.len() as u64;
+        Stream::of(path, Cursor::new(bytes), len, limits)
+    }
+
+    fn of(path: &Path, bytes: impl Seekable + 'static, len: u64, limits: &ReadLimits) -> Result<Stream, ReadError> {
+        let path = path.to_path_buf();
+        let mut bytes: Box<dyn Seekable> = Box::new(bytes);
+        let bytes = match bytes.fill_buf() {
+            Ok([]) => return Err(ReadError::Empty { path }),
+            Ok([0x1f, 0x8b, ..]) => Bytes::Gzip(Box::new(MultiGzDecoder::new(bytes))),
+            Ok(_) => Bytes::Plain(bytes),
             Err(source) => return Err(ReadError::Io { path, source }),
-        };
-        if metadata.is_dir() {
-            return Err(ReadError::Folder { path });
-        }
-        // A pipe that nobody writes to would be waited for without end.
-        if !metadata.is_file() {
-            return Err(ReadError::NotAFile { path });
-        }
-        let io_error = |source| ReadError::Io {
-            path: path.clone(),
-            source,
-        };
-        let mut file = BufReader::with_capacity(BUFFER, File::open(&path).map_err(io_error)?);
-        let bytes = match file.fill_buf().map_err(io_error)? {
-            [] => return Err(ReadError::Empty { path }),
-            [0x1f, 0x8b, ..] => Bytes::Gzip(Box::new(MultiGzDecoder::new(file))),
-            _ => Bytes::Plain(file),
         };
         Ok(Stream {
             path,
-            len: metadata.len(),
+            len,
+            at: 0,
+            limit: limits.unpacked_bytes,
             bytes,
+            watched: None,
         })
     }
 
@@ -73,52 +128,107 @@ impl Stream {
     pub fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
         let mut got = 0;
         while got < buffer.len() {
-            match self.read(&mut buffer[got..]) {
+            let read = match &mut self.bytes {
+                Bytes::Plain(bytes) => bytes.read(&mut buffer[got..]),
+                Bytes::Gzip(bytes) => bytes.read(&mut buffer[got..]),
+            };
+            match read {
                 Ok(0) => break,
                 Ok(more) => got += more,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.failed(error)),
             }
         }
+        self.at += got as u64;
         Ok(got)
     }
 
     /// Passes over `count` bytes, or as many as there are, and says how many.
     pub fn skip(&mut self, count: u64) -> Result<u64, ReadError> {
-        io::copy(&mut (&mut *self).take(count), &mut io::sink()).map_err(|error| self.failed(error))
+        let passed = match &mut self.bytes {
+            Bytes::Plain(bytes) => {
+                let count = count.min(self.len.saturating_sub(self.at));
+                bytes.seek_relative(count as i64).map(|()| count)
+            }
+            Bytes::Gzip(bytes) => io::copy(&mut bytes.take(count), &mut io::sink()),
+        };
+        let passed = passed.map_err(|error| self.failed(error))?;
+        self.at += passed;
+        Ok(passed)
     }
 
-    /// Refuses a file that cannot hold `needed` bytes, before room is made for what is in them.
-    pub fn check_length(&self, needed: u64) -> Result<(), ReadError> {
+    /// Refuses a file that cannot hold `promised` bytes, or would have to be unpacked up to a `needed` beyond the limit, before room
+    /// is made for what is in them.
+    pub fn check_length(&self, promised: u64, needed: u64) -> Result<(), ReadError> {
         let len = self.len;
+        let path = || self.path.clone();
         let (possible, needed_words) = match self.bytes {
-            Bytes::Plain(_) => (len, format!("it has {len} bytes, and the header promises {needed}")),
+            Bytes::Plain(_) => (len, format!("it has {len} bytes, and the header promises {promised}")),
             Bytes::Gzip(_) => (
                 len.saturating_mul(MAX_DEFLATE_RATIO),
-                format!("the header promises {needed} bytes, more than {len} compressed can hold"),
+                format!("the header promises {promised} bytes, more than {len} compressed can hold"),
             ),
         };
-        if possible < needed {
-            return Err(ReadError::Truncated {
-                path: self.path.clone(),
+        if possible < promised {
+            return Err(self.unless_changed(ReadError::Truncated {
+                path: path(),
                 needed: needed_words,
+            }));
+        }
+        if matches!(self.bytes, Bytes::Gzip(_)) && needed > self.limit {
+            return Err(ReadError::Unpacked {
+                path: path(),
+                promised: needed,
+                limit: self.limit,
             });
         }
         Ok(())
     }
 
-    /// Follows a gzip stream to its checksum, so that damage in the voxels does not go unseen.
-    pub fn check_end(&mut self) -> Result<(), ReadError> {
-        if matches!(self.bytes, Bytes::Gzip(_)) {
-            self.skip(MAX_TRAILING)?;
+    /// Looks at what follows the last voxel: `promised` bytes, and padding. A gzip stream is followed to its checksum, so that
+    /// damage in the voxels does not go unseen. More than that, and as much as one volume has, means that the header is wrong.
+    pub fn check_end(&mut self, promised: u64, volume: u64) -> Result<(), ReadError> {
+        let within = promised.min(self.limit.saturating_sub(self.at));
+        if self.skip(within)? < within {
+            return Err(self.unless_changed(ReadError::Truncated {
+                path: self.path.clone(),
+                needed: "volumes after this one are missing".into(),
+            }));
         }
-        Ok(())
+        let padding = volume.clamp(LEAST_PADDING, MOST_PADDING);
+        if within == promised && self.skip(padding + 1)? > padding {
+            return Err(self.unless_changed(ReadError::TooLong {
+                path: self.path.clone(),
+            }));
+        }
+        match self.has_changed() {
+            true => Err(self.changed()),
+            false => Ok(()),
+        }
+    }
+
+    fn has_changed(&self) -> bool {
+        self.watched.as_ref().is_some_and(Watched::has_changed)
+    }
+
+    fn changed(&self) -> ReadError {
+        ReadError::Changed {
+            path: self.path.clone(),
+        }
+    }
+
+    /// What seems to be wrong with a file is no wonder where somebody writes to it.
+    pub fn unless_changed(&self, error: ReadError) -> ReadError {
+        match self.has_changed() {
+            true => self.changed(),
+            false => error,
+        }
     }
 
     /// What a failed read means: a gzip decoder tells a stream that stops early from one that is broken.
     fn failed(&self, source: io::Error) -> ReadError {
         let path = self.path.clone();
-        match (&self.bytes, source.kind()) {
+        self.unless_changed(match (&self.bytes, source.kind()) {
             (Bytes::Gzip(_), io::ErrorKind::UnexpectedEof) => ReadError::Truncated {
                 path,
                 needed: "the gzip stream does not reach its end".into(),
@@ -127,41 +237,6 @@ impl Stream {
                 ReadError::Corrupt { path, source }
             }
             _ => ReadError::Io { path, source },
-        }
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.bytes {
-            Bytes::Plain(bytes) => bytes.read(buffer),
-            Bytes::Gzip(bytes) => bytes.read(buffer),
-        }
-    }
-}
-
-/// Numbers of the file as f64, which holds every type's exactly but for the largest 64-bit integers.
-pub(super) fn decode(bytes: &[u8], datatype: DataType, big_endian: bool, values: &mut Vec<f64>) {
-    macro_rules! numbers {
-        ($number:ty) => {{
-            let words = bytes.as_chunks::<{ size_of::<$number>() }>().0;
-            if big_endian {
-                values.extend(words.iter().map(|&word| <$number>::from_be_bytes(word) as f64));
-            } else {
-                values.extend(words.iter().map(|&word| <$number>::from_le_bytes(word) as f64));
-            }
-        }};
-    }
-    match datatype {
-        DataType::U8 => numbers!(u8),
-        DataType::I8 => numbers!(i8),
-        DataType::U16 => numbers!(u16),
-        DataType::I16 => numbers!(i16),
-        DataType::U32 => numbers!(u32),
-        DataType::I32 => numbers!(i32),
-        DataType::U64 => numbers!(u64),
-        DataType::I64 => numbers!(i64),
-        DataType::F32 => numbers!(f32),
-        DataType::F64 => numbers!(f64),
+        })
     }
 }

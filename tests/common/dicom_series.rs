@@ -109,17 +109,20 @@ pub fn mask(series: &Series, inside: impl Fn([usize; 3]) -> bool) -> Mask {
     let shape = [series.size()[0], series.size()[1], series.frames().len()];
     let grid = Grid::new(shape, Affine::identity());
     let mut builder = MaskBuilder::new(Arc::new(grid.clone()));
-    (0..grid.len()).filter(|&index| inside(grid.voxel(index))).for_each(|index| builder.push(index as u64));
+    (0..grid.len())
+        .filter(|&index| inside(grid.voxel(index)))
+        .for_each(|index| builder.push(index as u64));
     builder.finish()
 }
 
 /// What the files must hold, for other people's programs to be asked: `truth.json`, and `truth.u8`, a byte a voxel, segment by
 /// segment, frame by frame, row by row.
-pub fn write_truth(folder: &Path, series: &Series, labels: &[&str], masks: &[Mask]) {
+pub fn write_truth(folder: &Path, series: &Series, labels: &[&str], colours: &[[u8; 3]], masks: &[Mask]) {
     let positions: Vec<[f64; 3]> = series.frames().iter().map(|frame| frame.position).collect();
     let instance = |n: usize| &series.instances()[series.frames()[n].instance].uid;
     let truth = json!({
         "labels": labels,
+        "colours": &colours[..labels.len()],
         "columns": series.size()[0],
         "rows": series.size()[1],
         "positions": positions,

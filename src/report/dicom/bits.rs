@@ -76,7 +76,10 @@ mod tests {
     #[test]
     fn frames_follow_one_another_within_a_byte() {
         // pydicom.pixels.pack_bits of the same pixels in one row
-        assert_eq!(packed(&[&[1, 1, 0, 0, 1], &[1, 0, 1, 1, 1], &[0, 0, 1, 0, 1]]), [0b1011_0011, 0b0101_0011]);
+        assert_eq!(
+            packed(&[&[1, 1, 0, 0, 1], &[1, 0, 1, 1, 1], &[0, 0, 1, 0, 1]]),
+            [0b1011_0011, 0b0101_0011]
+        );
     }
 
     #[test]

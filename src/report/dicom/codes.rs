@@ -222,7 +222,11 @@ mod tests {
         assert_eq!(shown(&kidney.kind), ("SCT", "64033007", "Kidney"));
         assert_eq!((kidney.side, kidney.region), (Some(Laterality::Left), None));
         assert_eq!(Coding::of("kidney", &[]).side, None);
-        assert_eq!(Coding::of("left heart atrium", &[]).side, None, "the code itself says left");
+        assert_eq!(
+            Coding::of("left heart atrium", &[]).side,
+            None,
+            "the code itself says left"
+        );
     }
 
     #[test]
@@ -265,7 +269,11 @@ mod tests {
             }
             if coding.kind.is_own() {
                 let before = own.insert(coding.kind.value.clone(), coding.kind.meaning.clone());
-                assert!(before.is_none_or(|meaning| meaning == coding.kind.meaning), "{}", class.name);
+                assert!(
+                    before.is_none_or(|meaning| meaning == coding.kind.meaning),
+                    "{}",
+                    class.name
+                );
             }
         }
     }

@@ -12,7 +12,13 @@ use super::elements::Item;
 use super::uids::derived;
 
 /// Preamble, meta information and the data set.
-pub(super) fn write(to: &mut impl Write, class: &str, instance: &str, dataset: &Item, version: &str) -> Result<(), DicomError> {
+pub(super) fn write(
+    to: &mut impl Write,
+    class: &str,
+    instance: &str,
+    dataset: &Item,
+    version: &str,
+) -> Result<(), DicomError> {
     let meta = FileMetaTableBuilder::new()
         .media_storage_sop_class_uid(class)
         .media_storage_sop_instance_uid(instance)

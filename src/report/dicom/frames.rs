@@ -127,7 +127,9 @@ pub(super) fn shared_groups(source: &Source, spacing: &Spacing) -> Item {
     let orientation = Item::new_empty().decimals(tags::IMAGE_ORIENTATION_PATIENT, &series.orientation());
     let [between_columns, between_rows] = series.spacing();
     let mut measures = Item::new_empty().decimals(tags::PIXEL_SPACING, &[between_rows, between_columns]);
-    let thickness = source.number(tags::SLICE_THICKNESS).filter(|&thickness| thickness > 0.0);
+    let thickness = source
+        .number(tags::SLICE_THICKNESS)
+        .filter(|&thickness| thickness > 0.0);
     if let Some(thickness) = thickness.or(spacing.between_slices) {
         measures = measures.decimals(tags::SLICE_THICKNESS, &[thickness]);
     }
@@ -149,8 +151,16 @@ pub(super) fn dimensions(dataset: Item, organization: &str, spacing: &Spacing) -
             .text(tags::DIMENSION_DESCRIPTION_LABEL, VR::LO, label)
     };
     let index = vec![
-        dimension(tags::REFERENCED_SEGMENT_NUMBER, tags::SEGMENT_IDENTIFICATION_SEQUENCE, "Referenced Segment Number"),
-        dimension(tags::IMAGE_POSITION_PATIENT, tags::PLANE_POSITION_SEQUENCE, "Image Position Patient"),
+        dimension(
+            tags::REFERENCED_SEGMENT_NUMBER,
+            tags::SEGMENT_IDENTIFICATION_SEQUENCE,
+            "Referenced Segment Number",
+        ),
+        dimension(
+            tags::IMAGE_POSITION_PATIENT,
+            tags::PLANE_POSITION_SEQUENCE,
+            "Image Position Patient",
+        ),
     ];
     let dataset = dataset
         .item(

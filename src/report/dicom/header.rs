@@ -25,7 +25,7 @@ const REPEATED_OR_EMPTY: [(Tag, VR); 9] = [
 ];
 
 /// Attributes of patient and study that are repeated where the source has them (type 3). That a patient was made nameless goes along.
-const REPEATED: [(Tag, VR); 8] = [
+const REPEATED: [(Tag, VR); 7] = [
     (tags::ISSUER_OF_PATIENT_ID, VR::LO),
     (tags::PATIENT_AGE, VR::AS),
     (tags::PATIENT_SIZE, VR::DS),
@@ -33,7 +33,6 @@ const REPEATED: [(Tag, VR); 8] = [
     (tags::STUDY_DESCRIPTION, VR::LO),
     (tags::PATIENT_IDENTITY_REMOVED, VR::CS),
     (tags::DEIDENTIFICATION_METHOD, VR::LO),
-    (tags::BODY_PART_EXAMINED, VR::CS),
 ];
 
 /// Who the object itself is.
@@ -55,7 +54,10 @@ pub(super) struct Identity<'a> {
 /// A data set with all that is common to both objects.
 pub(super) fn dataset(source: &Source, identity: &Identity, made: &Made, segments: &[Segment]) -> Item {
     let created = in_zone_of(source, made.created);
-    let (date, time) = (created.format("%Y%m%d").to_string(), created.format("%H%M%S").to_string());
+    let (date, time) = (
+        created.format("%Y%m%d").to_string(),
+        created.format("%H%M%S").to_string(),
+    );
     let mut item = patient_and_study(source)
         .uid(tags::SOP_CLASS_UID, identity.class)
         .uid(tags::SOP_INSTANCE_UID, identity.instance)
@@ -74,7 +76,10 @@ pub(super) fn dataset(source: &Source, identity: &Identity, made: &Made, segment
     if let Some(zone) = zone_of(source) {
         item = item.text(tags::TIMEZONE_OFFSET_FROM_UTC, VR::SH, &zone);
     }
-    if segments.iter().any(|segment| segment.coding.has_own() || has_own(segment.measurement)) {
+    if segments
+        .iter()
+        .any(|segment| segment.coding.has_own() || has_own(segment.measurement))
+    {
         item = item.item(tags::CODING_SCHEME_IDENTIFICATION_SEQUENCE, own_scheme());
     }
     equipment(item, made)
@@ -83,7 +88,9 @@ pub(super) fn dataset(source: &Source, identity: &Identity, made: &Made, segment
 fn patient_and_study(source: &Source) -> Item {
     let mut item = Item::new_empty().uid(tags::STUDY_INSTANCE_UID, &source.study_uid());
     for (tag, vr) in REPEATED_OR_EMPTY {
-        let value = source.value(tag, vr).filter(|value| tag != tags::PATIENT_SEX || ["M", "F", "O"].contains(&value.as_str()));
+        let value = source
+            .value(tag, vr)
+            .filter(|value| tag != tags::PATIENT_SEX || ["M", "F", "O"].contains(&value.as_str()));
         item = repeat(item, tag, vr, value.as_deref());
     }
     for (tag, vr) in REPEATED {
@@ -141,20 +148,30 @@ fn equipment(item: Item, made: &Made) -> Item {
     item.text(tags::MANUFACTURER, VR::LO, "sat-mcp")
         .text(tags::MANUFACTURER_MODEL_NAME, VR::LO, made.model_name)
         .text(tags::DEVICE_SERIAL_NUMBER, VR::LO, serial)
-        .with(tags::SOFTWARE_VERSIONS, VR::LO, PrimitiveValue::Strs([ours, models].into_iter().collect()))
+        .with(
+            tags::SOFTWARE_VERSIONS,
+            VR::LO,
+            PrimitiveValue::Strs([ours, models].into_iter().collect()),
+        )
 }
 
 fn own_scheme() -> Item {
     Item::new_empty()
         .text(tags::CODING_SCHEME_DESIGNATOR, VR::SH, OWN_SCHEME)
         .uid(tags::CODING_SCHEME_UID, &own_scheme_uid())
-        .text(tags::CODING_SCHEME_NAME, VR::ST, "Names that sat-mcp was asked for and that no published code means")
+        .text(
+            tags::CODING_SCHEME_NAME,
+            VR::ST,
+            "Names that sat-mcp was asked for and that no published code means",
+        )
         .text(tags::CODING_SCHEME_RESPONSIBLE_ORGANIZATION, VR::ST, "sat-mcp")
 }
 
 /// Next to its source in a list sorted by number; 2 becomes 201.
 fn series_number(source: &Source, ours: i32) -> String {
-    let number = source.number(tags::SERIES_NUMBER).map_or(0, |number| number.clamp(0.0, 1e7) as i32);
+    let number = source
+        .number(tags::SERIES_NUMBER)
+        .map_or(0, |number| number.clamp(0.0, 1e7) as i32);
     (number * 100 + ours).to_string()
 }
 
@@ -176,8 +193,12 @@ fn offset(zone: &str) -> Option<FixedOffset> {
         b'-' => (-1, &zone[1..]),
         _ => return None,
     };
-    let number: i32 = digits.parse().ok().filter(|_| digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_digit()))?;
-    (number % 100 < 60 && number <= 1400).then(|| FixedOffset::east_opt(sign * (number / 100 * 3600 + number % 100 * 60)))?
+    let number: i32 = digits
+        .parse()
+        .ok()
+        .filter(|_| digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_digit()))?;
+    (number % 100 < 60 && number <= 1400)
+        .then(|| FixedOffset::east_opt(sign * (number / 100 * 3600 + number % 100 * 60)))?
 }
 
 #[cfg(test)]

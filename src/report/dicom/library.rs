@@ -59,7 +59,9 @@ fn descriptors(source: &Source) -> Vec<Item> {
     all.push(number(HERE, &COLUMNS, columns as f64, &PIXELS));
     all.push(number(HERE, &HORIZONTAL, between_columns, &MILLIMETER));
     all.push(number(HERE, &VERTICAL, between_rows, &MILLIMETER));
-    let thickness = source.number(tags::SLICE_THICKNESS).filter(|&thickness| thickness > 0.0);
+    let thickness = source
+        .number(tags::SLICE_THICKNESS)
+        .filter(|&thickness| thickness > 0.0);
     all.extend(thickness.map(|thickness| number(HERE, &THICKNESS, thickness, &MILLIMETER)));
     all
 }

@@ -59,7 +59,12 @@ pub(super) fn group(segment: &Segment, at: &Pointer, made: &Made) -> Item {
     content.extend(site(&segment.coding));
     content.push(text(Relation::Modifier, &ALGORITHM_NAME, filled(made.model_name)));
     content.push(text(Relation::Modifier, &ALGORITHM_VERSION, filled(made.model_version)));
-    content.push(image(Relation::Contains, &SEGMENT, at.segmentation, Some(at.number as u16)));
+    content.push(image(
+        Relation::Contains,
+        &SEGMENT,
+        at.segmentation,
+        Some(at.number as u16),
+    ));
     content.push(uid(Relation::Contains, &SERIES, at.series));
     content.extend(sizes(segment.measurement));
     content.extend(segment.measurement.intensity.iter().flat_map(intensities));
@@ -75,11 +80,19 @@ fn site(coding: &Coding) -> Option<Item> {
         None => return None,
     };
     let side = side.map(|side| code(Relation::Modifier, &LATERALITY, &codes::side(side)));
-    Some(under(code(Relation::Modifier, &FINDING_SITE, structure), side.into_iter().collect()))
+    Some(under(
+        code(Relation::Modifier, &FINDING_SITE, structure),
+        side.into_iter().collect(),
+    ))
 }
 
 fn sizes(measured: &Measurement) -> Vec<Item> {
-    let mut sizes = vec![number(Relation::Contains, &VOLUME, measured.volume_ml, &CUBIC_CENTIMETER)];
+    let mut sizes = vec![number(
+        Relation::Contains,
+        &VOLUME,
+        measured.volume_ml,
+        &CUBIC_CENTIMETER,
+    )];
     let diameter = measured.longest_diameter_mm;
     sizes.extend(diameter.map(|mm| number(Relation::Contains, &LONG_AXIS, mm, &MILLIMETER)));
     sizes
@@ -116,7 +129,10 @@ fn quantity(unit: &str) -> (Code, Code) {
             Code::new("UCUM", "Bq/ml", "Becquerels/milliliter"),
         ),
         "a.u." => (Code::new("DCM", "110852", "MR signal intensity"), NO_UNITS),
-        _ => (Code::new(OWN_SCHEME, "SAT-VALUE", "Value of the image as stored"), NO_UNITS),
+        _ => (
+            Code::new(OWN_SCHEME, "SAT-VALUE", "Value of the image as stored"),
+            NO_UNITS,
+        ),
     }
 }
 

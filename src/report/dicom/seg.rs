@@ -44,7 +44,13 @@ pub fn write_seg(to: impl Write, series: &Series, segments: &[Segment], made: &M
     let uids = Uids::new(made, &source);
     let dataset = dataset(&source, segments, made, &frames, &uids);
     let mut to = BufWriter::new(to);
-    file::write(&mut to, uids::SEGMENTATION_STORAGE, &uids.of("segmentation"), &dataset, made.program_version)?;
+    file::write(
+        &mut to,
+        uids::SEGMENTATION_STORAGE,
+        &uids.of("segmentation"),
+        &dataset,
+        made.program_version,
+    )?;
     write_groups(&mut to, &source, &frames)?;
     write_pixels(&mut to, series, segments, &frames, length)?;
     to.flush()?;
@@ -65,17 +71,28 @@ fn dataset(source: &Source, segments: &[Segment], made: &Made, frames: &Frames, 
     let [columns, rows] = source.series().size().map(|length| length as u16);
     let spacing = Spacing::of(source.series());
     let numbered = segments.iter().enumerate();
-    let described = numbered.map(|(at, segment)| describe(at + 1, segment, made, uids)).collect();
+    let described = numbered
+        .map(|(at, segment)| describe(at + 1, segment, made, uids))
+        .collect();
     let mut dataset = header::dataset(source, &identity, made, segments)
-        .with(tags::IMAGE_TYPE, VR::CS, PrimitiveValue::Strs(["DERIVED", "PRIMARY"].map(String::from).into_iter().collect()))
+        .with(
+            tags::IMAGE_TYPE,
+            VR::CS,
+            PrimitiveValue::Strs(["DERIVED", "PRIMARY"].map(String::from).into_iter().collect()),
+        )
         .word(tags::CONTENT_LABEL, "SEGMENTATION")
         .text(tags::CONTENT_DESCRIPTION, VR::LO, "Made by a model, not reviewed")
-        .text(tags::CONTENT_CREATOR_NAME, VR::PN, "sat-mcp")
-        .uid(tags::FRAME_OF_REFERENCE_UID, &source.uid_or_derived(tags::FRAME_OF_REFERENCE_UID, "frame of reference"))
+        .text(tags::CONTENT_CREATOR_NAME, VR::PN, "sat-mcp^")
+        .uid(
+            tags::FRAME_OF_REFERENCE_UID,
+            &source.uid_or_derived(tags::FRAME_OF_REFERENCE_UID, "frame of reference"),
+        )
         .with(
             tags::POSITION_REFERENCE_INDICATOR,
             VR::LO,
-            source.value(tags::POSITION_REFERENCE_INDICATOR, VR::LO).map_or(PrimitiveValue::Empty, PrimitiveValue::from),
+            source
+                .value(tags::POSITION_REFERENCE_INDICATOR, VR::LO)
+                .map_or(PrimitiveValue::Empty, PrimitiveValue::from),
         )
         .short(tags::SAMPLES_PER_PIXEL, 1)
         .word(tags::PHOTOMETRIC_INTERPRETATION, "MONOCHROME2")
@@ -89,13 +106,19 @@ fn dataset(source: &Source, segments: &[Segment], made: &Made, frames: &Frames, 
         .word(tags::SEGMENTATION_TYPE, "BINARY")
         .word(tags::SEGMENTS_OVERLAP, if frames.overlap { "YES" } else { "NO" })
         .items(tags::SEGMENT_SEQUENCE, described)
-        .item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, frames::shared_groups(source, &spacing));
+        .item(
+            tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
+            frames::shared_groups(source, &spacing),
+        );
     let referenced = source_series(source);
     if !referenced.is_empty() {
         dataset = dataset.items(tags::REFERENCED_SERIES_SEQUENCE, referenced);
     }
     dataset = frames::dimensions(dataset, &uids.of("dimensions"), &spacing);
     dataset = loss(dataset, source);
+    if let Some(part) = source.value(tags::BODY_PART_EXAMINED, VR::CS) {
+        dataset = dataset.word(tags::BODY_PART_EXAMINED, &part);
+    }
     source.characters().settle(&mut dataset);
     dataset
 }
@@ -106,18 +129,30 @@ fn describe(number: usize, segment: &Segment, made: &Made, uids: &Uids) -> Item 
         .code(tags::ALGORITHM_FAMILY_CODE_SEQUENCE, &ARTIFICIAL_INTELLIGENCE)
         .text(tags::ALGORITHM_NAME, VR::LO, made.model_name)
         .text(tags::ALGORITHM_VERSION, VR::LO, made.model_version)
-        .text(tags::ALGORITHM_SOURCE, VR::LO, &format!("sat-mcp {}", made.program_version));
+        .text(
+            tags::ALGORITHM_SOURCE,
+            VR::LO,
+            &format!("sat-mcp {}", made.program_version),
+        );
     let coding = &segment.coding;
     let sided = |code: &Code, modifier, side: Option<_>| match side {
         Some(side) => code_item(code).code(modifier, &codes::side(side)),
         None => code_item(code),
     };
-    let kind = sided(&coding.kind, tags::SEGMENTED_PROPERTY_TYPE_MODIFIER_CODE_SEQUENCE, coding.side);
+    let kind = sided(
+        &coding.kind,
+        tags::SEGMENTED_PROPERTY_TYPE_MODIFIER_CODE_SEQUENCE,
+        coding.side,
+    );
     let mut item = Item::new_empty()
         .short(tags::SEGMENT_NUMBER, number as u16)
         .text(tags::SEGMENT_LABEL, VR::LO, label(segment))
         .word(tags::SEGMENT_ALGORITHM_TYPE, "AUTOMATIC")
-        .text(tags::SEGMENT_ALGORITHM_NAME, VR::LO, &format!("{} {}", made.model_name, made.model_version))
+        .text(
+            tags::SEGMENT_ALGORITHM_NAME,
+            VR::LO,
+            &format!("{} {}", made.model_name, made.model_version),
+        )
         .item(tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE, algorithm)
         .code(tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE, &coding.category)
         .item(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, kind)
@@ -158,9 +193,17 @@ fn loss(dataset: Item, source: &Source) -> Item {
         let values = values.map(|values| values.iter().map(|value| value.trim().to_owned()).collect::<Vec<_>>());
         values.filter(|values| values.iter().all(|value| !value.is_empty()))
     };
-    let (ratios, methods) = (all(tags::LOSSY_IMAGE_COMPRESSION_RATIO), all(tags::LOSSY_IMAGE_COMPRESSION_METHOD));
+    let (ratios, methods) = (
+        all(tags::LOSSY_IMAGE_COMPRESSION_RATIO),
+        all(tags::LOSSY_IMAGE_COMPRESSION_METHOD),
+    );
     let mut dataset = dataset.word(tags::LOSSY_IMAGE_COMPRESSION, "01");
-    let ratios = ratios.map(|ratios| ratios.iter().filter_map(|ratio| ratio.parse().ok()).collect::<Vec<f64>>());
+    let ratios = ratios.map(|ratios| {
+        ratios
+            .iter()
+            .filter_map(|ratio| ratio.parse().ok())
+            .collect::<Vec<f64>>()
+    });
     if let Some(ratios) = ratios.filter(|ratios| !ratios.is_empty()) {
         dataset = dataset.decimals(tags::LOSSY_IMAGE_COMPRESSION_RATIO, &ratios);
     }

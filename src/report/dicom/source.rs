@@ -121,7 +121,10 @@ impl<'a> Source<'a> {
     /// All instances that can be referred to.
     pub(super) fn references(&self) -> impl Iterator<Item = (&'a str, &'a str)> + '_ {
         let series = self.series;
-        series.instances().iter().filter_map(|instance| self.reference(instance))
+        series
+            .instances()
+            .iter()
+            .filter_map(|instance| self.reference(instance))
     }
 }
 

@@ -62,7 +62,13 @@ pub fn write_sr(to: impl Write, series: &Series, segments: &[Segment], made: &Ma
     dataset = root(dataset, &REPORT, "1500", content(&source, segments, made, &uids));
     source.characters().settle(&mut dataset);
     let mut to = BufWriter::new(to);
-    file::write(&mut to, uids::COMPREHENSIVE3_DSR_STORAGE, &instance, &dataset, made.program_version)?;
+    file::write(
+        &mut to,
+        uids::COMPREHENSIVE3_DSR_STORAGE,
+        &instance,
+        &dataset,
+        made.program_version,
+    )?;
     to.flush()?;
     Ok(())
 }
@@ -76,7 +82,10 @@ fn document(dataset: Item, source: &Source, uids: &Uids) -> Item {
         .word(tags::VERIFICATION_FLAG, "UNVERIFIED")
         .word(tags::PRELIMINARY_FLAG, "PRELIMINARY")
         .items(tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, Vec::new())
-        .items(tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, codes_of(source, tags::PROCEDURE_CODE_SEQUENCE))
+        .items(
+            tags::PERFORMED_PROCEDURE_CODE_SEQUENCE,
+            codes_of(source, tags::PROCEDURE_CODE_SEQUENCE),
+        )
         .item(
             tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE,
             evidence(source, segmentation, &uids.of("segmentation series")),
@@ -106,15 +115,29 @@ fn content(source: &Source, segments: &[Segment], made: &Made, uids: &Uids) -> V
 
 /// TID 1004: it was a program. Its UID is one for each version of program and model.
 fn observer(made: &Made) -> Vec<Item> {
-    let device = derived(&["device", made.program_version, made.model_name, made.model_version, made.model_sha256]);
+    let device = derived(&[
+        "device",
+        made.program_version,
+        made.model_name,
+        made.model_version,
+        made.model_sha256,
+    ]);
     let mut items = vec![
         code(Relation::Context, &OBSERVER_TYPE, &DEVICE),
         uid(Relation::Context, &DEVICE_UID, &device),
-        text(Relation::Context, &DEVICE_NAME, &format!("sat-mcp {}", made.program_version)),
+        text(
+            Relation::Context,
+            &DEVICE_NAME,
+            &format!("sat-mcp {}", made.program_version),
+        ),
         text(Relation::Context, &DEVICE_MANUFACTURER, "sat-mcp"),
         text(Relation::Context, &DEVICE_MODEL, filled(made.model_name)),
     ];
-    items.extend(made.model_sha256.get(..16).map(|serial| text(Relation::Context, &DEVICE_SERIAL, serial)));
+    items.extend(
+        made.model_sha256
+            .get(..16)
+            .map(|serial| text(Relation::Context, &DEVICE_SERIAL, serial)),
+    );
     items
 }
 

@@ -78,9 +78,14 @@ impl Characters {
 
     /// The bytes that text was decoded from.
     fn bytes(&self, text: &str) -> Vec<u8> {
-        let first = self.declared.first().and_then(|name| SpecificCharacterSet::from_code(name));
+        let first = self
+            .declared
+            .first()
+            .and_then(|name| SpecificCharacterSet::from_code(name));
         let encoded = first.and_then(|set| set.encode(text).ok());
-        encoded.or_else(|| latin1(text)).unwrap_or_else(|| text.as_bytes().to_vec())
+        encoded
+            .or_else(|| latin1(text))
+            .unwrap_or_else(|| text.as_bytes().to_vec())
     }
 
     /// Bytes that switch sets by escape sequences.
@@ -103,11 +108,17 @@ impl Characters {
     }
 
     /// Declares the set that a finished data set is written in: the source's own where it is a single one that has all the
-    /// letters, else Unicode (ISO_IR 192).
+    /// letters, else Unicode (ISO_IR 192), or none where there are no letters but ASCII's.
     pub(super) fn settle(&self, dataset: &mut Item) {
-        let own = self.single().filter(|(_, set)| fits(dataset, set)).map(|(name, _)| name);
-        let name = PrimitiveValue::from(own.unwrap_or("ISO_IR 192"));
-        dataset.put(DataElement::new(tags::SPECIFIC_CHARACTER_SET, VR::CS, name));
+        let own = self
+            .single()
+            .filter(|(_, set)| fits(dataset, Some(set)))
+            .map(|(name, _)| name);
+        let name = own.or_else(|| (!fits(dataset, None)).then_some("ISO_IR 192"));
+        if let Some(name) = name {
+            let name = PrimitiveValue::from(name);
+            dataset.put(DataElement::new(tags::SPECIFIC_CHARACTER_SET, VR::CS, name));
+        }
     }
 }
 
@@ -132,8 +143,8 @@ fn latin1(text: &str) -> Option<Vec<u8>> {
     text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
 }
 
-/// Whether a set has every letter of a data set.
-fn fits(dataset: &Item, set: &SpecificCharacterSet) -> bool {
+/// Whether a set, or ASCII, has every letter of a data set.
+fn fits(dataset: &Item, set: Option<&SpecificCharacterSet>) -> bool {
     dataset.iter().all(|element| match element.value() {
         Value::Sequence(sequence) => sequence.items().iter().all(|item| fits(item, set)),
         Value::Primitive(PrimitiveValue::Str(text)) => encodes(set, text),
@@ -142,8 +153,8 @@ fn fits(dataset: &Item, set: &SpecificCharacterSet) -> bool {
     })
 }
 
-fn encodes(set: &SpecificCharacterSet, text: &str) -> bool {
-    text.is_ascii() || set.encode(text).is_ok()
+fn encodes(set: Option<&SpecificCharacterSet>, text: &str) -> bool {
+    text.is_ascii() || set.is_some_and(|set| set.encode(text).is_ok())
 }
 
 #[cfg(test)]
@@ -169,14 +180,21 @@ mod tests {
             characters(&["", "ISO 2022 IR 87"]).unicode(&japanese),
             "Yamada^Tarou=山田^太郎=やまだ^たろう"
         );
-        let korean = as_read(b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7=\x1b$)C\xc8\xab^\x1b$)C\xb1\xe6\xb5\xbf");
+        let korean =
+            as_read(b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7=\x1b$)C\xc8\xab^\x1b$)C\xb1\xe6\xb5\xbf");
         assert_eq!(
             characters(&["", "ISO 2022 IR 149"]).unicode(&korean),
             "Hong^Gildong=洪^吉洞=홍^길동"
         );
         let greek = as_read(b"Buc^J\xe9r\xf4me=\x1b-F\xc4\xe9");
-        assert_eq!(characters(&["ISO 2022 IR 100", "ISO 2022 IR 126"]).unicode(&greek), "Buc^Jérôme=Δι");
-        assert_eq!(characters(&["", "ISO 2022 IR 159"]).unicode("a\u{1b}$(D\"3\u{1b}(Bb"), "a?b");
+        assert_eq!(
+            characters(&["ISO 2022 IR 100", "ISO 2022 IR 126"]).unicode(&greek),
+            "Buc^Jérôme=Δι"
+        );
+        assert_eq!(
+            characters(&["", "ISO 2022 IR 159"]).unicode("a\u{1b}$(D\"3\u{1b}(Bb"),
+            "a?b"
+        );
     }
 
     #[test]

@@ -48,7 +48,9 @@ pub(super) fn derived(words: &[&str]) -> String {
 /// software wrote, are let through: another spelling would be another instance.
 pub(super) fn usable(uid: &str) -> bool {
     let parts = || uid.split('.');
-    uid.len() <= 64 && parts().count() > 1 && parts().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+    uid.len() <= 64
+        && parts().count() > 1
+        && parts().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]

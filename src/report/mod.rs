@@ -2,6 +2,7 @@
 
 mod canvas;
 mod colours;
+pub mod dicom;
 mod labelmap;
 mod legend;
 mod page;

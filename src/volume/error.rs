@@ -1,7 +1,9 @@
 //! Why a file could not be read or written, in words that say the fault and the way out.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use super::SeriesError;
 
 /// Why a file could not become a [`Volume`](super::Volume) or a [`LabelMap`](super::LabelMap).
 #[derive(Debug, thiserror::Error)]
@@ -13,10 +15,7 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// A folder where one file was expected.
-    #[error(
-        "{}: this is a folder; give one .nii or .nii.gz file (DICOM series cannot be read yet: convert one with dcm2niix)",
-        path.display()
-    )]
+    #[error("{}: this is a folder; give one file: a .nii or .nii.gz mask or label map", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -43,13 +42,19 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// A DICOM object.
-    #[error(
-        "{}: this is a DICOM file, and DICOM cannot be read yet; convert its series to NIfTI, for example with dcm2niix",
-        path.display()
-    )]
+    #[error("{}: this is a DICOM file, and masks are read from NIfTI; give a .nii or .nii.gz mask or label map", path.display())]
     Dicom {
         /// The file.
         path: PathBuf,
+    },
+    /// A DICOM series that makes no image.
+    #[error("{}: {source}", path.display())]
+    Series {
+        /// The folder or the file.
+        path: PathBuf,
+        /// What is wrong with the series.
+        #[source]
+        source: Box<SeriesError>,
     },
     /// Bytes of some other kind.
     #[error("{}: not a NIfTI file ({found}); give a .nii or .nii.gz file", path.display())]
@@ -231,6 +236,15 @@ pub enum ReadError {
         /// What it holds.
         value: f64,
     },
+}
+
+impl ReadError {
+    pub(super) fn series(path: &Path, source: SeriesError) -> ReadError {
+        ReadError::Series {
+            path: path.to_owned(),
+            source: Box::new(source),
+        }
+    }
 }
 
 /// Why a mask or label map could not be written.

@@ -1,15 +1,16 @@
 //! Which image is meant, and reading it whatever its format.
 
-use super::{LabelMap, ReadError, ReadLimits, Volume, nifti};
+use super::{LabelMap, ReadError, ReadLimits, Volume, dicom, nifti};
 use std::path::{Path, PathBuf};
 
 /// An image as somebody named it.
 ///
 /// `choice` is what follows `#` in a name: which of several images is meant. In a NIfTI file of several volumes it is the
-/// volume's number, counted from 0 with the fourth axis fastest, as nibabel's slicers do.
+/// volume's number, counted from 0 with the fourth axis fastest, as nibabel's slicers do. Of DICOM it is a Series Instance UID, the
+/// number of a volume, from 0, too, or both (`UID#1`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
-    /// The file.
+    /// The file, or the folder of a DICOM series.
     pub path: PathBuf,
     /// The other file of a pair (`.hdr` and `.img`), where there is one.
     pub other: Option<PathBuf>,
@@ -84,7 +85,7 @@ pub fn read_labels(input: impl Into<Input>) -> Result<LabelMap, ReadError> {
     read_labels_within(&input.into(), &ReadLimits::DEFAULT)
 }
 
-/// Reads an image: NIfTI-1 or NIfTI-2, in one file or in a `.hdr`/`.img` pair of which either may be given, gzip or not, told
+/// Reads an image: a DICOM series, given as its folder or as one of its files; or NIfTI-1 or NIfTI-2, in one file or in a `.hdr`/`.img` pair of which either may be given, gzip or not, told
 /// by what is in them.
 ///
 /// Voxels are intensities after `scl_slope` and `scl_inter`; the affine is the one that nibabel takes (`get_best_affine`).
@@ -92,7 +93,13 @@ pub fn read_labels(input: impl Into<Input>) -> Result<LabelMap, ReadError> {
 /// # Errors
 /// Where the file is not what it should be, or larger than `limits`: each [`ReadError`] says what is wrong and what would do.
 pub fn read_within(input: &Input, limits: &ReadLimits) -> Result<Volume, ReadError> {
-    nifti::read(input, limits)
+    match dicom::is_series(&input.path) {
+        true => {
+            let choice = input.choice.as_deref();
+            dicom::read_series(&input.path, choice, limits).map_err(|source| ReadError::series(&input.path, source))
+        }
+        false => nifti::read(input, limits),
+    }
 }
 
 /// Reads a mask or label map: whole numbers from 0, stored as integers or as floats, in any file that [`read_within`] takes.

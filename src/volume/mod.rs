@@ -22,7 +22,7 @@ mod spacing;
 
 pub use axes::{Affine, Axis, AxisCode, AxisCodeError, Reorientation};
 pub use blocks::averaged;
-pub use dicom::{IntensityUnit, Note, Series, SeriesError, SeriesLine, SourceFrame, SourceInstance, read_series};
+pub use dicom::{IntensityUnit, Note, Series, SeriesError, SeriesLine, SourceFrame, SourceInstance};
 pub use error::{ReadError, WriteError};
 pub use grid::Grid;
 pub(crate) use grid::transform;

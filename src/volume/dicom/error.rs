@@ -108,7 +108,7 @@ pub enum SeriesError {
     #[error("the series has a single slice, and a volume is needed; give the folder with all of its slices")]
     SingleSlice,
     /// Images that make several volumes: in several planes, of several sizes, or at the same places.
-    #[error("the series holds {} volumes, which differ in {attribute}; name one by its number, as in path#1:\n{}", .volumes.len(), numbered(.volumes))]
+    #[error("the series holds {} volumes, which differ in {attribute}; name one by its number, as in path#0:\n{}", .volumes.len(), numbered(.volumes))]
     ManyVolumes {
         /// What tells them apart.
         attribute: String,
@@ -116,7 +116,7 @@ pub enum SeriesError {
         volumes: Vec<(String, usize)>,
     },
     /// A volume that is not there.
-    #[error("there is no volume {asked} in the series, which has {volumes}; volumes are numbered from 1")]
+    #[error("there is no volume {asked} in the series, which has {volumes}; volumes are numbered from 0")]
     NoVolume {
         /// As asked.
         asked: usize,
@@ -205,9 +205,9 @@ fn lines(series: &[SeriesLine]) -> String {
 }
 
 fn numbered(volumes: &[(String, usize)]) -> String {
-    let lines = volumes.iter().zip(1..).take(LISTED);
+    let lines = volumes.iter().zip(0..).take(LISTED);
     let mut lines: Vec<String> = lines
-        .map(|((value, images), n)| format!("  {n}: {value}, {images} image(s)"))
+        .map(|((value, images), n)| format!("  #{n}: {value}, {images} image(s)"))
         .collect();
     if volumes.len() > LISTED {
         lines.push(format!("  and {} more", volumes.len() - LISTED));

@@ -21,8 +21,12 @@ mod vectors;
 mod walk;
 
 pub use error::{SeriesError, SeriesLine};
-pub(crate) use file::is_dicom;
 pub use note::Note;
-pub use read::read_series;
+pub(super) use read::read_series;
 pub use series::{Series, SourceFrame, SourceInstance};
 pub use units::IntensityUnit;
+
+/// Whether a name is to be read as DICOM: a folder, or a file that begins as DICOM files do (PS3.10 section 7.1).
+pub(super) fn is_series(path: &std::path::Path) -> bool {
+    path.is_dir() || file::is_dicom(path)
+}

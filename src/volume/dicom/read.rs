@@ -11,21 +11,18 @@ use super::regular::regular;
 use super::stack::{Stack, arrange};
 use super::units::{Units, units};
 use super::{Series, SeriesError, SourceFrame, file, pixels};
-use crate::volume::{Modality, Volume};
-
-/// Bytes that a deflated file may have once it is inflated, for each voxel that may be read.
-const BYTES_A_VOXEL: u64 = 8;
+use crate::volume::{Modality, ReadLimits, Volume};
 
 /// Reads a DICOM series: a folder of it, or one of its files.
 ///
-/// `choice` says which, where there are several: a Series Instance UID, the number of a volume from 1, or both with `#` between
-/// them. At most `most_voxels` are read.
+/// `choice` says which, where there are several: a Series Instance UID, the number of a volume from 0, or both with `#` between
+/// them.
 ///
 /// # Errors
 /// [`SeriesError`] says what is wrong with the series, or which there are to choose from.
-pub fn read_series(path: &Path, choice: Option<&str>, most_voxels: u64) -> Result<Volume, SeriesError> {
+pub fn read_series(path: &Path, choice: Option<&str>, limits: &ReadLimits) -> Result<Volume, SeriesError> {
     let (uid, volume) = chosen(choice);
-    let limit = most_voxels.saturating_mul(BYTES_A_VOXEL);
+    let limit = limits.unpacked_bytes;
     let found = find(path, uid, limit)?;
     let modality = Modality::from_word(&found.modality).ok_or(SeriesError::Modality {
         modality: found.modality.clone(),
@@ -36,10 +33,10 @@ pub fn read_series(path: &Path, choice: Option<&str>, most_voxels: u64) -> Resul
     let mut stack = arrange(found.images.clone(), volume, &same)?;
     let promised = stack.grid.shape().iter().map(|length| *length as u64).product::<u64>();
     let stored = (stack.plane.size[0] * stack.plane.size[1] * stack.images.len()) as u64;
-    if promised.max(stored) > most_voxels {
+    if promised.max(stored) > limits.voxels {
         return Err(SeriesError::TooLarge {
             promised: promised.max(stored),
-            limit: most_voxels,
+            limit: limits.voxels,
         });
     }
     let units = units(&found.header, modality, found.acquired.as_ref());

@@ -86,7 +86,7 @@ pub(super) struct Uneven {
 
 /// Puts the images of a series in order.
 ///
-/// `volume` is which volume is wanted where there are several, from 1; `same` tells whether two images have the same pixels.
+/// `volume` is which volume is wanted where there are several, from 0; `same` tells whether two images have the same pixels.
 pub(super) fn arrange(
     images: Vec<Image>,
     volume: Option<usize>,
@@ -155,11 +155,11 @@ fn chosen(volume: Option<usize>, volumes: Vec<(String, usize)>, attribute: &str)
             attribute: attribute.to_owned(),
             volumes,
         }),
-        Some(asked) if asked == 0 || asked > volumes.len() => Err(SeriesError::NoVolume {
+        Some(asked) if asked >= volumes.len() => Err(SeriesError::NoVolume {
             asked,
             volumes: volumes.len(),
         }),
-        Some(asked) => Ok(asked - 1),
+        Some(asked) => Ok(asked),
     }
 }
 
@@ -214,7 +214,7 @@ fn one_volume(
     let most = places.iter().map(Vec::len).max().unwrap_or(0);
     if most <= 1 {
         // A series of one volume has a first one, and no second.
-        chosen(Some(volume.unwrap_or(1)), vec![(String::new(), places.len())], "")?;
+        chosen(Some(volume.unwrap_or(0)), vec![(String::new(), places.len())], "")?;
         return Ok(places.into_iter().flatten().collect());
     }
     for (at, (name, _)) in MARKS.iter().enumerate() {

@@ -150,17 +150,17 @@ fn localizers_are_left_out_and_other_planes_are_listed() {
     assert_eq!(stack.images.len(), 3);
     let error = arranged(with(false)).unwrap_err().to_string();
     assert!(
-        error.contains("1: axial, 40 x 30, 3 image(s)\n  2: sagittal, 40 x 30, 1 image(s)"),
+        error.contains("#0: axial, 40 x 30, 3 image(s)\n  #1: sagittal, 40 x 30, 1 image(s)"),
         "{error}"
     );
-    assert_eq!(arrange(with(false), Some(1), &differ).unwrap().images.len(), 3);
+    assert_eq!(arrange(with(false), Some(0), &differ).unwrap().images.len(), 3);
     assert!(matches!(
         arrange(with(false), Some(2), &differ),
         Err(SeriesError::SingleSlice)
     ));
     assert!(matches!(
-        arrange(with(false), Some(3), &differ),
-        Err(SeriesError::NoVolume { asked: 3, volumes: 2 })
+        arrange(with(false), Some(2), &differ),
+        Err(SeriesError::NoVolume { asked: 2, volumes: 2 })
     ));
 }
 
@@ -172,10 +172,10 @@ fn echoes_at_the_same_places_are_volumes_to_choose_from() {
     }
     let error = arranged(images.clone()).unwrap_err().to_string();
     assert!(
-        error.contains("Echo Time") && error.contains("1: 9.5, 3 image(s)\n  2: 80, 3 image(s)"),
+        error.contains("Echo Time") && error.contains("#0: 9.5, 3 image(s)\n  #1: 80, 3 image(s)"),
         "{error}"
     );
-    let second = arrange(images, Some(2), &differ).unwrap();
+    let second = arrange(images, Some(1), &differ).unwrap();
     assert_eq!(
         second.images.iter().map(|image| image.order).collect::<Vec<_>>(),
         [0, 1, 2]

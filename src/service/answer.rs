@@ -183,6 +183,9 @@ pub struct SegmentAnswer {
     /// All masks in one file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labelmap: Option<LabelmapAnswer>,
+    /// The measurements as a DICOM SR, where dicom-sr was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<FileAnswer>,
     /// Three planes with outlines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<PreviewAnswer>,

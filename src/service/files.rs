@@ -2,12 +2,13 @@
 
 use super::found::Measured;
 use super::plan::Plan;
-use super::{Code, Fault, FileAnswer, Format, LabelAnswer, LabelmapAnswer, PreviewAnswer, uris};
+use super::{Code, Fault, FileAnswer, Format, LabelAnswer, LabelmapAnswer, PreviewAnswer, objects, uris};
 use crate::report::{self, Outline};
 use crate::volume::{PackedMask, write_labels, write_mask};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::path::Path;
 
 /// Bytes of a file's name at most, since answers repeat it; SAT's longest name is nearly twice as long.
@@ -19,6 +20,8 @@ const PREVIEW: &str = "preview.png";
 
 /// What was written.
 pub(super) struct Written {
+    /// Measurements as DICOM.
+    pub report: Option<FileAnswer>,
     /// Files of each distinct name.
     pub files: BTreeMap<String, Vec<FileAnswer>>,
     /// All masks in one file.
@@ -34,23 +37,26 @@ pub(super) fn write(folder: &Path, plan: &Plan, found: &[(String, Measured)]) ->
     let files = found.par_iter().zip(names.par_iter()).map(|((name, measured), file)| {
         let path = folder.join(file);
         write_mask(&path, &measured.mask.unpack(), placement).map_err(|error| cannot_write(&error))?;
-        let bytes = std::fs::read(&path).map_err(|error| cannot_write(&error))?;
+        let (bytes, sha256) = hash_of(&path)?;
         let answer = FileAnswer {
             format: Format::Nifti,
             uri: uris::uri(&plan.result_id, file),
             path: None,
-            bytes: bytes.len() as u64,
-            sha256: Some(
-                Sha256::digest(&bytes)
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect(),
-            ),
+            bytes,
+            sha256: Some(sha256),
             segment_number: None,
         };
         Ok((name.clone(), vec![answer]))
     });
-    let files = files.collect::<Result<BTreeMap<_, _>, Fault>>()?;
+    let mut files = files.collect::<Result<BTreeMap<_, _>, Fault>>()?;
+    let objects = objects::write(folder, plan, found)?;
+    for ((name, _), number) in found.iter().zip(1..) {
+        let seg = objects.seg.clone().map(|seg| FileAnswer {
+            segment_number: Some(number),
+            ..seg
+        });
+        files.entry(name.clone()).or_default().extend(seg);
+    }
 
     // One label a target, so that label i is the i-th target also where two targets are one class.
     let of_target: Vec<&Measured> = plan
@@ -99,6 +105,7 @@ pub(super) fn write(folder: &Path, plan: &Plan, found: &[(String, Measured)]) ->
     std::fs::write(folder.join(PREVIEW), png).map_err(|error| cannot_write(&error))?;
     Ok(Written {
         files,
+        report: objects.report,
         labelmap: Some(LabelmapAnswer {
             uri: uris::uri(&plan.result_id, LABELMAP),
             path: None,
@@ -111,7 +118,27 @@ pub(super) fn write(folder: &Path, plan: &Plan, found: &[(String, Measured)]) ->
     })
 }
 
-fn cannot_write(error: &impl ToString) -> Fault {
+/// Size and hash of a file that was written.
+pub(super) fn hash_of(path: &Path) -> Result<(u64, String), Fault> {
+    let mut hasher = Sha256::new();
+    let mut file = std::fs::File::open(path).map_err(|error| cannot_write(&error))?;
+    let (mut chunk, mut bytes) = (vec![0; 1 << 16], 0);
+    loop {
+        match file.read(&mut chunk).map_err(|error| cannot_write(&error))? {
+            0 => break,
+            got => {
+                hasher.update(&chunk[..got]);
+                bytes += got as u64;
+            }
+        }
+    }
+    Ok((
+        bytes,
+        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+    ))
+}
+
+pub(super) fn cannot_write(error: &impl ToString) -> Fault {
     Fault::new(Code::Internal, super::faults::sentence(error.to_string()))
         .hint("Is the disk full, or the results folder read-only? Another can be named with --results DIR.")
 }

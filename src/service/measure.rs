@@ -1,7 +1,9 @@
 //! The `measure_volume` tool: numbers about a result's masks, or about any mask file.
 
 use super::given::Given;
-use super::{Caller, Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, images, uris};
+use super::{
+    Caller, Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, images, uris, warnings,
+};
 use crate::anatomy::Catalogue;
 use crate::measure::{Measurement, Measuring, compare, measure};
 use crate::volume::{Input, LabelMap, Mask, Volume, read_labels_within, read_within};
@@ -91,7 +93,7 @@ impl Service {
         let modality = result.as_ref().map(|result| result.image.modality);
         let mut answer = MeasureAnswer {
             measurements: Vec::new(),
-            warnings: Vec::new(),
+            warnings: image.as_ref().map(warnings::of_reading).unwrap_or_default(),
         };
         for Named {
             name,

@@ -21,6 +21,7 @@ mod meaning;
 mod measure;
 mod mentions;
 mod models;
+mod objects;
 mod paths;
 mod plan;
 mod request;

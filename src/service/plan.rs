@@ -2,7 +2,7 @@
 //! come to light here, before anything is computed.
 
 use super::given::Given;
-use super::{Caller, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, unresolved};
+use super::{Caller, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, objects, unresolved};
 use crate::anatomy::{Catalogue, Resolved, Resolver};
 use crate::model::{ModelFolder, NumericClass, Precision};
 use crate::service::models;
@@ -28,6 +28,8 @@ pub struct Plan<Scan = Volume> {
     /// What the network will count in, if not finer.
     pub(super) precision: Precision,
     pub(super) targets: Vec<Target>,
+    /// Files wanted, each once.
+    pub(super) formats: Vec<Format>,
     pub(super) result_id: String,
 }
 
@@ -98,6 +100,7 @@ impl<Scan> Plan<Scan> {
             orientation: self.orientation,
             precision: self.precision,
             targets: self.targets,
+            formats: self.formats,
             result_id: self.result_id,
         };
         (self.volume, plan)
@@ -146,6 +149,7 @@ impl Service {
         let mut formats = request.formats.clone().unwrap_or_else(|| vec![Format::Nifti]);
         formats.sort();
         formats.dedup();
+        objects::check(&formats, volume.series().is_some())?;
         let precision = self.precision(&folder);
         let result_id = result_id(
             caller,
@@ -155,6 +159,7 @@ impl Service {
             orientation,
             &formats,
             precision.class(),
+            volume.series().map(|series| series.identity()),
         );
         Ok(Plan {
             caller: caller.clone(),
@@ -165,6 +170,7 @@ impl Service {
             orientation,
             precision,
             targets,
+            formats,
             result_id,
         })
     }
@@ -204,21 +210,6 @@ fn check(request: &SegmentRequest) -> Result<(), Fault> {
     }
     if request.formats.as_ref().is_some_and(Vec::is_empty) {
         return Err(invalid("formats is empty.".into()).hint("Leave it out, or give [\"nifti\"]."));
-    }
-    if let Some(format) = request
-        .formats
-        .iter()
-        .flatten()
-        .find(|format| **format != Format::Nifti)
-    {
-        let word = serde_json::to_value(format)
-            .ok()
-            .and_then(|v| v.as_str().map(str::to_owned))
-            .unwrap_or_default();
-        return Err(
-            invalid(format!("The format {word} is not written by this version of sat-mcp."))
-                .hint("It writes nifti; DICOM SEG and SR will come with the reading of DICOM series."),
-        );
     }
     if let Some(server) = &request.send_to {
         return Err(invalid(format!(
@@ -323,6 +314,7 @@ fn target(folder: &ModelFolder, asked: &str, resolved: Resolved, modality: Modal
 }
 
 /// blake3 over what the result is a function of: 80 bits, since an answer repeats it twice a mask.
+#[allow(clippy::too_many_arguments)] // each is part of the name
 fn result_id(
     caller: &Caller,
     image: &ImageIdentity,
@@ -331,6 +323,7 @@ fn result_id(
     orientation: AxisCode,
     formats: &[Format],
     numeric: NumericClass,
+    series: Option<String>,
 ) -> String {
     let asked: Vec<(&str, &str, bool)> = targets
         .iter()
@@ -346,6 +339,10 @@ fn result_id(
         "formats": formats,
         "numeric": numeric.as_str(),
     });
+    // Objects made of it refer to the instances of a series.
+    if let Some(series) = series {
+        of["series"] = series.into();
+    }
     // Of a result that is nobody's, the name is what it was before there were owners.
     if let Some(owner) = caller.owner() {
         of["owner"] = owner.into();

@@ -17,6 +17,17 @@ pub enum Orientation {
     Asr,
 }
 
+impl Format {
+    /// The word used in the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::Nifti => "nifti",
+            Format::DicomSeg => "dicom-seg",
+            Format::DicomSr => "dicom-sr",
+        }
+    }
+}
+
 impl Orientation {
     /// The axis code.
     pub fn as_str(self) -> &'static str {
@@ -43,13 +54,14 @@ pub enum Format {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SegmentRequest {
-    /// Path or file URI of a 3-D scan (.nii or .nii.gz); over HTTP, sat://images/… as PUT /images returned it.
+    /// Path or file URI of a 3-D scan: .nii, .nii.gz, or a DICOM series (its folder, or one file); path#N or
+    /// path#SeriesInstanceUID picks one of several. Over HTTP, sat://images/… as PUT /images returned it.
     #[schemars(length(max = 4096))]
     pub image: String,
     /// What to find, by name: 1 to 512 anatomical names such as "left hippocampus". list_anatomy gives the names.
     #[schemars(length(min = 1, max = 512))]
     pub targets: Vec<String>,
-    /// Kind of scan. Needed for NIfTI files, which do not say.
+    /// Kind of scan. Needed for NIfTI, which does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modality: Option<Modality>,
     /// Reading orientation: RAS (default), or ASR for spine MR read in the sagittal plane.
@@ -58,7 +70,7 @@ pub struct SegmentRequest {
     /// Name of the model to use; the server's own by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Files wanted: nifti (default).
+    /// Files wanted: nifti (default); of a DICOM scan also dicom-seg (masks), dicom-sr (measurements).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub formats: Option<Vec<Format>>,
     /// Whether to draw a preview picture (default true).

@@ -131,6 +131,7 @@ impl Service {
             image: plan.image.clone(),
             masks: Vec::new(),
             labelmap: None,
+            report: None,
             preview: None,
             warnings: Vec::new(),
             execution: Execution {
@@ -144,7 +145,8 @@ impl Service {
 
     /// Whether the masks that a stored answer promises are there.
     fn is_whole(&self, answer: &SegmentAnswer) -> bool {
-        answer.masks.iter().flat_map(|mask| &mask.files).all(|file| {
+        let files = answer.masks.iter().flat_map(|mask| &mask.files).chain(&answer.report);
+        files.into_iter().all(|file| {
             let name = file.uri.rsplit('/').next().unwrap_or_default();
             let there = self.store.file(&answer.result_id, name).and_then(|path| {
                 path.metadata()
@@ -176,6 +178,10 @@ impl Service {
     /// Adds where the files lie for a caller who shares the file system;
     /// `result.json` does not hold it, so that the store may be moved.
     fn completed<Scan>(&self, mut answer: SegmentAnswer, plan: &Plan<Scan>) -> SegmentAnswer {
+        // NIfTI masks are there in any case, for measuring, but only for whom they were asked by.
+        for mask in &mut answer.masks {
+            mask.files.retain(|file| plan.formats.contains(&file.format));
+        }
         if !plan.caller.sees_paths() {
             return answer;
         }
@@ -190,6 +196,9 @@ impl Service {
         }
         if let Some(labelmap) = &mut answer.labelmap {
             labelmap.path = path_of(&labelmap.uri);
+        }
+        if let Some(report) = &mut answer.report {
+            report.path = path_of(&report.uri);
         }
         if let Some(preview) = &mut answer.preview {
             preview.path = path_of(&preview.uri);
@@ -218,6 +227,7 @@ fn answer(plan: &Plan, found: Vec<(String, Measured)>, written: Written) -> Segm
         warnings: warnings(plan, &masks),
         masks,
         labelmap: written.labelmap,
+        report: written.report,
         preview: written.preview,
         execution: Execution::default(),
         eta_s: None,

@@ -4,6 +4,7 @@ use super::plan::{Plan, Target};
 use super::{MaskAnswer, Trust, Warning};
 use crate::anatomy::Catalogue;
 use crate::measure::{Measurement, Status};
+use crate::volume::Volume;
 use std::collections::HashSet;
 
 /// An image shorter than this share of a window along one of its axes is mostly padding to the network.
@@ -19,7 +20,8 @@ const MOST_OF_IT: f64 = 0.9;
 /// Warnings of a result, each once. Of a target's, the message begins with the mask's name.
 /// `masks` are those of the plan's targets.
 pub(super) fn warnings(plan: &Plan, masks: &[MaskAnswer]) -> Vec<Warning> {
-    let mut warnings: Vec<Warning> = small_image(plan).into_iter().collect();
+    let mut warnings: Vec<Warning> = of_reading(&plan.volume);
+    warnings.extend(small_image(plan));
     let found: HashSet<&str> = masks
         .iter()
         .filter(|mask| mask.measurement.status != Status::Empty)
@@ -54,6 +56,18 @@ pub(super) fn warnings(plan: &Plan, masks: &[MaskAnswer]) -> Vec<Warning> {
         }));
     }
     warnings
+}
+
+/// What happened to a DICOM series on its way to an image.
+pub(super) fn of_reading(volume: &Volume) -> Vec<Warning> {
+    let notes = volume.series().map(|series| series.notes()).unwrap_or_default();
+    let warnings = notes.iter().map(|note| Warning {
+        code: note.code().into(),
+        message: note.to_string(),
+        target: None,
+        targets: None,
+    });
+    warnings.collect()
 }
 
 type Caveat = (&'static str, String);

@@ -3,7 +3,7 @@
 use dicom_object::InMemDicomObject;
 
 use super::{IntensityUnit, Note};
-use crate::volume::{Grid, Mask};
+use crate::volume::Mask;
 
 /// A series as it was read: its header, its instances and where its images lie.
 #[derive(Debug, Clone)]
@@ -106,6 +106,16 @@ impl Series {
         &self.frames
     }
 
+    /// Names the images that the series was read from: a hash of their UIDs and frame numbers, in order.
+    pub fn identity(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for frame in &self.frames {
+            let instance = &self.instances[frame.instance];
+            hasher.update(format!("{}#{}\n", instance.uid, frame.number.unwrap_or(0)).as_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
     /// Columns and rows.
     pub fn size(&self) -> [usize; 2] {
         self.size
@@ -124,22 +134,136 @@ impl Series {
     /// Calls `each` with every frame that has voxels of `mask`, ascending: its index among [`Series::frames`], and its pixels row
     /// by row, 1 inside and 0 outside.
     ///
-    /// The mask lies on the grid of the volume that the series was read as.
+    /// The mask lies on the grid of the volume that the series was read as. Where that is not the slices' own, a pixel is inside if
+    /// the mask, interpolated to it, is more in than out.
     pub fn each_plane<E>(&self, mask: &Mask, mut each: impl FnMut(usize, &[u8]) -> Result<(), E>) -> Result<(), E> {
-        let grid: &Grid = mask.grid();
-        let plane = self.size[0] * self.size[1];
-        let mut pixels = vec![0; plane];
-        let mut open = None;
-        debug_assert_eq!(grid.len(), plane * self.frames.len());
-        for ([i, j, k], length) in mask.rows() {
-            if open.is_some_and(|open| open != k) {
-                each(open.unwrap_or_default(), &pixels)?;
-                pixels.fill(0);
+        let mut pixels = vec![0; self.size[0] * self.size[1]];
+        let mut planes = Planes::of(mask);
+        for frame in 0..self.frames.len() {
+            let place = match &self.places {
+                Some(places) => places[frame],
+                None => [0.0, 0.0, frame as f64],
+            };
+            if planes.slice(place, self.size, &mut pixels) {
+                each(frame, &pixels)?;
             }
-            open = Some(k);
-            let start = i + self.size[0] * j;
-            pixels[start..start + length].fill(1);
         }
-        open.map_or(Ok(()), |k| each(k, &pixels))
+        Ok(())
     }
 }
+
+/// The planes of a mask along its third axis, unpacked one or two at a time.
+struct Planes<'a> {
+    mask: &'a Mask,
+    /// Which planes are unpacked.
+    open: [Option<usize>; 2],
+    pixels: [Vec<u8>; 2],
+}
+
+impl<'a> Planes<'a> {
+    fn of(mask: &'a Mask) -> Planes<'a> {
+        Planes {
+            mask,
+            open: [None; 2],
+            pixels: [Vec::new(), Vec::new()],
+        }
+    }
+
+    /// Fills `pixels` with the slice whose first pixel lies at `place` of the grid, and says whether any is inside.
+    fn slice(&mut self, place: [f64; 3], size: [usize; 2], pixels: &mut [u8]) -> bool {
+        pixels.fill(0);
+        let grid = self.mask.grid().shape();
+        let below = (place[2] + ON).floor();
+        let up = if place[2] - below < ON { 0.0 } else { place[2] - below };
+        let below = below.clamp(0.0, (grid[2] - 1) as f64) as usize;
+        let above = (below + 1).min(grid[2] - 1);
+        if self.is_empty(below) && (up == 0.0 || self.is_empty(above)) {
+            return false;
+        }
+        // Nearly always the slice is a plane of the grid.
+        if up == 0.0 && place[..2] == [0.0; 2] && grid[..2] == size {
+            self.runs(below).for_each(|(start, end)| pixels[start..end].fill(1));
+            return true;
+        }
+        let planes = [
+            self.unpacked(below),
+            self.unpacked(if up == 0.0 { below } else { above }),
+        ];
+        let at = |plane: usize, i: i64, j: i64| -> f64 {
+            let inside = (0..grid[0] as i64).contains(&i) && (0..grid[1] as i64).contains(&j);
+            match inside {
+                true => f64::from(self.pixels[planes[plane]][(i + grid[0] as i64 * j) as usize]),
+                false => 0.0,
+            }
+        };
+        let [across, down] = [place[0], place[1]].map(|shift| {
+            let whole = (shift + ON).floor();
+            let part = if shift - whole < ON { 0.0 } else { shift - whole };
+            (whole as i64, part)
+        });
+        let mut any = false;
+        for (j, row) in pixels.chunks_mut(size[0]).enumerate() {
+            for (i, pixel) in row.iter_mut().enumerate() {
+                let (i, j) = (i as i64 + across.0, j as i64 + down.0);
+                let weights = [(0, 1.0 - up), (1, up)];
+                let value: f64 = weights
+                    .iter()
+                    .filter(|(_, weight)| *weight > 0.0)
+                    .map(|&(plane, weight)| {
+                        let along = |j| match across.1 == 0.0 {
+                            true => at(plane, i, j),
+                            false => (1.0 - across.1) * at(plane, i, j) + across.1 * at(plane, i + 1, j),
+                        };
+                        let value = match down.1 == 0.0 {
+                            true => along(j),
+                            false => (1.0 - down.1) * along(j) + down.1 * along(j + 1),
+                        };
+                        weight * value
+                    })
+                    .sum();
+                *pixel = u8::from(value > 0.5);
+                any |= value > 0.5;
+            }
+        }
+        any
+    }
+
+    /// The runs that begin before the end of a plane and end behind its beginning.
+    fn runs(&self, plane: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let [columns, rows, _] = self.mask.grid().shape();
+        let (start, end) = ((plane * columns * rows) as u64, ((plane + 1) * columns * rows) as u64);
+        let runs = self.mask.runs();
+        let first = runs.partition_point(|run| run.end <= start);
+        let runs = runs[first..].iter().take_while(move |run| run.start < end);
+        runs.map(move |run| {
+            (
+                (run.start.max(start) - start) as usize,
+                (run.end.min(end) - start) as usize,
+            )
+        })
+    }
+
+    fn is_empty(&self, plane: usize) -> bool {
+        self.runs(plane).next().is_none()
+    }
+
+    /// Which of the two buffers holds a plane.
+    fn unpacked(&mut self, plane: usize) -> usize {
+        if let Some(at) = self.open.iter().position(|open| *open == Some(plane)) {
+            return at;
+        }
+        // The lower of the two goes.
+        let at = if self.open[0] <= self.open[1] { 0 } else { 1 };
+        let [columns, rows, _] = self.mask.grid().shape();
+        let mut pixels = std::mem::take(&mut self.pixels[at]);
+        pixels.clear();
+        pixels.resize(columns * rows, 0);
+        self.runs(plane).for_each(|(start, end)| pixels[start..end].fill(1));
+        self.pixels[at] = pixels;
+        self.open[at] = Some(plane);
+        at
+    }
+}
+
+/// A place this close to a pixel or a slice is that pixel or slice.
+const ON: f64 = 1e-4;

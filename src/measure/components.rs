@@ -1,6 +1,11 @@
 //! Connected pieces of a mask: voxels that share a face, an edge or a corner belong together (26 neighbours).
 
-use super::rows::{Rows, Span};
+use rayon::prelude::*;
+
+use super::rows::{Line, Rows, Span};
+
+/// Slabs joined in parallel, at most.
+const MOST_SLABS: usize = 32;
 
 /// The pieces of a mask.
 pub(crate) struct Components {
@@ -11,65 +16,104 @@ pub(crate) struct Components {
 }
 
 impl Components {
-    /// Joins spans of neighbouring rows that touch: union-find with path halving, the smaller number as root.
+    /// Joins spans of neighbouring rows that touch: union-find with path halving, the smaller number as root. Slabs of slices are
+    /// joined within themselves first, in parallel, and then with one another.
     pub fn new(rows: &Rows) -> Components {
-        let spans = rows.spans();
-        let mut parent: Vec<u32> = (0..spans.len() as u32).collect();
-        let mut here = 0;
-        while here < spans.len() {
-            let (j, k) = (spans[here].j as isize, spans[here].k as isize);
-            let row = rows.range(j, k);
-            for (nj, nk) in [(j - 1, k), (j - 1, k - 1), (j, k - 1), (j + 1, k - 1)] {
-                join_rows(spans, row.clone(), rows.range(nj, nk), &mut parent);
+        let mut parent: Vec<u32> = (0..rows.spans().len() as u32).collect();
+        let slabs = rows.slabs(MOST_SLABS);
+        let mut rest = parent.as_mut_slice();
+        let mut work = Vec::with_capacity(slabs.len());
+        for slab in &slabs {
+            let spans = rows.spans_of(slab);
+            let (part, after) = rest.split_at_mut(spans.len());
+            rest = after;
+            let forest = Forest {
+                parent: part,
+                base: spans.start as u32,
+            };
+            work.push((slab.clone(), forest));
+        }
+        work.into_par_iter().for_each(|(slab, mut forest)| {
+            for line in rows.lines_of(slab.clone()) {
+                forest.join(rows, &line, -1, 0);
+                if line.k as usize > slab.start {
+                    (-1..=1).for_each(|side| forest.join(rows, &line, side, -1));
+                }
             }
-            here = row.end;
+        });
+        let mut forest = Forest {
+            parent: &mut parent,
+            base: 0,
+        };
+        for slab in slabs.iter().skip(1) {
+            for line in rows.lines_of(slab.start..slab.start + 1) {
+                (-1..=1).for_each(|side| forest.join(rows, &line, side, -1));
+            }
         }
-        number(spans, &mut parent)
+        number(rows.spans(), parent)
     }
 }
 
-/// Joins the spans of two neighbouring rows, both in rising order, in one pass.
-fn join_rows(spans: &[Span], a: std::ops::Range<usize>, b: std::ops::Range<usize>, parent: &mut [u32]) {
-    let (mut x, mut y) = (a.start, b.start);
-    while x < a.end && y < b.end {
-        let (p, q) = (spans[x], spans[y]);
-        // Half-open spans that only meet end to start touch at a corner.
-        if p.start <= q.end && q.start <= p.end {
-            let (r, s) = (root(parent, x as u32), root(parent, y as u32));
-            parent[r.max(s) as usize] = r.min(s);
+/// Trees over spans `base..`: a span's parent is itself or one before it.
+struct Forest<'a> {
+    parent: &'a mut [u32],
+    base: u32,
+}
+
+impl Forest<'_> {
+    /// Joins a row with the one `dj` rows and `dk` slices from it.
+    fn join(&mut self, rows: &Rows, line: &Line, dj: isize, dk: isize) {
+        let neighbour = rows.range(line.j as isize + dj, line.k as isize + dk);
+        self.join_rows(rows.spans(), line.first..line.first + line.spans.len(), neighbour);
+    }
+
+    /// Joins the spans of two neighbouring rows, both in rising order, in one pass.
+    fn join_rows(&mut self, spans: &[Span], a: std::ops::Range<usize>, b: std::ops::Range<usize>) {
+        let (mut x, mut y) = (a.start, b.start);
+        while x < a.end && y < b.end {
+            let (p, q) = (spans[x], spans[y]);
+            // Half-open spans that only meet end to start touch at a corner.
+            if p.start <= q.end && q.start <= p.end {
+                let (r, s) = (self.root(x as u32), self.root(y as u32));
+                self.parent[(r.max(s) - self.base) as usize] = r.min(s);
+            }
+            // Without a branch: in noise it would be guessed wrong every other time.
+            let first = p.end < q.end;
+            x += usize::from(first);
+            y += usize::from(!first);
         }
-        if p.end < q.end {
-            x += 1;
-        } else {
-            y += 1;
+    }
+
+    fn root(&mut self, mut at: u32) -> u32 {
+        loop {
+            let up = self.parent[(at - self.base) as usize];
+            if up == at {
+                return at;
+            }
+            let next = self.parent[(up - self.base) as usize];
+            self.parent[(at - self.base) as usize] = next;
+            at = next;
         }
     }
 }
 
-fn root(parent: &mut [u32], mut at: u32) -> u32 {
-    while parent[at as usize] != at {
-        let up = parent[parent[at as usize] as usize];
-        parent[at as usize] = up;
-        at = up;
-    }
-    at
-}
-
-/// Gives roots consecutive numbers and counts their voxels.
-fn number(spans: &[Span], parent: &mut [u32]) -> Components {
+/// Gives roots consecutive numbers, in place, and counts their voxels.
+fn number(spans: &[Span], mut parent: Vec<u32>) -> Components {
     let mut voxels = Vec::new();
-    let mut of_span = vec![0; spans.len()];
     for (at, span) in spans.iter().enumerate() {
-        let top = root(parent, at as u32) as usize;
-        if top == at {
-            of_span[at] = voxels.len() as u32;
+        let up = parent[at] as usize;
+        if up == at {
+            parent[at] = voxels.len() as u32;
             voxels.push(0);
         } else {
-            of_span[at] = of_span[top]; // roots come first, so this one has its number
+            parent[at] = parent[up]; // a parent comes first, so it has its number by now
         }
-        voxels[of_span[at] as usize] += span.len();
+        voxels[parent[at] as usize] += span.len();
     }
-    Components { of_span, voxels }
+    Components {
+        of_span: parent,
+        voxels,
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use super::rows::{Line, Rows, Span};
 
 /// Slabs joined in parallel, at most.
 const MOST_SLABS: usize = 32;
+/// Rows of the slice before that a row touches.
+const BELOW: [(isize, isize); 3] = [(-1, -1), (0, -1), (1, -1)];
 
 /// The pieces of a mask.
 pub(crate) struct Components {
@@ -35,9 +37,9 @@ impl Components {
         }
         work.into_par_iter().for_each(|(slab, mut forest)| {
             for line in rows.lines_of(slab.clone()) {
-                forest.join(rows, &line, -1, 0);
-                if line.k as usize > slab.start {
-                    (-1..=1).for_each(|side| forest.join(rows, &line, side, -1));
+                match line.k as usize > slab.start {
+                    true => forest.join(rows, &line, [(-1, 0), BELOW[0], BELOW[1], BELOW[2]]),
+                    false => forest.join(rows, &line, [(-1, 0)]),
                 }
             }
         });
@@ -47,7 +49,7 @@ impl Components {
         };
         for slab in slabs.iter().skip(1) {
             for line in rows.lines_of(slab.start..slab.start + 1) {
-                (-1..=1).for_each(|side| forest.join(rows, &line, side, -1));
+                forest.join(rows, &line, BELOW);
             }
         }
         number(rows.spans(), parent)
@@ -61,26 +63,31 @@ struct Forest<'a> {
 }
 
 impl Forest<'_> {
-    /// Joins a row with the one `dj` rows and `dk` slices from it.
-    fn join(&mut self, rows: &Rows, line: &Line, dj: isize, dk: isize) {
-        let neighbour = rows.range(line.j as isize + dj, line.k as isize + dk);
-        self.join_rows(rows.spans(), line.first..line.first + line.spans.len(), neighbour);
-    }
-
-    /// Joins the spans of two neighbouring rows, both in rising order, in one pass.
-    fn join_rows(&mut self, spans: &[Span], a: std::ops::Range<usize>, b: std::ops::Range<usize>) {
-        let (mut x, mut y) = (a.start, b.start);
-        while x < a.end && y < b.end {
-            let (p, q) = (spans[x], spans[y]);
-            // Half-open spans that only meet end to start touch at a corner.
-            if p.start <= q.end && q.start <= p.end {
-                let (r, s) = (self.root(x as u32), self.root(y as u32));
-                self.parent[(r.max(s) - self.base) as usize] = r.min(s);
+    /// Joins the spans of a row with those of others, each given by (rows, slices) from it, in one pass through all of them.
+    fn join<const N: usize>(&mut self, rows: &Rows, line: &Line, others: [(isize, isize); N]) {
+        let spans = rows.spans();
+        let mut others = others.map(|(dj, dk)| rows.range(line.j as isize + dj, line.k as isize + dk));
+        for (n, p) in line.spans.iter().enumerate() {
+            let here = (line.first + n) as u32;
+            let mut top = self.root(here);
+            for other in &mut others {
+                // Half-open spans that only meet end to start touch at a corner.
+                while other.start < other.end && spans[other.start].end < p.start {
+                    other.start += 1;
+                }
+                while other.start < other.end && spans[other.start].start <= p.end {
+                    let root = self.root(other.start as u32);
+                    if root != top {
+                        self.parent[(root.max(top) - self.base) as usize] = root.min(top);
+                        top = root.min(top);
+                    }
+                    if spans[other.start].end > p.end {
+                        break; // it may touch the next span, too
+                    }
+                    other.start += 1;
+                }
             }
-            // Without a branch: in noise it would be guessed wrong every other time.
-            let first = p.end < q.end;
-            x += usize::from(first);
-            y += usize::from(!first);
+            self.parent[(here - self.base) as usize] = top;
         }
     }
 

@@ -45,10 +45,8 @@ use crate::volume::{Mask, Modality, Volume};
 pub struct Measuring<'a> {
     /// The image, for intensities. It must lie on the mask's grid.
     pub image: Option<&'a Volume>,
-    /// What made the image, for the unit of its intensities.
+    /// What made the image, for the unit of its intensities where the image does not know it ([`Volume::unit`]).
     pub modality: Option<Modality>,
-    /// The unit of the image's intensities where the file said it (PET: `Bq/mL`, `SUVbw`); otherwise by modality.
-    pub unit: Option<&'a str>,
     /// The side that the structure's name claims, to check it.
     pub laterality: Option<Laterality>,
     /// The same structure of the other side, which tells where the midline is.
@@ -112,7 +110,9 @@ pub fn measure(name: &str, mask: &Mask, with: &Measuring) -> Measurement {
     let image = usable_image(name, mask, with, &mut warnings);
     let mut mean = None;
     if let Some(image) = image {
-        let unit = with.unit.unwrap_or_else(|| intensity::unit(with.modality));
+        let unit = image
+            .unit()
+            .map_or(intensity::unit(with.modality), |unit| unit.as_str());
         let found = intensity::statistics(&rows, image, unit);
         (out.intensity, mean) = (found.intensity, found.mean);
         warnings.extend(not_finite(name, found.lost, mean.is_some()));

@@ -19,6 +19,9 @@ use super::surfels;
 /// As many shifts as pay before a search does: about five voxels around.
 const MOST_STEPS: usize = 520;
 
+/// Shifts that find less than this share of what is left are given up.
+const IN_VAIN: f64 = 0.05;
+
 /// A mask's voxels and the corners of its surface.
 struct Surface {
     voxels: Bits,
@@ -79,6 +82,7 @@ impl Search {
         while at < self.rings.len() {
             let end = self.next_stop(at);
             let stage = &self.rings[at..end];
+            let before = reached;
             for (ring, counts) in stage.iter().zip(found(&mut left, &from.voxels, &to.corners, stage)) {
                 reached += self.area(&counts);
                 if ring.mm <= self.tolerance {
@@ -89,7 +93,10 @@ impl Search {
                 }
             }
             at = end;
-            if covered.is_some() && self.rings[end - 1].mm > self.tolerance {
+            let enough = covered.is_some() && self.rings[end - 1].mm > self.tolerance;
+            // Where shifts find next to nothing the surfaces lie elsewhere, and a search costs less.
+            let in_vain = reached - before < IN_VAIN * (area - reached);
+            if enough || in_vain {
                 break;
             }
         }

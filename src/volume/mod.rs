@@ -17,6 +17,7 @@ mod packed;
 mod places;
 mod resample;
 mod spacing;
+mod unit;
 
 pub use axes::{Affine, Axis, AxisCode, AxisCodeError, Reorientation};
 pub use blocks::averaged;
@@ -36,3 +37,4 @@ pub use packed::{MaskCodeError, PackedMask, PackedMaskBuilder};
 pub(crate) use resample::{Neighbour, Sampling, resample};
 pub use spacing::Anchor;
 pub(crate) use spacing::respaced;
+pub use unit::IntensityUnit;

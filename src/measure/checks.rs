@@ -78,9 +78,7 @@ pub fn side(mask: &Mask, laterality: Laterality, counterpart: Option<&Mask>) -> 
 }
 
 fn centroid(rows: &Rows, mask: &Mask) -> Option<[f64; 3]> {
-    let mut moments = Moments::default();
-    rows.spans().iter().for_each(|s| moments.add(s));
-    moments.centroid(mask.grid())
+    Moments::of(rows).centroid(mask.grid())
 }
 
 /// Share of the voxels whose centres lie beyond a plane; along a span that is one solution of a linear equation.
@@ -88,19 +86,23 @@ fn share_right_of(rows: &Rows, mask: &Mask, through: [f64; 3], normal: [f64; 3])
     let beyond = |p: [f64; 3]| (0..3).map(|a| (p[a] - through[a]) * normal[a]).sum::<f64>();
     let grid = mask.grid();
     let (mut inside, mut all) = (0.0, 0.0);
-    for s in rows.spans() {
-        let at = |i: u32| beyond(grid.to_world([i.into(), s.j.into(), s.k.into()]));
-        let (first, last, n) = (at(s.start), at(s.end - 1), s.len() as f64);
-        all += n;
-        inside += match (first > 0.0, last > 0.0) {
-            (true, true) => n,
-            (false, false) => 0.0,
-            _ => {
-                // Voxels from the end that lies beyond to the crossing.
-                let (from, to) = if first > 0.0 { (first, last) } else { (last, first) };
-                (from / (from - to) * (n - 1.0)).ceil().clamp(1.0, n - 1.0)
-            }
-        };
+    let along = (0..3).map(|a| grid.affine()[(a, 0)] * normal[a]).sum::<f64>();
+    for line in rows.lines() {
+        let origin = beyond(grid.to_world([0.0, line.j.into(), line.k.into()]));
+        let at = |i: u32| origin + along * f64::from(i);
+        for s in line.spans {
+            let (first, last, n) = (at(s.start), at(s.end - 1), s.len() as f64);
+            all += n;
+            inside += match (first > 0.0, last > 0.0) {
+                (true, true) => n,
+                (false, false) => 0.0,
+                _ => {
+                    // Voxels from the end that lies beyond to the crossing.
+                    let (from, to) = if first > 0.0 { (first, last) } else { (last, first) };
+                    (from / (from - to) * (n - 1.0)).ceil().clamp(1.0, n - 1.0)
+                }
+            };
+        }
     }
     inside / all
 }

@@ -62,36 +62,17 @@ pub fn compare(mask: &Mask, reference: &Mask) -> Result<Comparison, CompareError
     Ok(out)
 }
 
+/// Share of each surface that the 95 % Hausdorff distance takes in.
+const ROBUST: f64 = 0.95;
+
 /// Fills in what the surfaces say; both masks have voxels.
 fn surfaces(mask: &Mask, reference: &Mask, out: &mut Comparison) {
-    let spacing = mask.grid().spacing();
-    let a = surface::corners(&Rows::new(mask));
-    let b = surface::corners(&Rows::new(reference));
-    let both = [surface::distances(&a, &b, spacing), surface::distances(&b, &a, spacing)];
-    let (mut near, mut all) = (0.0, 0.0);
-    for (distance, area) in both.iter().flatten() {
-        all += area;
-        near += if *distance <= TOLERANCE_MM { *area } else { 0.0 };
-    }
-    out.surface_dice_1mm = numbers::share(near / all);
-    let robust = both
-        .iter()
-        .filter_map(|found| covering(found, 0.95))
-        .fold(0.0, f64::max);
-    out.hausdorff95_mm = numbers::mm(robust);
-}
-
-/// The smallest distance within which lies `share` of the area; `found` is sorted.
-fn covering(found: &[(f64, f64)], share: f64) -> Option<f64> {
-    let total: f64 = found.iter().map(|(_, area)| area).sum();
-    let mut covered = 0.0;
-    let place = found.iter().position(|(_, area)| {
-        covered += area;
-        covered / total >= share
-    });
-    found
-        .get(place.unwrap_or(found.len().checked_sub(1)?))
-        .map(|(distance, _)| *distance)
+    let (a, b) = rayon::join(|| Rows::new(mask), || Rows::new(reference));
+    let Some([there, back]) = surface::distances(&a, &b, mask.grid().spacing(), TOLERANCE_MM, ROBUST) else {
+        return;
+    };
+    out.surface_dice_1mm = numbers::share((there.within + back.within) / (there.area + back.area));
+    out.hausdorff95_mm = numbers::mm(there.covering.max(back.covering));
 }
 
 /// Twice the common voxels over the sum of voxels; nothing where both are empty. The grids must be the same.

@@ -1,6 +1,13 @@
 //! Connected pieces of a mask: voxels that share a face, an edge or a corner belong together (26 neighbours).
 
-use super::rows::{Rows, Span};
+use rayon::prelude::*;
+
+use super::rows::{Line, Rows, Span};
+
+/// Slabs joined in parallel, at most.
+const MOST_SLABS: usize = 32;
+/// Rows of the slice before that a row touches.
+const BELOW: [(isize, isize); 3] = [(-1, -1), (0, -1), (1, -1)];
 
 /// The pieces of a mask.
 pub(crate) struct Components {
@@ -11,65 +18,109 @@ pub(crate) struct Components {
 }
 
 impl Components {
-    /// Joins spans of neighbouring rows that touch: union-find with path halving, the smaller number as root.
+    /// Joins spans of neighbouring rows that touch: union-find with path halving, the smaller number as root. Slabs of slices are
+    /// joined within themselves first, in parallel, and then with one another.
     pub fn new(rows: &Rows) -> Components {
-        let spans = rows.spans();
-        let mut parent: Vec<u32> = (0..spans.len() as u32).collect();
-        let mut here = 0;
-        while here < spans.len() {
-            let (j, k) = (spans[here].j as isize, spans[here].k as isize);
-            let row = rows.range(j, k);
-            for (nj, nk) in [(j - 1, k), (j - 1, k - 1), (j, k - 1), (j + 1, k - 1)] {
-                join_rows(spans, row.clone(), rows.range(nj, nk), &mut parent);
+        let mut parent: Vec<u32> = (0..rows.spans().len() as u32).collect();
+        let slabs = rows.slabs(MOST_SLABS);
+        let mut rest = parent.as_mut_slice();
+        let mut work = Vec::with_capacity(slabs.len());
+        for slab in &slabs {
+            let spans = rows.spans_of(slab);
+            let (part, after) = rest.split_at_mut(spans.len());
+            rest = after;
+            let forest = Forest {
+                parent: part,
+                base: spans.start as u32,
+            };
+            work.push((slab.clone(), forest));
+        }
+        work.into_par_iter().for_each(|(slab, mut forest)| {
+            for line in rows.lines_of(slab.clone()) {
+                match line.k as usize > slab.start {
+                    true => forest.join(rows, &line, [(-1, 0), BELOW[0], BELOW[1], BELOW[2]]),
+                    false => forest.join(rows, &line, [(-1, 0)]),
+                }
             }
-            here = row.end;
+        });
+        let mut forest = Forest {
+            parent: &mut parent,
+            base: 0,
+        };
+        for slab in slabs.iter().skip(1) {
+            for line in rows.lines_of(slab.start..slab.start + 1) {
+                forest.join(rows, &line, BELOW);
+            }
         }
-        number(spans, &mut parent)
+        number(rows.spans(), parent)
     }
 }
 
-/// Joins the spans of two neighbouring rows, both in rising order, in one pass.
-fn join_rows(spans: &[Span], a: std::ops::Range<usize>, b: std::ops::Range<usize>, parent: &mut [u32]) {
-    let (mut x, mut y) = (a.start, b.start);
-    while x < a.end && y < b.end {
-        let (p, q) = (spans[x], spans[y]);
-        // Half-open spans that only meet end to start touch at a corner.
-        if p.start <= q.end && q.start <= p.end {
-            let (r, s) = (root(parent, x as u32), root(parent, y as u32));
-            parent[r.max(s) as usize] = r.min(s);
+/// Trees over spans `base..`: a span's parent is itself or one before it.
+struct Forest<'a> {
+    parent: &'a mut [u32],
+    base: u32,
+}
+
+impl Forest<'_> {
+    /// Joins the spans of a row with those of others, each given by (rows, slices) from it, in one pass through all of them.
+    fn join<const N: usize>(&mut self, rows: &Rows, line: &Line, others: [(isize, isize); N]) {
+        let spans = rows.spans();
+        let mut others = others.map(|(dj, dk)| rows.range(line.j as isize + dj, line.k as isize + dk));
+        for (n, p) in line.spans.iter().enumerate() {
+            let here = (line.first + n) as u32;
+            let mut top = self.root(here);
+            for other in &mut others {
+                // Half-open spans that only meet end to start touch at a corner.
+                while other.start < other.end && spans[other.start].end < p.start {
+                    other.start += 1;
+                }
+                while other.start < other.end && spans[other.start].start <= p.end {
+                    let root = self.root(other.start as u32);
+                    if root != top {
+                        self.parent[(root.max(top) - self.base) as usize] = root.min(top);
+                        top = root.min(top);
+                    }
+                    if spans[other.start].end > p.end {
+                        break; // it may touch the next span, too
+                    }
+                    other.start += 1;
+                }
+            }
+            self.parent[(here - self.base) as usize] = top;
         }
-        if p.end < q.end {
-            x += 1;
-        } else {
-            y += 1;
+    }
+
+    fn root(&mut self, mut at: u32) -> u32 {
+        loop {
+            let up = self.parent[(at - self.base) as usize];
+            if up == at {
+                return at;
+            }
+            let next = self.parent[(up - self.base) as usize];
+            self.parent[(at - self.base) as usize] = next;
+            at = next;
         }
     }
 }
 
-fn root(parent: &mut [u32], mut at: u32) -> u32 {
-    while parent[at as usize] != at {
-        let up = parent[parent[at as usize] as usize];
-        parent[at as usize] = up;
-        at = up;
-    }
-    at
-}
-
-/// Gives roots consecutive numbers and counts their voxels.
-fn number(spans: &[Span], parent: &mut [u32]) -> Components {
+/// Gives roots consecutive numbers, in place, and counts their voxels.
+fn number(spans: &[Span], mut parent: Vec<u32>) -> Components {
     let mut voxels = Vec::new();
-    let mut of_span = vec![0; spans.len()];
     for (at, span) in spans.iter().enumerate() {
-        let top = root(parent, at as u32) as usize;
-        if top == at {
-            of_span[at] = voxels.len() as u32;
+        let up = parent[at] as usize;
+        if up == at {
+            parent[at] = voxels.len() as u32;
             voxels.push(0);
         } else {
-            of_span[at] = of_span[top]; // roots come first, so this one has its number
+            parent[at] = parent[up]; // a parent comes first, so it has its number by now
         }
-        voxels[of_span[at] as usize] += span.len();
+        voxels[parent[at] as usize] += span.len();
     }
-    Components { of_span, voxels }
+    Components {
+        of_span: parent,
+        voxels,
+    }
 }
 
 #[cfg(test)]

@@ -3,86 +3,108 @@
 //! In each slice the two voxels furthest apart are corners of the convex hull of the slice, and a hull on a lattice has
 //! few corners: comparing them all is exact and cheap. Of every line of voxels only the two ends can be corners.
 
-use super::rows::Span;
+use super::rows::{Line, Span};
+use super::types::BoundingBox;
 use crate::volume::Affine;
 
-/// Longest distance in mm between two voxel centres that lie in one slice, slices being perpendicular in the lattice to
-/// `axis`; 0 for single voxels, nothing without a voxel.
-pub(crate) fn longest<'a>(spans: impl Iterator<Item = &'a Span> + Clone, affine: &Affine, axis: usize) -> Option<f64> {
-    let ends = LineEnds::new(spans, axis)?;
-    // The axis along the lines and the one that counts lines, as LineEnds chose them.
-    let (along, across) = if axis == 0 { (1, 2) } else { (0, 3 - axis) };
-    let column = |a: usize| affine.fixed_view::<3, 1>(0, a).into_owned();
-    let (u, v) = (column(along), column(across));
-    let (uu, uv, vv) = (u.dot(&u), u.dot(&v), v.dot(&v));
-    let mut most = 0.0f64;
-    for slice in ends.slices() {
-        let hull = hull(slice);
-        for (n, p) in hull.iter().enumerate() {
-            for q in &hull[n + 1..] {
-                let (a, b) = ((p[1] - q[1]) as f64, (p[0] - q[0]) as f64);
-                most = most.max(a * a * uu + 2.0 * a * b * uv + b * b * vv);
+/// First and last voxel of every line of every slice, slices being perpendicular in the lattice to an axis.
+///
+/// Lines run along the first axis, or along the second where slices are cut across the first.
+pub(crate) struct LineEnds {
+    axis: usize,
+    low: [u32; 3],
+    size: [usize; 3],
+    /// The ends of a line are those of `first` and `last` at its place; no voxel where the first comes after the last.
+    first: Vec<u32>,
+    last: Vec<u32>,
+}
+
+impl LineEnds {
+    /// No voxels yet; all that come must lie in the box.
+    pub fn new(around: &BoundingBox<u32>, axis: usize) -> LineEnds {
+        let size: [usize; 3] = std::array::from_fn(|a| (around.max[a] - around.min[a]) as usize + 1);
+        let lines = match axis {
+            0 => size[0] * size[2],
+            _ => size[1] * size[2],
+        };
+        LineEnds {
+            axis,
+            low: around.min,
+            size,
+            first: vec![u32::MAX; lines],
+            last: vec![0; lines],
+        }
+    }
+
+    /// Adds a row of a mask.
+    pub fn add_line(&mut self, line: &Line) {
+        match self.axis {
+            0 => line.spans.iter().for_each(|span| self.add(line.j, line.k, *span)),
+            _ => {
+                let (start, last) = line.ends();
+                self.add(line.j, line.k, Span { start, end: last + 1 });
             }
         }
     }
-    Some(most.sqrt())
-}
 
-/// First and last voxel of every line of every slice.
-struct LineEnds {
-    lines: usize,
-    ends: Vec<(u32, u32)>,
-}
-
-const NO_VOXEL: (u32, u32) = (u32::MAX, 0);
-
-impl LineEnds {
-    /// Slices at fixed `axis`. Lines run along the first axis, or along the second where slices are cut across the first.
-    fn new<'a>(spans: impl Iterator<Item = &'a Span> + Clone, axis: usize) -> Option<LineEnds> {
-        let mut low = [u32::MAX; 3];
-        let mut high = [0; 3];
-        for s in spans.clone() {
-            for (a, (least, most)) in [(s.start, s.end - 1), (s.j, s.j), (s.k, s.k)].into_iter().enumerate() {
-                low[a] = low[a].min(least);
-                high[a] = high[a].max(most);
-            }
+    /// Adds voxels of row (j, k).
+    pub fn add(&mut self, j: u32, k: u32, span: Span) {
+        let (row, slice) = ((j - self.low[1]) as usize, (k - self.low[2]) as usize);
+        if self.axis == 0 {
+            let at = slice * self.size[0];
+            let [from, to] = [span.start, span.end].map(|i| at + (i - self.low[0]) as usize);
+            self.first[from..to].iter_mut().for_each(|first| *first = j.min(*first));
+            self.last[from..to].iter_mut().for_each(|last| *last = j.max(*last));
+        } else {
+            let at = slice * self.size[1] + row;
+            self.first[at] = self.first[at].min(span.start);
+            self.last[at] = self.last[at].max(span.end - 1);
         }
-        if low[0] > high[0] {
-            return None;
-        }
-        let size = |a: usize| (high[a] - low[a] + 1) as usize;
-        let line_axis = if axis == 0 { 2 } else { 3 - axis };
-        let lines = size(line_axis);
-        let mut ends = vec![NO_VOXEL; size(axis) * lines];
-        let mut widen = |slice: u32, line: u32, first: u32, last: u32| {
-            let end = &mut ends[slice as usize * lines + line as usize];
-            *end = (end.0.min(first), end.1.max(last));
-        };
-        for s in spans {
-            let (j, k) = (s.j - low[1], s.k - low[2]);
-            match axis {
-                0 => (s.start..s.end).for_each(|i| widen(i - low[0], k, j, j)),
-                1 => widen(j, k, s.start, s.end - 1),
-                _ => widen(k, j, s.start, s.end - 1),
-            }
-        }
-        Some(LineEnds { lines, ends })
     }
 
     /// The points (line, position) of each slice, in rising order.
     fn slices(&self) -> impl Iterator<Item = Vec<[i64; 2]>> + '_ {
-        self.ends.chunks(self.lines).map(|slice| {
-            let mut points = Vec::with_capacity(2 * slice.len());
-            for (line, &(first, last)) in slice.iter().enumerate() {
+        // Where the lines of a slice lie: from one line to the next, from one slice to the next.
+        let [ni, nj, nk] = self.size;
+        let (lines, line, slices, slice) = match self.axis {
+            0 => (nk, ni, ni, 1),
+            1 => (nk, nj, nj, 1),
+            _ => (nj, 1, nk, nj),
+        };
+        (0..slices).map(move |s| {
+            let mut points = Vec::with_capacity(2 * lines);
+            for l in 0..lines {
+                let at = s * slice + l * line;
+                let (first, last) = (self.first[at], self.last[at]);
                 if first <= last {
-                    points.push([line as i64, i64::from(first)]);
+                    points.push([l as i64, i64::from(first)]);
                     if first < last {
-                        points.push([line as i64, i64::from(last)]);
+                        points.push([l as i64, i64::from(last)]);
                     }
                 }
             }
             points
         })
+    }
+
+    /// Longest distance in mm between two voxel centres that lie in one slice; 0 for single voxels.
+    pub fn longest(&self, affine: &Affine) -> f64 {
+        // The axis along the lines and the one that counts lines.
+        let (along, across) = if self.axis == 0 { (1, 2) } else { (0, 3 - self.axis) };
+        let column = |a: usize| affine.fixed_view::<3, 1>(0, a).into_owned();
+        let (u, v) = (column(along), column(across));
+        let (uu, uv, vv) = (u.dot(&u), u.dot(&v), v.dot(&v));
+        let mut most = 0.0f64;
+        for slice in self.slices() {
+            let hull = hull(slice);
+            for (n, p) in hull.iter().enumerate() {
+                for q in &hull[n + 1..] {
+                    let (a, b) = ((p[1] - q[1]) as f64, (p[0] - q[0]) as f64);
+                    most = most.max(a * a * uu + 2.0 * a * b * uv + b * b * vv);
+                }
+            }
+        }
+        most.sqrt()
     }
 }
 
@@ -115,6 +137,12 @@ mod tests {
     use crate::measure::testing::{mask_of, noise, oblique};
     use nalgebra::{Matrix4, Vector4};
 
+    fn longest(rows: &Rows, affine: &Affine, axis: usize) -> f64 {
+        let mut ends = LineEnds::new(&rows.voxel_box().unwrap(), axis);
+        rows.lines().for_each(|line| ends.add_line(&line));
+        ends.longest(affine)
+    }
+
     #[test]
     fn random_masks_have_the_diameter_found_by_trying_all_pairs() {
         let affine = oblique([0.7, 1.1, 3.0]);
@@ -134,7 +162,7 @@ mod tests {
                         most = most.max((world(p) - world(q)).norm());
                     }
                 }
-                let got = longest(rows.spans().iter(), &affine, axis).unwrap();
+                let got = longest(&rows, &affine, axis);
                 assert!(
                     (got - most).abs() < 1e-9,
                     "seed {seed} axis {axis}: {got} against {most}"
@@ -144,9 +172,10 @@ mod tests {
     }
 
     #[test]
-    fn a_single_voxel_has_diameter_zero_and_none_has_no_diameter() {
+    fn a_single_voxel_has_diameter_zero() {
         let one = Rows::new(&mask_of([3, 3, 3], |i, j, k| (i, j, k) == (1, 1, 1)));
-        assert_eq!(longest(one.spans().iter(), &Matrix4::identity(), 2), Some(0.0));
-        assert_eq!(longest([].iter(), &Matrix4::identity(), 2), None);
+        for axis in 0..3 {
+            assert_eq!(longest(&one, &Matrix4::identity(), axis), 0.0);
+        }
     }
 }

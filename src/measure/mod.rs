@@ -11,8 +11,13 @@ mod checks;
 mod compare;
 mod components;
 mod diameter;
+mod far;
 mod intensity;
+mod lattice;
+mod nearest;
 mod numbers;
+mod parts;
+mod rings;
 mod rows;
 mod sentence;
 mod shape;
@@ -29,25 +34,19 @@ pub use types::{
 };
 
 use components::Components;
-use rows::{Rows, Span};
+use diameter::LineEnds;
+use rows::Rows;
 use shape::Moments;
 
 use crate::volume::{Mask, Modality, Volume};
-
-/// Pieces smaller than this aren't listed.
-const LEAST_PART_ML: f64 = 0.02;
-/// No more pieces than this are listed.
-const MOST_PARTS: usize = 50;
 
 /// What is known besides the mask itself.
 #[derive(Clone, Copy, Default)]
 pub struct Measuring<'a> {
     /// The image, for intensities. It must lie on the mask's grid.
     pub image: Option<&'a Volume>,
-    /// What made the image, for the unit of its intensities.
+    /// What made the image, for the unit of its intensities where the image does not know it ([`Volume::unit`]).
     pub modality: Option<Modality>,
-    /// The unit of the image's intensities where the file said it (PET: `Bq/mL`, `SUVbw`); otherwise by modality.
-    pub unit: Option<&'a str>,
     /// The side that the structure's name claims, to check it.
     pub laterality: Option<Laterality>,
     /// The same structure of the other side, which tells where the midline is.
@@ -60,7 +59,6 @@ pub struct Measuring<'a> {
 pub fn measure(name: &str, mask: &Mask, with: &Measuring) -> Measurement {
     let grid = mask.grid();
     let rows = Rows::new(mask);
-    let spans = rows.spans();
     let mut warnings = Vec::new();
     let mut out = Measurement {
         name: name.to_owned(),
@@ -82,7 +80,7 @@ pub fn measure(name: &str, mask: &Mask, with: &Measuring) -> Measurement {
         comparison: None,
         warnings: Vec::new(),
     };
-    let (Some(voxels), Some(world)) = (shape::voxel_box(spans), shape::world_box(spans, grid)) else {
+    let (Some(voxels), Some(world)) = (rows.voxel_box(), shape::world_box(&rows, grid)) else {
         out.mean_probability = None;
         warnings.push(MeasureWarning::new(
             "empty_mask",
@@ -91,16 +89,17 @@ pub fn measure(name: &str, mask: &Mask, with: &Measuring) -> Measurement {
         out.warnings = warnings;
         return out;
     };
-    let mut moments = Moments::default();
-    spans.iter().for_each(|s| moments.add(s));
-    out.centroid_mm = moments.centroid(grid).and_then(numbers::point);
+    out.centroid_mm = Moments::of(&rows).centroid(grid).and_then(numbers::point);
     out.bounding_box_voxel = Some(voxels);
     out.bounding_box_mm = numbers::point(world.min)
         .zip(numbers::point(world.max))
         .map(|(min, max)| BoundingBox { min, max });
     out.extent_mm = numbers::point(std::array::from_fn(|a| world.max[a] - world.min[a]));
     let axis = head_foot_axis(mask);
-    out.longest_diameter_mm = diameter::longest(spans.iter(), grid.affine(), axis).and_then(numbers::mm);
+    let mut ends = LineEnds::new(&voxels, axis);
+    rows.lines().for_each(|line| ends.add_line(&line));
+    out.longest_diameter_mm = numbers::mm(ends.longest(grid.affine()));
+    drop(ends);
     out.truncated_at = shape::faces(&voxels, grid);
     out.status = if out.truncated_at.is_empty() {
         Status::Present
@@ -109,23 +108,22 @@ pub fn measure(name: &str, mask: &Mask, with: &Measuring) -> Measurement {
     };
 
     let image = usable_image(name, mask, with, &mut warnings);
+    let mut mean = None;
     if let Some(image) = image {
-        let unit = with.unit.unwrap_or_else(|| intensity::unit(with.modality));
-        let (values, lost) = intensity::gather(&rows, image);
-        out.intensity = intensity::statistics(values, unit);
-        if lost > 0 {
-            warnings.push(MeasureWarning::new(
-                "not_finite",
-                format!(
-                    "{name}: {lost} voxels of the image inside the mask hold no number and were left out of intensity."
-                ),
-            ));
-        }
+        let unit = image
+            .unit()
+            .map_or(intensity::unit(with.modality), |unit| unit.as_str());
+        let found = intensity::statistics(&rows, image, unit);
+        (out.intensity, mean) = (found.intensity, found.mean);
+        warnings.extend(not_finite(name, found.lost, mean.is_some()));
     }
     let pieces = Components::new(&rows);
     out.components = pieces.voxels.len() as u64;
     out.largest_component_ml = pieces.voxels.iter().max().and_then(|&n| millilitres(n, mask));
-    out.parts = parts(&rows, &pieces, mask, axis, image);
+    out.parts = match out.components {
+        1 => parts::only(&out, grid, mean),
+        _ => parts::listed(&rows, &pieces, grid, axis, image),
+    };
     out.checks.extend(
         with.laterality
             .and_then(|laterality| side(mask, laterality, with.counterpart)),
@@ -154,41 +152,18 @@ fn usable_image<'a>(
     None
 }
 
-/// The larger pieces, one by one.
-fn parts(rows: &Rows, pieces: &Components, mask: &Mask, axis: usize, image: Option<&Volume>) -> Vec<Part> {
-    let mut listed: Vec<usize> = (0..pieces.voxels.len()).collect();
-    let volume = |n: u64| n as f64 * mask.grid().voxel_volume() / 1000.0;
-    listed.retain(|&p| volume(pieces.voxels[p]) > LEAST_PART_ML);
-    listed.sort_by_key(|&p| std::cmp::Reverse(pieces.voxels[p])); // stable: equals stay in stored order
-    listed.truncate(MOST_PARTS);
-    let mut place = vec![usize::MAX; pieces.voxels.len()];
-    listed.iter().enumerate().for_each(|(n, &p)| place[p] = n);
-    let mut spans: Vec<Vec<Span>> = vec![Vec::new(); listed.len()];
-    for (span, &piece) in rows.spans().iter().zip(&pieces.of_span) {
-        if let Some(of_part) = spans.get_mut(place[piece as usize]) {
-            of_part.push(*span);
+/// What is to be said of voxels whose values are no numbers, some of them or all.
+fn not_finite(name: &str, lost: u64, some_are: bool) -> Option<MeasureWarning> {
+    let message = match (lost, some_are) {
+        (0, _) => return None,
+        (_, true) => {
+            format!("{name}: {lost} voxels of the image inside the mask hold no number and were left out of intensity.")
         }
-    }
-    spans
-        .iter()
-        .filter_map(|spans| part(spans, mask, axis, image))
-        .collect()
-}
-
-fn part(spans: &[Span], mask: &Mask, axis: usize, image: Option<&Volume>) -> Option<Part> {
-    let mut moments = Moments::default();
-    spans.iter().for_each(|s| moments.add(s));
-    let mean = image.and_then(|image| {
-        let sums = spans.iter().map(|s| intensity::sum(s, image));
-        let (sum, n) = sums.fold((0.0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-        (n > 0).then(|| sum / n as f64)
-    });
-    Some(Part {
-        volume_ml: millilitres(moments.voxels, mask)?,
-        centroid_mm: moments.centroid(mask.grid()).and_then(numbers::point)?,
-        longest_diameter_mm: diameter::longest(spans.iter(), mask.grid().affine(), axis).and_then(numbers::mm)?,
-        mean_intensity: mean.and_then(numbers::intensity),
-    })
+        (_, false) => {
+            format!("{name}: no voxel of the image inside the mask holds a number, so intensity is left out.")
+        }
+    };
+    Some(MeasureWarning::new("not_finite", message))
 }
 
 fn millilitres(voxels: u64, mask: &Mask) -> Option<f64> {

@@ -1,6 +1,6 @@
 //! Where a mask lies: centroid, boxes and the faces of the image that it touches.
 
-use super::rows::Span;
+use super::rows::{Line, Rows, Span};
 use super::types::{BoundingBox, Face};
 use crate::volume::Grid;
 
@@ -12,14 +12,26 @@ pub(crate) struct Moments {
 }
 
 impl Moments {
-    /// Counts a span in.
-    pub fn add(&mut self, span: &Span) {
+    /// The voxels of a mask.
+    pub fn of(rows: &Rows) -> Moments {
+        let mut moments = Moments::default();
+        rows.lines().for_each(|line| moments.add_line(&line));
+        moments
+    }
+
+    /// Counts a row of a mask in.
+    pub fn add_line(&mut self, line: &Line) {
+        line.spans.iter().for_each(|span| self.add(line.j, line.k, span));
+    }
+
+    /// Counts voxels of row (j, k) in.
+    pub fn add(&mut self, j: u32, k: u32, span: &Span) {
         let n = span.len();
         self.voxels += n;
         // i runs over start..end: n times its mean, which is half of first plus last.
         self.sums[0] += u128::from(n * (u64::from(span.start) + u64::from(span.end) - 1) / 2);
-        self.sums[1] += u128::from(n * u64::from(span.j));
-        self.sums[2] += u128::from(n * u64::from(span.k));
+        self.sums[1] += u128::from(n * u64::from(j));
+        self.sums[2] += u128::from(n * u64::from(k));
     }
 
     /// Mean position in mm; nothing without a voxel.
@@ -28,27 +40,16 @@ impl Moments {
     }
 }
 
-/// First and last voxel on each axis.
-pub(crate) fn voxel_box(spans: &[Span]) -> Option<BoundingBox<u32>> {
-    let (first, last) = (spans.first()?, spans.last()?);
-    let mut min = [first.start, first.j, first.k];
-    let mut max = [first.end - 1, first.j, last.k];
-    for s in spans {
-        min = [min[0].min(s.start), min[1].min(s.j), min[2]];
-        max = [max[0].max(s.end - 1), max[1].max(s.j), max[2]];
-    }
-    Some(BoundingBox { min, max })
-}
-
 /// The smallest box along the world's axes around the voxels' outer corners. On an oblique grid it hugs the voxels of the
 /// mask, not the corners of its voxel box, so that turning a scan doesn't blow it up.
-pub(crate) fn world_box(spans: &[Span], grid: &Grid) -> Option<BoundingBox<f64>> {
+pub(crate) fn world_box(rows: &Rows, grid: &Grid) -> Option<BoundingBox<f64>> {
     let affine = grid.affine();
     let mut min = [f64::INFINITY; 3];
     let mut max = [f64::NEG_INFINITY; 3];
-    for s in spans {
-        for i in [s.start, s.end - 1] {
-            let centre = grid.to_world([i.into(), s.j.into(), s.k.into()]);
+    for line in rows.lines() {
+        let (start, last) = line.ends();
+        for i in [start, last] {
+            let centre = grid.to_world([i.into(), line.j.into(), line.k.into()]);
             for a in 0..3 {
                 min[a] = min[a].min(centre[a]);
                 max[a] = max[a].max(centre[a]);
@@ -61,7 +62,7 @@ pub(crate) fn world_box(spans: &[Span], grid: &Grid) -> Option<BoundingBox<f64>>
         min: std::array::from_fn(|a| min[a] - reach[a]),
         max: std::array::from_fn(|a| max[a] + reach[a]),
     };
-    (!spans.is_empty()).then_some(around)
+    (!rows.spans().is_empty()).then_some(around)
 }
 
 /// Faces of the image that a box of voxels touches, in the contract's order.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::testing::{mask_of, mask_on, oblique};
 use super::*;
-use crate::volume::{Affine, Grid};
+use crate::volume::{Affine, Grid, IntensityUnit};
 
 /// Voxels of 2 x 3 x 4 mm whose axes run to the left, the back and the head.
 fn lps() -> Arc<Grid> {
@@ -221,6 +221,79 @@ fn voxels_without_a_number_are_left_out_and_said() {
     let i = m.intensity.unwrap();
     assert_eq!((i.unit.as_str(), i.mean, i.min, i.max), ("HU", 2.0, 1.0, 3.0));
     assert_eq!(m.warnings[0].code, "not_finite");
+}
+
+#[test]
+fn the_unit_is_the_files_own_where_it_says_one_and_the_modalitys_otherwise() {
+    let mask = mask_of([4, 1, 1], |_, _, _| true);
+    let image = || Volume::new(mask.shared_grid(), vec![1.0; 4], Some(Modality::Pet));
+    let unit = |image: &Volume, modality| {
+        let with = Measuring {
+            image: Some(image),
+            modality,
+            ..Default::default()
+        };
+        let found = measure("m", &mask, &with);
+        (found.intensity.as_ref().unwrap().unit.clone(), found.sentence())
+    };
+    for (known, word) in [
+        (IntensityUnit::Hounsfield, "HU"),
+        (IntensityUnit::SuvBodyWeight, "SUVbw"),
+        (IntensityUnit::BecquerelPerMl, "Bq/mL"),
+        (IntensityUnit::Other("counts".into()), "counts"),
+    ] {
+        let (shown, sentence) = unit(&image().with_unit(known), Some(Modality::Pet));
+        assert_eq!(shown, word);
+        assert!(sentence.contains(&format!("intensity 1.00 ± 0 {word}")), "{sentence}");
+    }
+    for (modality, word) in [
+        (Some(Modality::Ct), "HU"),
+        (Some(Modality::Mri), "a.u."),
+        (Some(Modality::Pet), "as stored"),
+        (None, "as stored"),
+    ] {
+        assert_eq!(unit(&image(), modality).0, word);
+    }
+}
+
+#[test]
+fn an_image_without_numbers_inside_the_mask_has_no_intensity_and_says_why() {
+    let mask = mask_of([30, 2, 1], |_, j, _| j == 0);
+    let image = Volume::new(mask.shared_grid(), vec![f32::NAN; 60], None);
+    let with = Measuring {
+        image: Some(&image),
+        ..Default::default()
+    };
+    let m = measure("m", &mask, &with);
+    assert!(m.intensity.is_none() && m.parts[0].mean_intensity.is_none());
+    assert!(m.warnings[0].code == "not_finite" && m.warnings[0].message.contains("so intensity is left out"));
+}
+
+#[test]
+fn diameters_and_pieces_do_not_depend_on_which_axis_runs_to_the_head() {
+    let inside = |x: usize, y: usize, z: usize| (x * 7 + y * 5 + z * 11) % 6 < 2 && x + y > 4 && (z + x) % 7 != 3;
+    let [a, b, c] = [[0, 1, 2], [2, 0, 1], [1, 2, 0]].map(|order: [usize; 3]| {
+        // Stored axis n runs along the patient's axis order[n].
+        let (shape, spacing) = ([9, 8, 7], [3.1, 2.7, 4.9]);
+        let mut affine = Affine::zeros();
+        affine[(3, 3)] = 1.0;
+        order
+            .iter()
+            .enumerate()
+            .for_each(|(n, &axis)| affine[(axis, n)] = spacing[axis]);
+        let grid = Arc::new(Grid::new(order.map(|axis| shape[axis]), affine));
+        let mask = mask_on(grid, |i, j, k| {
+            let mut at = [0; 3];
+            order.iter().zip([i, j, k]).for_each(|(&axis, v)| at[axis] = v);
+            inside(at[0], at[1], at[2])
+        });
+        let mut m = measure("m", &mask, &Measuring::default());
+        m.parts.sort_by(|a, b| a.centroid_mm[0].total_cmp(&b.centroid_mm[0]));
+        (m.longest_diameter_mm, m.components, m.centroid_mm, m.parts)
+    });
+    assert!(a.1 >= 1 && !a.3.is_empty());
+    assert_eq!(a, b);
+    assert_eq!(a, c);
 }
 
 #[test]

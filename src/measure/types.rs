@@ -121,11 +121,11 @@ pub struct Measurement {
 /// What the image shows inside a mask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Intensity {
-    /// HU for CT, "a.u." (arbitrary units, comparable only within one scan) for MR, "as stored" otherwise.
+    /// As the image's file says (PET: "SUVbw", "Bq/mL"); else HU for CT, "a.u." (arbitrary, comparable only within one scan) for MR, "as stored" otherwise.
     pub unit: String,
     /// Arithmetic mean.
     pub mean: f64,
-    /// Standard deviation of the voxels (divided by n, not n - 1).
+    /// Standard deviation of the voxels (of the population: divided by n, not n - 1).
     pub sd: f64,
     /// Lowest value.
     pub min: f64,

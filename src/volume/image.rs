@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Grid, Mask, MaskBuilder, Modality, Placement, Series};
+use super::{Grid, IntensityUnit, Mask, MaskBuilder, Modality, Placement, Series};
 use sha2::{Digest, Sha256};
 
 /// An image: one float a voxel, first stored axis fastest, and where the voxels are.
@@ -17,6 +17,7 @@ pub struct Volume {
     modality: Option<Modality>,
     placement: Option<Placement>,
     series: Option<Arc<Series>>,
+    unit: Option<IntensityUnit>,
 }
 
 impl Volume {
@@ -37,6 +38,7 @@ impl Volume {
             modality,
             placement: None,
             series: None,
+            unit: None,
         }
     }
 
@@ -55,6 +57,12 @@ impl Volume {
     /// The same image, known to be of this modality.
     pub fn with_modality(mut self, modality: Modality) -> Volume {
         self.modality = Some(modality);
+        self
+    }
+
+    /// The same image, whose file says this of its intensities.
+    pub fn with_unit(mut self, unit: IntensityUnit) -> Volume {
+        self.unit = Some(unit);
         self
     }
 
@@ -86,6 +94,11 @@ impl Volume {
     /// The DICOM series that the image was read from, where it was.
     pub fn series(&self) -> Option<&Arc<Series>> {
         self.series.as_ref()
+    }
+
+    /// The unit of the intensities, where the file said it (NIfTI never does); otherwise the modality tells.
+    pub fn unit(&self) -> Option<&IntensityUnit> {
+        self.unit.as_ref()
     }
 
     /// sha256 in hexadecimal of what the image is: shape, affine and decoded voxels, whatever the file looked like.

@@ -19,6 +19,7 @@ mod packed;
 mod places;
 mod resample;
 mod spacing;
+mod unit;
 
 pub use axes::{Affine, Axis, AxisCode, AxisCodeError, Reorientation};
 pub use blocks::averaged;
@@ -41,3 +42,4 @@ pub use packed::{MaskCodeError, PackedMask, PackedMaskBuilder};
 pub(crate) use resample::{Neighbour, Sampling, resample};
 pub use spacing::Anchor;
 pub(crate) use spacing::respaced;
+pub use unit::IntensityUnit;

@@ -215,10 +215,15 @@ mod tests {
     fn one_volume_of_an_image_that_was_sent_is_chosen_by_its_owner_alone() {
         let dir = tempfile::tempdir().unwrap();
         let service = service(dir.path());
-        let (ann, bob) = (Caller::named("ann").without_paths(), Caller::named("bob").without_paths());
+        let (ann, bob) = (
+            Caller::named("ann").without_paths(),
+            Caller::named("bob").without_paths(),
+        );
         // The cube as two volumes of four slices: it lies in the first.
         let mut bytes = Vec::new();
-        flate2::read::GzDecoder::new(&cube()[..]).read_to_end(&mut bytes).unwrap();
+        flate2::read::GzDecoder::new(&cube()[..])
+            .read_to_end(&mut bytes)
+            .unwrap();
         for (at, length) in [(40, 4), (46, 4), (48, 2)] {
             bytes[at] = length;
         }

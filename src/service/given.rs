@@ -161,3 +161,58 @@ impl Service {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::service::{Settings, tests::settings};
+
+    fn service(root: &Path) -> Service {
+        Service::without_model(Settings {
+            access: Access::Roots(vec![root.to_owned()]),
+            ..settings(root)
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_pair_is_known_by_both_its_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let (service, caller) = (service(&root), Caller::neighbour());
+        std::fs::write(root.join("a.hdr"), b"header").unwrap();
+        let alone = service.stamp(&caller, "a.hdr").unwrap();
+        std::fs::write(root.join("a.img"), b"voxels").unwrap();
+        let pair = service.stamp(&caller, "a.hdr").unwrap();
+        assert_ne!(alone, pair);
+        std::fs::write(root.join("a.img"), b"other voxels").unwrap();
+        assert_ne!(service.stamp(&caller, "a.hdr").unwrap(), pair);
+    }
+
+    #[test]
+    fn who_sees_no_paths_hears_of_a_file_as_it_was_named_whichever_of_a_pair_is_at_fault() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let service = service(&root);
+        std::fs::create_dir(root.join("study")).unwrap();
+        let far = Caller::neighbour().without_paths();
+        let told = |given: &str, path: &str| {
+            let given = service.given(&far, given).unwrap();
+            let path = root.join(path);
+            let error = ReadError::Empty { path };
+            given.fault(error, Code::BadImage).message
+        };
+        std::fs::write(root.join("study/a.hdr"), b"header").unwrap();
+        std::fs::write(root.join("study/a.img"), b"voxels").unwrap();
+        for (given, path, said) in [
+            ("study/a.hdr", "study/a.hdr", "study/a.hdr: "),
+            ("study/a.hdr#3", "study/a.hdr", "study/a.hdr: "),
+            ("study/a.hdr", "study/a.img", "study/a.img: "),
+            ("study/a.img", "study/a.hdr.gz", "study/a.hdr.gz: "),
+        ] {
+            let message = told(given, path);
+            assert!(message.starts_with(said), "{message}");
+        }
+    }
+}

@@ -139,6 +139,7 @@ mod tests {
     use crate::service::tests::settings;
     use crate::service::{Access, MeasureRequest, Settings};
     use crate::volume::{Affine, Grid, Mask, write_mask_to};
+    use std::io::Read;
     use std::path::Path;
     use std::time::SystemTime;
 
@@ -210,6 +211,40 @@ mod tests {
         assert_eq!(measured(&service, &bob, &image.uri), Ok(64));
     }
 
+    #[test]
+    fn one_volume_of_an_image_that_was_sent_is_chosen_by_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = service(dir.path());
+        let (ann, bob) = (
+            Caller::named("ann").without_paths(),
+            Caller::named("bob").without_paths(),
+        );
+        // The cube as two volumes of four slices: it lies in the first.
+        let mut bytes = Vec::new();
+        flate2::read::GzDecoder::new(&cube()[..])
+            .read_to_end(&mut bytes)
+            .unwrap();
+        for (at, length) in [(40, 4), (46, 4), (48, 2)] {
+            bytes[at] = length;
+        }
+        let mut upload = service.receive_image(&ann, 1 << 20).unwrap();
+        upload.write(&bytes).unwrap();
+        let uri = service.keep_image(upload).unwrap().0.uri;
+        assert_eq!(measured(&service, &ann, &format!("{uri}#0")), Ok(64));
+        assert_eq!(measured(&service, &ann, &format!("{uri}#1")), Ok(0));
+        for none in ["", "#2", "#../0"] {
+            assert!(measured(&service, &ann, &format!("{uri}{none}")).is_err(), "{none}");
+        }
+        assert_eq!(measured(&service, &bob, &format!("{uri}#0")), Err(Code::NotFound));
+        let asked = MeasureRequest {
+            mask: Some(format!("{uri}#7")),
+            ..MeasureRequest::default()
+        };
+        let message = service.measure_volume(&ann, &asked).unwrap_err().message;
+        assert!(message.contains(&format!("{uri}#1 the last")), "{message}");
+        assert!(!message.contains(&dir.path().display().to_string()), "{message}");
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_results_folder_within_a_data_root_lays_nobody_open_to_another() {
@@ -236,6 +271,9 @@ mod tests {
             (&sent.display().to_string(), true, false),
             ("results/ab/result.json", false, false),
             ("results/tasks/x.json", false, false),
+            ("results/ab/cube.nii.gz#0", true, false),
+            ("results/tasks/x.json#scan.nii.gz", false, false),
+            ("scan.nii.gz#0", true, true),
         ] {
             let may = |caller: &Caller| match measured(&service, caller, path) {
                 Ok(voxels) => voxels == 64,

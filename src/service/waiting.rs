@@ -17,7 +17,7 @@ pub type WaitingPlan = Plan<Scan>;
 #[derive(Debug)]
 pub enum Scan {
     /// In memory.
-    Here(Volume, Place),
+    Here(Box<Volume>, Place),
     /// Where it was read from.
     There,
 }
@@ -57,7 +57,7 @@ impl Service {
         let place = self.waiting.place(bytes, ROOM);
         let (volume, plan) = plan.exchange(Scan::There);
         match place {
-            Some(place) => plan.exchange(Scan::Here(volume, place)).1,
+            Some(place) => plan.exchange(Scan::Here(Box::new(volume), place)).1,
             None => plan,
         }
     }
@@ -80,7 +80,7 @@ impl Service {
     fn take_up(&self, plan: WaitingPlan) -> Result<Plan, Fault> {
         let (scan, plan) = plan.exchange(());
         let volume = match scan {
-            Scan::Here(volume, _) => volume,
+            Scan::Here(volume, _) => *volume,
             Scan::There => read_again(&plan.given, &plan.image.sha256, &self.settings.reading)?,
         };
         Ok(plan.exchange(volume).1)

@@ -10,6 +10,9 @@ use std::time::SystemTime;
 /// Digits of a hash that make a name for people.
 const SHORT: usize = 8;
 
+/// Files of a folder by which it is known.
+const MOST_ENTRIES: usize = 10_000;
+
 /// An image that a caller has named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Given {
@@ -89,15 +92,29 @@ impl Stamp {
     }
 
     fn of_all<'a>(files: impl Iterator<Item = &'a Path>) -> Option<Stamp> {
-        let stamps = files.map(|file| {
-            let metadata = file.metadata().ok()?;
-            Some(FileStamp {
-                place: file.to_owned(),
-                modified: Some(metadata.modified().ok()?),
-                bytes: metadata.len(),
-            })
-        });
-        stamps.collect::<Option<Vec<_>>>().map(Stamp)
+        let mut stamps = Vec::new();
+        for file in files {
+            stamps.push(FileStamp::of(file)?);
+            // The files of a series; of folders below, that something was added or taken away.
+            if let Ok(entries) = std::fs::read_dir(file) {
+                let entries = entries
+                    .take(MOST_ENTRIES)
+                    .filter_map(|entry| FileStamp::of(&entry.ok()?.path()));
+                stamps.extend(entries);
+            }
+        }
+        Some(Stamp(stamps))
+    }
+}
+
+impl FileStamp {
+    fn of(file: &Path) -> Option<FileStamp> {
+        let metadata = file.metadata().ok()?;
+        Some(FileStamp {
+            place: file.to_owned(),
+            modified: Some(metadata.modified().ok()?),
+            bytes: metadata.len(),
+        })
     }
 }
 
@@ -123,7 +140,12 @@ impl Service {
             let resolved = self.settings.access.resolve(given);
             let resolved = resolved.and_then(|input| {
                 input.files().try_for_each(|file| self.open_to(caller, given, file))?;
-                Ok(input)
+                // Nor is anybody's to be found by naming a folder around the store.
+                let closed = match &self.settings.access {
+                    Access::Anything => None,
+                    Access::Roots(_) => self.store.root().canonicalize().ok(),
+                };
+                Ok(input.closing(closed))
             });
             // Who shares no disk with us hears of our folders only what they have said themselves.
             return match caller.sees_paths() {

@@ -43,6 +43,7 @@ impl Access {
             path: place,
             other,
             choice,
+            closed: None,
         })
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 ///
 /// `choice` is what follows `#` in a name: which of several images is meant. In a NIfTI file of several volumes it is the
 /// volume's number, counted from 0 with the fourth axis fastest, as nibabel's slicers do. Of DICOM it is a Series Instance UID, the
-/// number of a volume, from 0, too, or both (`UID#1`).
+/// number of a volume, from 0, too, or both (`UID:1`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
     /// The file, or the folder of a DICOM series.
@@ -16,6 +16,8 @@ pub struct Input {
     pub other: Option<PathBuf>,
     /// Which image in it.
     pub choice: Option<String>,
+    /// A folder that is not looked into, should it lie within the one that is read: where others' files are kept.
+    pub closed: Option<PathBuf>,
 }
 
 impl Input {
@@ -26,6 +28,7 @@ impl Input {
             other: other_of(&path),
             path,
             choice: None,
+            closed: None,
         }
     }
 
@@ -34,7 +37,12 @@ impl Input {
         Input { choice, ..self }
     }
 
-    /// Every file that is read.
+    /// The same, without what lies in this folder.
+    pub fn closing(self, closed: Option<PathBuf>) -> Input {
+        Input { closed, ..self }
+    }
+
+    /// Every file that is named.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         std::iter::once(self.path.as_path()).chain(self.other.as_deref())
     }
@@ -94,10 +102,7 @@ pub fn read_labels(input: impl Into<Input>) -> Result<LabelMap, ReadError> {
 /// Where the file is not what it should be, or larger than `limits`: each [`ReadError`] says what is wrong and what would do.
 pub fn read_within(input: &Input, limits: &ReadLimits) -> Result<Volume, ReadError> {
     match dicom::is_series(&input.path) {
-        true => {
-            let choice = input.choice.as_deref();
-            dicom::read_series(&input.path, choice, limits).map_err(|source| ReadError::series(&input.path, source))
-        }
+        true => dicom::read_series(input, limits).map_err(|source| ReadError::series(&input.path, source)),
         false => nifti::read(input, limits),
     }
 }

@@ -23,7 +23,7 @@ mod unit;
 
 pub use axes::{Affine, Axis, AxisCode, AxisCodeError, Reorientation};
 pub use blocks::averaged;
-pub use dicom::{IntensityUnit, Note, Series, SeriesError, SeriesLine, SourceFrame, SourceInstance};
+pub use dicom::{Note, Series, SeriesError, SeriesLine, SourceFrame, SourceInstance};
 pub use error::{ReadError, WriteError};
 pub use grid::Grid;
 pub(crate) use grid::transform;

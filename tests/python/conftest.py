@@ -1,6 +1,7 @@
 """Where the program, its model and its scans are."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import NoReturn
 
@@ -52,6 +53,15 @@ def environment(results) -> dict[str, str]:
         "SAT_MCP_MODELS": os.environ.get("SAT_MCP_MODELS", str(CHECKOUT / "onnx")),
         "SAT_MCP_RESULTS": str(results),
     }
+
+
+@pytest.fixture(scope="session")
+def bright(environment, tmp_path_factory) -> dict[str, str]:
+    """The environment of a program whose model calls whatever is bright what it was asked for, in CT, MR and PET."""
+    models = tmp_path_factory.mktemp("models")
+    shutil.copytree(CHECKOUT / "tests" / "data" / "bright-model", models / "bright-model")
+    shutil.copy(CHECKOUT / "onnx" / "sat-mini" / "tokenizer.json", models / "bright-model")
+    return {**environment, "SAT_MCP_MODELS": str(models), "SAT_MCP_MODEL": "bright-model"}
 
 
 @pytest.fixture(scope="session")

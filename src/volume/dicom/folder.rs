@@ -12,6 +12,7 @@ use super::file::Dicom;
 use super::image::{Image, Instance, images};
 use super::note::Note;
 use super::{SeriesError, SeriesLine};
+use crate::volume::Input;
 
 /// Files that are looked at, unless a caller says otherwise: three times the longest series there is.
 pub(super) const MOST_FILES: usize = 20_000;
@@ -42,7 +43,8 @@ struct Looked {
 ///
 /// # Errors
 /// When there is none, or several and `wanted` (a Series Instance UID) names none of them.
-pub(super) fn find(path: &Path, wanted: Option<&str>, limit: u64) -> Result<Found, SeriesError> {
+pub(super) fn find(input: &Input, wanted: Option<&str>, limit: u64) -> Result<Found, SeriesError> {
+    let path = &input.path;
     let (folder, own) = match path.is_dir() {
         true => (path.to_owned(), None),
         false => {
@@ -57,7 +59,10 @@ pub(super) fn find(path: &Path, wanted: Option<&str>, limit: u64) -> Result<Foun
     let mut files = Vec::new();
     // Of one file, the series lies beside it; of a folder, also in folders below.
     let depth = if own.is_some() { 0 } else { MOST_DEPTH };
-    list(&folder, depth, &mut files)?;
+    let closed = input.closed.as_deref();
+    if Some(folder.as_path()) != closed {
+        list(&folder, depth, closed, &mut files)?;
+    }
     files.sort();
     let wanted = wanted.map(str::to_owned);
     let own = own.map(|own| uid_of(&own.header));
@@ -70,12 +75,14 @@ fn uid_of(header: &InMemDicomObject) -> String {
 }
 
 /// Files of a folder and of those below; links are followed to files only within it.
-fn list(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), SeriesError> {
+fn list(folder: &Path, depth: usize, closed: Option<&Path>, files: &mut Vec<PathBuf>) -> Result<(), SeriesError> {
     for entry in std::fs::read_dir(folder).map_err(SeriesError::Read)? {
         let entry = entry.map_err(SeriesError::Read)?;
         let kind = entry.file_type().map_err(SeriesError::Read)?;
         if kind.is_dir() && depth > 0 {
-            list(&entry.path(), depth - 1, files)?;
+            if Some(entry.path().as_path()) != closed {
+                list(&entry.path(), depth - 1, closed, files)?;
+            }
         } else if kind.is_file() || (kind.is_symlink() && stays_within(folder, &entry.path())) {
             files.push(entry.path());
         }
@@ -203,6 +210,9 @@ fn found(mut files: Vec<Looked>) -> Result<Found, SeriesError> {
             .any(|kind| kind == "MOSAIC")
         {
             return Err(SeriesError::Mosaic);
+        }
+        if let Some(damage) = &file.dicom.walked.damage {
+            return Err(SeriesError::Damaged(damage.clone()).of(&file.path));
         }
         let (instance, mut images) = match images(&file.dicom, file.path.clone(), found.instances.len()) {
             Ok(both) => both,

@@ -24,7 +24,6 @@ pub use error::{SeriesError, SeriesLine};
 pub use note::Note;
 pub(super) use read::read_series;
 pub use series::{Series, SourceFrame, SourceInstance};
-pub use units::IntensityUnit;
 
 /// Whether a name is to be read as DICOM: a folder, or a file that begins as DICOM files do (PS3.10 section 7.1).
 pub(super) fn is_series(path: &std::path::Path) -> bool {

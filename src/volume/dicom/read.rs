@@ -1,6 +1,5 @@
 //! From files to an image.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -11,19 +10,19 @@ use super::regular::regular;
 use super::stack::{Stack, arrange};
 use super::units::{Units, units};
 use super::{Series, SeriesError, SourceFrame, file, pixels};
-use crate::volume::{Modality, ReadLimits, Volume};
+use crate::volume::{Input, Modality, ReadLimits, Volume};
 
 /// Reads a DICOM series: a folder of it, or one of its files.
 ///
-/// `choice` says which, where there are several: a Series Instance UID, the number of a volume from 0, or both with `#` between
-/// them.
+/// The input's choice says which, where there are several: a Series Instance UID, the number of a volume from 0, or both with `:`
+/// between them.
 ///
 /// # Errors
 /// [`SeriesError`] says what is wrong with the series, or which there are to choose from.
-pub fn read_series(path: &Path, choice: Option<&str>, limits: &ReadLimits) -> Result<Volume, SeriesError> {
-    let (uid, volume) = chosen(choice);
+pub fn read_series(input: &Input, limits: &ReadLimits) -> Result<Volume, SeriesError> {
+    let (uid, volume) = chosen(input.choice.as_deref());
     let limit = limits.unpacked_bytes;
-    let found = find(path, uid, limit)?;
+    let found = find(input, uid, limit)?;
     let modality = Modality::from_word(&found.modality).ok_or(SeriesError::Modality {
         modality: found.modality.clone(),
     })?;
@@ -53,8 +52,11 @@ pub fn read_series(path: &Path, choice: Option<&str>, limits: &ReadLimits) -> Re
     notes.append(&mut stack.notes);
     notes.extend(units.note);
     let grid = stack.grid.clone();
-    let series = series(found, stack, notes, units.unit);
-    Ok(Volume::new(grid, voxels, Some(modality)).with_series(Arc::new(series)))
+    let volume = Volume::new(grid, voxels, Some(modality)).with_series(Arc::new(series(found, stack, notes)));
+    Ok(match units.unit {
+        Some(unit) => volume.with_unit(unit),
+        None => volume,
+    })
 }
 
 /// A choice's series and its volume.
@@ -63,7 +65,7 @@ fn chosen(choice: Option<&str>) -> (Option<&str>, Option<usize>) {
     let volume = |text: &str| text.parse::<usize>().ok().filter(|_| text.len() <= 5);
     match choice {
         None => (None, None),
-        Some(choice) => match (volume(choice), choice.rsplit_once('#')) {
+        Some(choice) => match (volume(choice), choice.rsplit_once(':')) {
             (Some(number), _) => (None, Some(number)),
             (None, Some((uid, number))) if volume(number).is_some() => (Some(uid), volume(number)),
             _ => (Some(choice), None),
@@ -154,7 +156,7 @@ fn slices(instances: &[Instance], stack: &Stack, units: &Units, limit: u64) -> R
 }
 
 /// What the series says beyond its voxels.
-fn series(found: Found, stack: Stack, notes: Vec<super::Note>, unit: super::IntensityUnit) -> Series {
+fn series(found: Found, stack: Stack, notes: Vec<super::Note>) -> Series {
     let mut order: Vec<usize> = Vec::new();
     let frames = stack.images.iter().map(|image| {
         let instance = order.iter().position(|at| *at == image.instance).unwrap_or_else(|| {
@@ -179,5 +181,4 @@ fn series(found: Found, stack: Stack, notes: Vec<super::Note>, unit: super::Inte
     )
     .with_places(stack.uneven.map(|uneven| uneven.places))
     .with_notes(notes)
-    .with_unit(unit)
 }

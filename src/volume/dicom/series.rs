@@ -2,7 +2,7 @@
 
 use dicom_object::InMemDicomObject;
 
-use super::{IntensityUnit, Note};
+use super::Note;
 use crate::volume::Mask;
 
 /// A series as it was read: its header, its instances and where its images lie.
@@ -16,7 +16,6 @@ pub struct Series {
     orientation: [f64; 6],
     places: Option<Vec<[f64; 3]>>,
     notes: Vec<Note>,
-    unit: IntensityUnit,
 }
 
 /// One SOP instance of a series.
@@ -59,7 +58,6 @@ impl Series {
             orientation,
             places: None,
             notes: Vec::new(),
-            unit: IntensityUnit::Arbitrary,
         }
     }
 
@@ -75,20 +73,9 @@ impl Series {
         self
     }
 
-    /// The same series, whose numbers are these.
-    pub(super) fn with_unit(mut self, unit: IntensityUnit) -> Series {
-        self.unit = unit;
-        self
-    }
-
     /// What happened to the series on its way to the image.
     pub fn notes(&self) -> &[Note] {
         &self.notes
-    }
-
-    /// What the image's numbers are.
-    pub fn unit(&self) -> &IntensityUnit {
-        &self.unit
     }
 
     /// The data set of the first instance, without its pixels: patient, study, series, frame of reference.

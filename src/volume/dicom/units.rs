@@ -6,7 +6,7 @@ use dicom_object::InMemDicomObject;
 
 use super::attributes::{item, number, text, texts};
 use super::note::Note;
-use crate::volume::Modality;
+use crate::volume::{IntensityUnit, Modality};
 
 /// Philips keeps the factor from its counts to SUV here.
 const PHILIPS_SUV_FACTOR: Tag = Tag(0x7053, 0x1000);
@@ -15,21 +15,9 @@ const PHILIPS_SUV_FACTOR: Tag = Tag(0x7053, 0x1000);
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Units {
     pub factor: f64,
-    pub unit: IntensityUnit,
+    /// None where a number means nothing on another scanner.
+    pub unit: Option<IntensityUnit>,
     pub note: Option<Note>,
-}
-
-/// What an image's numbers are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IntensityUnit {
-    /// Hounsfield units.
-    Hounsfield,
-    /// Standardized uptake values by body weight, g/mL.
-    SuvBodyWeight,
-    /// Another unit, as the file calls it.
-    Other(String),
-    /// None that would mean anything on another scanner.
-    Arbitrary,
 }
 
 /// The units of a series, by its first instance and the time of its first acquisition (a date and a time, where they are known).
@@ -40,10 +28,10 @@ pub(super) fn units(header: &InMemDicomObject, modality: Modality, acquired: Opt
         note: None,
     };
     match modality {
-        Modality::Mri => plain(IntensityUnit::Arbitrary),
+        Modality::Mri => plain(None),
         Modality::Ct => match text(header, tags::RESCALE_TYPE) {
-            Some(other) if !other.starts_with("HU") && other != "US" => plain(IntensityUnit::Other(other)),
-            _ => plain(IntensityUnit::Hounsfield),
+            Some(other) if !other.starts_with("HU") && other != "US" => plain(Some(IntensityUnit::Other(other))),
+            _ => plain(Some(IntensityUnit::Hounsfield)),
         },
         Modality::Pet => pet(header, acquired),
     }
@@ -53,7 +41,7 @@ fn pet(header: &InMemDicomObject, acquired: Option<&(String, String)>) -> Units 
     let stored = text(header, tags::UNITS).unwrap_or_default();
     let by_factor = |factor| Units {
         factor,
-        unit: IntensityUnit::SuvBodyWeight,
+        unit: Some(IntensityUnit::SuvBodyWeight),
         note: None,
     };
     if stored == "GML" {
@@ -63,7 +51,7 @@ fn pet(header: &InMemDicomObject, acquired: Option<&(String, String)>) -> Units 
             "BW" => by_factor(1.0),
             other => Units {
                 factor: 1.0,
-                unit: IntensityUnit::Other(format!("SUV ({other})")),
+                unit: Some(IntensityUnit::Other(format!("SUV ({other})"))),
                 note: None,
             },
         };
@@ -81,16 +69,18 @@ fn pet(header: &InMemDicomObject, acquired: Option<&(String, String)>) -> Units 
         other => format!("Units is {other}"),
     };
     let unit = match &stored[..] {
-        "BQML" => "Bq/mL",
-        "CNTS" => "counts",
-        "" => "of an unknown unit",
-        other => other,
-    }
-    .to_owned();
+        "BQML" => IntensityUnit::BecquerelPerMl,
+        "CNTS" => IntensityUnit::Other("counts".into()),
+        "" => IntensityUnit::Other("of an unknown unit".into()),
+        other => IntensityUnit::Other(other.to_owned()),
+    };
     Units {
         factor: 1.0,
-        unit: IntensityUnit::Other(unit.clone()),
-        note: Some(Note::PetNotStandardized { unit, why: reason }),
+        note: Some(Note::PetNotStandardized {
+            unit: unit.as_str().to_owned(),
+            why: reason,
+        }),
+        unit: Some(unit),
     }
 }
 

@@ -57,6 +57,8 @@ pub(super) struct Walked {
     pub header: Vec<Range<u64>>,
     /// Pixel Data (7FE0,0010).
     pub pixels: Option<Pixels>,
+    /// What is wrong with the pixels, where that was seen.
+    pub damage: Option<String>,
     /// Float Pixel Data or Double Float Pixel Data: its element number, place and length.
     pub floats: Option<(u16, u64, u64)>,
 }
@@ -105,6 +107,7 @@ pub(super) fn walk<R: BufRead + Seek>(reader: &mut R, end: u64, coding: Coding) 
         end,
         coding,
         elements: 0,
+        in_pixels: false,
     };
     let mut walked = Walked {
         start,
@@ -113,6 +116,11 @@ pub(super) fn walk<R: BufRead + Seek>(reader: &mut R, end: u64, coding: Coding) 
     match walk.set(&mut walked) {
         // What lies behind the pixels is nobody's business, and often padding.
         Err(SeriesError::Damaged(_)) if walked.pixels.is_some() => Ok(walked),
+        // Of pixels that are cut short, the header still says whose they are.
+        Err(SeriesError::Damaged(what)) if walk.in_pixels => {
+            walked.damage = Some(what);
+            Ok(walked)
+        }
         result => result.map(|()| walked),
     }
 }
@@ -130,6 +138,7 @@ pub(super) fn transfer_syntax<R: BufRead + Seek>(reader: &mut R, end: u64) -> Re
         end,
         coding: Coding::EXPLICIT,
         elements: 0,
+        in_pixels: false,
     };
     let mut syntax = None;
     while walk.at + 8 <= end {
@@ -170,12 +179,14 @@ struct Walk<'a, R> {
     end: u64,
     coding: Coding,
     elements: u64,
+    /// Whether the outermost level has come to its pixels.
+    in_pixels: bool,
 }
 
 impl Walked {
     /// Whether there are pixels of any kind.
     pub fn has_pixels(&self) -> bool {
-        self.pixels.is_some() || self.floats.is_some()
+        self.pixels.is_some() || self.floats.is_some() || self.damage.is_some()
     }
 }
 
@@ -235,6 +246,7 @@ impl<R: BufRead + Seek> Walk<'_, R> {
                 keep.end(begins, walked);
                 keep.begin(tag, vr, length, begins);
             }
+            self.in_pixels |= outermost && tag.group() == tags::PIXEL_DATA.group();
             if outermost && tag == tags::PIXEL_DATA {
                 walked.pixels = Some(self.pixels(length)?);
             } else if length == UNDEFINED || vr == VR::SQ {

@@ -14,6 +14,7 @@ use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use dicom_object::{DefaultDicomObject, open_file};
 use dicom_series::*;
+use sat_mcp::anatomy::Catalogue;
 use sat_mcp::measure::{Measuring, measure};
 use sat_mcp::report::dicom::{Coding, DicomError, Made, Segment, write_seg, write_sr};
 use sat_mcp::volume::{Mask, Modality, PackedMask, Series, Volume};
@@ -78,7 +79,7 @@ fn write(case: &str, series: &Series, unit: &str, named: &[(&str, Mask)]) -> Wri
         label: named[n].0,
         description: if n == 0 { "The first of them" } else { "" },
         coding: Coding::of(named[n].0, &[]),
-        colour: COLOURS[n],
+        colour: COLOURS[n % COLOURS.len()],
         mask: &packed[n],
         measurement: &measured[n],
     };
@@ -273,6 +274,21 @@ fn nothing_found_is_an_object_too() {
         seg.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().iter().max(),
         Some(&0)
     );
+}
+
+#[test]
+fn every_finding_and_some_of_each_kind_is_coded() {
+    let catalogue = Catalogue::load();
+    let classes = catalogue.classes().iter().map(|class| class.name.as_str());
+    let odd = classes
+        .enumerate()
+        .filter(|(n, name)| n % 25 == 0 || catalogue.is_finding(name));
+    let series = single_frames(ct(), [17, 13], OBLIQUE, &positions([0.0; 3], normal(2.5), 7));
+    let named: Vec<(&str, Mask)> = odd
+        .map(|(n, name)| (name, mask(&series, |[i, j, k]| i + 17 * j == n % 221 && k == n % 7)))
+        .collect();
+    assert!(named.len() > 40);
+    write("many", &series, "HU", &named);
 }
 
 #[test]

@@ -188,7 +188,7 @@ impl Piece {
         while at < end {
             // A run ends with its row.
             let row = at / nx;
-            let stop = next(bits, at, end, false).min((row + 1) * nx);
+            let stop = next(bits, at, (row + 1) * nx, false);
             let voxel = [self.min[0] + at % nx, self.min[1] + row % ny, self.min[2] + row / ny];
             let start = grid.index(voxel) as u64;
             found(Run {
@@ -210,7 +210,8 @@ fn next(bits: &[u8], mut at: usize, end: usize, wanted: bool) -> usize {
         }
         at = at / 8 * 8 + 8;
         // Whole words of what is not wanted go fast.
-        while let Some(word) = bits.get(at / 8..at / 8 + 8)
+        while at < end
+            && let Some(word) = bits.get(at / 8..at / 8 + 8)
             && word.iter().all(|byte| byte ^ flip == 0)
         {
             at += 64;

@@ -122,7 +122,7 @@ pub fn write_truth(folder: &Path, series: &Series, labels: &[&str], colours: &[[
     let instance = |n: usize| &series.instances()[series.frames()[n].instance].uid;
     let truth = json!({
         "labels": labels,
-        "colours": &colours[..labels.len()],
+        "colours": (0..labels.len()).map(|n| colours[n % colours.len()]).collect::<Vec<_>>(),
         "columns": series.size()[0],
         "rows": series.size()[1],
         "positions": positions,

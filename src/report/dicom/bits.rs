@@ -26,7 +26,13 @@ impl<W: Write> Bits<W> {
     /// One frame, a byte a pixel, 0 or 1.
     pub(super) fn push(&mut self, pixels: &[u8]) -> io::Result<()> {
         self.packed.clear();
-        for &pixel in pixels {
+        let (eights, rest) = pixels.as_chunks::<8>();
+        for &eight in eights {
+            let byte = gathered(eight);
+            self.packed.push(self.open | byte << self.filled);
+            self.open = (u16::from(byte) >> (8 - self.filled)) as u8;
+        }
+        for &pixel in rest {
             self.open |= (pixel & 1) << self.filled;
             self.filled += 1;
             if self.filled == 8 {
@@ -49,6 +55,12 @@ impl<W: Write> Bits<W> {
         }
         Ok(())
     }
+}
+
+/// Eight pixels as a byte: the product has pixel i at bit 56 + i, and nothing that carries into those.
+fn gathered(pixels: [u8; 8]) -> u8 {
+    let ones = u64::from_le_bytes(pixels) & 0x0101_0101_0101_0101;
+    (ones.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
 }
 
 /// Bytes that so many frames of so many pixels take, padded to an even number.
@@ -80,6 +92,16 @@ mod tests {
             packed(&[&[1, 1, 0, 0, 1], &[1, 0, 1, 1, 1], &[0, 0, 1, 0, 1]]),
             [0b1011_0011, 0b0101_0011]
         );
+    }
+
+    #[test]
+    fn every_byte_is_gathered_and_shifted() {
+        for byte in 0..=255_u8 {
+            let pixels: [u8; 8] = std::array::from_fn(|bit| byte >> bit & 1);
+            assert_eq!(packed(&[&pixels, &[1]]), [byte, 1]);
+            let shifted = [&[1, 0, 1], &pixels[..]].concat();
+            assert_eq!(packed(&[&shifted]), (0b101 | u16::from(byte) << 3).to_le_bytes());
+        }
     }
 
     #[test]

@@ -12,8 +12,11 @@ use super::elements::Item;
 
 const ESCAPE: u8 = 0x1b;
 
-/// Escape sequences after the escape, and the set they switch to; PS3.3 tables C.12-3 and C.12-4. Latin-5 and JIS X 0212 have no
-/// decoder here; their letters become question marks.
+/// Latin-5 (Turkish), which the library has no decoder for, is Latin-1 with six letters exchanged.
+const LATIN_5: [(char, char); 6] = [('Ð', 'Ğ'), ('Ý', 'İ'), ('Þ', 'Ş'), ('ð', 'ğ'), ('ý', 'ı'), ('þ', 'ş')];
+
+/// Escape sequences after the escape, and the set they switch to; PS3.3 tables C.12-3 and C.12-4. JIS X 0212 has no decoder here; its
+/// letters become question marks.
 const SWITCHES: [(&[u8], &str); 18] = [
     (b"(B", "ISO_IR 6"),
     (b"(J", "ISO_IR 13"),
@@ -67,6 +70,9 @@ impl Characters {
         }
         if text.contains(ESCAPE as char) {
             return self.switching(&self.bytes(text));
+        }
+        if self.declared.first().is_some_and(|name| is_latin5(name)) {
+            return latin5(text);
         }
         let undeclared = self.declared.iter().all(|name| name.is_empty());
         // Undeclared letters were taken for Latin-1; more often they are UTF-8, which nothing else happens to look like.
@@ -127,6 +133,9 @@ fn decoded(set: &str, bytes: &[u8]) -> String {
     if bytes.is_ascii() && set != "ISO_IR 87" && set != "ISO_IR 159" {
         return String::from_utf8_lossy(bytes).into_owned();
     }
+    if is_latin5(set) {
+        return latin5(&bytes.iter().map(|&byte| char::from(byte)).collect::<String>());
+    }
     // The decoder of JIS X 0208 wants to be told by the escape sequence.
     let told = match set {
         "ISO_IR 87" => [b"\x1b$B", bytes].concat(),
@@ -136,6 +145,21 @@ fn decoded(set: &str, bytes: &[u8]) -> String {
         Some(Ok(text)) => text,
         _ => "?".repeat(bytes.len().div_ceil(2)),
     }
+}
+
+fn is_latin5(set: &str) -> bool {
+    matches!(set, "ISO_IR 148" | "ISO 2022 IR 148")
+}
+
+/// Latin-5 that was taken for Latin-1.
+fn latin5(text: &str) -> String {
+    let exchanged = |c| {
+        LATIN_5
+            .iter()
+            .find(|(latin1, _)| *latin1 == c)
+            .map_or(c, |(_, letter)| *letter)
+    };
+    text.chars().map(exchanged).collect()
 }
 
 /// Characters as the bytes that Latin-1 gives them.
@@ -195,6 +219,12 @@ mod tests {
             characters(&["", "ISO 2022 IR 159"]).unicode("a\u{1b}$(D\"3\u{1b}(Bb"),
             "a?b"
         );
+    }
+
+    #[test]
+    fn turkish_is_read() {
+        assert_eq!(characters(&["ISO_IR 148"]).unicode("Þahin^Iþýk"), "Şahin^Işık");
+        assert_eq!(characters(&["", "ISO 2022 IR 148"]).unicode("A\u{1b}-MÞahin"), "AŞahin");
     }
 
     #[test]

@@ -30,9 +30,9 @@ def file(answer, format, target=0):
 
 
 def blocks(shape=(12, 40, 48)) -> numpy.ndarray:
-    """Air with two bright blocks, one within the other, in a corner: nothing about it is symmetric."""
-    array = numpy.full(shape, -900)
-    array[2:8, 4:20, 22:44] = 300
+    """Something dim with a bright block of two parts in a corner: nothing about it is symmetric."""
+    array = numpy.random.default_rng(2).integers(-100, -60, shape)
+    array[2:8, 4:20, 22:44] = 700
     array[3:6, 8:14, 30:40] = 900
     return array
 
@@ -68,9 +68,10 @@ def test_a_segmentation_lies_on_its_slices_where_the_scan_is_bright(bright, tmp_
     # Where it is bright, by the image alone: the model's threshold lies far from both values.
     brain = nibabel.load(file(answer, "nifti")["path"])
     assert numpy.allclose(brain.affine, affine, atol=1e-3)
-    there = numpy.transpose(array > -500, (2, 1, 0))
+    there = numpy.transpose(array > 300, (2, 1, 0))
     overlap = 2 * (there & (brain.get_fdata() > 0)).sum() / (there.sum() + brain.get_fdata().sum())
-    assert overlap > 0.9, overlap
+    # Its own spacing is 1 x 1 x 3 mm, so that edges along z are off by as much.
+    assert overlap > 0.8, overlap
     truth = truth_of(tmp_path / "s", answer)
     path = file(answer, "dicom-seg")["path"]
     dicom_oracles.check_frames(path, truth)

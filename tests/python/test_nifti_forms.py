@@ -17,6 +17,7 @@ import nibabel
 import numpy
 import pytest
 from conftest import program
+from serving import over_stdio
 
 CLASSES = {
     "nifti1": nibabel.Nifti1Image,
@@ -311,3 +312,46 @@ def test_a_file_that_changes_while_it_is_read_is_an_answer_of_before_or_an_error
     finally:
         stop.set()
         writer.join()
+
+
+def test_over_a_server_nothing_leads_out_of_the_data_roots(environment, tmp_path):
+    root = tmp_path / "scans"
+    root.mkdir()
+    data = numpy.ones((3, 3, 3, 2), numpy.uint8)
+    for folder in (root, tmp_path):
+        nibabel.save(nibabel.Nifti1Image(data, numpy.eye(4)), folder / "series.nii")
+        nibabel.save(nibabel.Nifti1Pair(data[..., 0], numpy.eye(4)), folder / "pair.img")
+    (root / "out.hdr").write_bytes((root / "pair.hdr").read_bytes())
+    (root / "out.img").symlink_to(tmp_path / "pair.img")
+    (root / "in.hdr").symlink_to(root / "pair.hdr")
+    (root / "in.img").symlink_to(root / "pair.img")
+    (root / "series.nii#9").symlink_to(tmp_path / "series.nii")
+    (root / "folder.nii").mkdir()
+    os.mkfifo(root / "pipe.nii")
+    asked = {
+        "series.nii#1": 27,
+        (root / "series.nii").as_uri() + "#0": 27,
+        "pair.hdr": 27,
+        "in.img": 27,
+        "../scans/series.nii#1": 27,
+        "series.nii": "bad_mask",
+        "series.nii#2": "bad_mask",
+        "folder.nii": "bad_mask",
+        "pipe.nii": "bad_mask",
+        "nothing.nii#1": "not_found",
+        "out.hdr": "outside_roots",
+        "out.img": "outside_roots",
+        "series.nii#9": "outside_roots",
+        "../series.nii#1": "outside_roots",
+        "x#/../../series.nii#1": "outside_roots",
+        (tmp_path / "series.nii").as_uri() + "#0": "outside_roots",
+        "/dev/zero": "outside_roots",
+        "/etc/passwd#0": "outside_roots",
+    }
+    with over_stdio(program(), environment, root) as call:
+        for mask, expected in asked.items():
+            answer = call("measure_volume", {"mask": mask})
+            if isinstance(expected, int):
+                assert answer["structuredContent"]["measurements"][0]["voxels"] == expected, mask
+            else:
+                assert answer["_meta"]["sat-mcp/error"]["code"] == expected, (mask, answer)

@@ -12,6 +12,7 @@ import nibabel
 import numpy
 import pytest
 from conftest import program
+from serving import over_stdio
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 NOBODY = 65534
@@ -105,6 +106,42 @@ def readable(tmp_path):
     if probe.returncode != 0:
         pytest.skip("nobody else may run the program here")
     return tmp_path
+
+
+def test_a_folder_that_becomes_read_only_under_a_server_stops_segment_alone(environment, scans, readable, mask):
+    (readable / "scans").mkdir(0o755)
+    for path in (mask, scans / "head.nii.gz"):
+        (readable / "scans" / path.name).write_bytes(path.read_bytes())
+    results = readable / "results"
+    results.mkdir()
+    results.chmod(0o777)
+    own = {**environment, "SAT_MCP_RESULTS": str(results), "HOME": str(readable)}
+    request = {"image": "head.nii.gz", "modality": "mri", "targets": ["brainstem"]}
+
+    def waited(call, tool, arguments):
+        """The answer, for who asks again as long as told to."""
+        while True:
+            answer = call(tool, arguments)
+            busy = answer.get("_meta", {}).get("sat-mcp/error", {}).get("code") == "busy"
+            if not busy and answer.get("structuredContent", {}).get("status") != "running":
+                return answer
+
+    with over_stdio(program(), own, readable / "scans", **without_rights()) as call:
+        call("list_anatomy", {"query": "brainstem"})
+        modes = {path: path.stat().st_mode for path in (results, *results.rglob("*")) if path.is_dir()}
+        for path in modes:
+            path.chmod(0o555)
+        error = waited(call, "segment", request)["_meta"]["sat-mcp/error"]
+        assert error["code"] == "internal" and "Permission denied" in error["message"], error
+        measured = waited(call, "measure_volume", {"mask": mask.name})
+        assert not measured.get("isError"), measured
+        assert measured["structuredContent"]["measurements"][0]["voxels"] == 125
+        nothing_is_listed(own, results)
+        for path, mode in modes.items():
+            path.chmod(mode)
+        answer = waited(call, "segment", request)["structuredContent"]
+        assert answer["status"] == "done"
+    assert sat(own, "results")["results"][0]["result_id"] == answer["result_id"]
 
 
 def test_a_read_only_folder_stops_segment_and_nothing_else(environment, scans, readable, mask):

@@ -44,12 +44,12 @@ def body(path: Path, shape: tuple[int, int, int]) -> Path:
     return path
 
 
-def engine_binary() -> str:
-    """The bench, built for release."""
-    command = ["cargo", "bench", "--locked", "--bench", "engine", "--no-run", "--message-format=json"]
+def bench_binary(name: str) -> str:
+    """A bench, built for release."""
+    command = ["cargo", "bench", "--locked", "--bench", name, "--no-run", "--message-format=json"]
     lines = subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout.splitlines()
     built = (json.loads(line) for line in lines)
-    return next(b["executable"] for b in built if b.get("target", {}).get("name") == "engine" and b.get("executable"))
+    return next(b["executable"] for b in built if b.get("target", {}).get("name") == name and b.get("executable"))
 
 
 def one_line(command: list[str], library: str | None = None) -> dict:
@@ -59,7 +59,19 @@ def one_line(command: list[str], library: str | None = None) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-PARTS = ["demo", "nano", "body", "nano-body"]
+PARTS = ["demo", "nano", "body", "nano-body", "measure"]
+MASKS = {
+    "organ": "an organ (a liver)",
+    "torso": "the whole torso",
+    "lesions": "thousands of lesions",
+    "tissue": "a tissue: walls of six voxels throughout the torso",
+    "specks": "specks: 3 % of all voxels at random",
+    "noise": "noise: half of all voxels at random",
+    "whole": "every voxel",
+}
+STEPS = {"alone": "measure", "image": "with intensities", "shifted": "compare with itself, moved", "other": "compare with the torso"}
+MOST_SECONDS, MOST_BYTES = 2.0, 1.5e9
+"""What measuring a mask of 512 x 512 x 800 may take beyond reading it."""
 
 
 class Table:
@@ -120,6 +132,29 @@ def write(out: Path, tables: list[Table]) -> None:
     out.write_text("\n".join([head, *kept.values()]), encoding="utf-8")
 
 
+def measuring() -> Table:
+    """Time and memory of measuring; every cell is a process of its own."""
+    lines = subprocess.run([bench_binary("measure")], check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    table = Table("Measuring a scan of 512 x 512 x 800 voxels", ["mask", "million voxels", "thousand runs", "pieces", "step", "wall s", "CPU s", "GB beyond the inputs"])
+    found = [json.loads(line) for line in lines]
+    for kind, title in MASKS.items():
+        rows = {row["step"]: row for row in found if row["kind"] == kind}
+        first = rows["alone"]
+        about = [title, f"{first['voxels'] / 1e6:.1f}", f"{first['runs'] / 1e3:.0f}", f"{first['components']:,}"]
+        for step, name in STEPS.items():
+            if (row := rows.get(step)) is None:
+                continue
+            table.row(*(about if step == "alone" else ["", "", "", ""]), name, f"{row['wall_s']:.2f}", f"{row['cpu_s']:.2f}", gb(row["beyond"]))
+    over = [
+        f"{row['kind']}, {STEPS[row['step']]}"
+        for row in found
+        if row["wall_s"] > MOST_SECONDS or row["beyond"] > MOST_BYTES
+    ]
+    limits = f"{MOST_SECONDS:.0f} s and {MOST_BYTES / 1e9:.1f} GB"
+    table.note(f"Beyond {limits}: {'; '.join(over)}." if over else f"Nothing takes more than {limits}.")
+    return table
+
+
 def version() -> str:
     """What the random models are made by: others are made when that changes."""
     sources = sorted([*(CHECKOUT / "tools" / "sat_tools").glob("*.py"), CHECKOUT / "benches" / "models.py"])
@@ -129,14 +164,17 @@ def version() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=CHECKOUT / "target" / "bench")
-    parser.add_argument("--runtime", help="libonnxruntime of the package onnxruntime", required=True)
+    parser.add_argument("--runtime", help="libonnxruntime of the package onnxruntime, for all but the part measure")
     parser.add_argument("--openvino", help="libonnxruntime of the package onnxruntime-openvino, to be compared too")
     parser.add_argument("--only", choices=PARTS, action="append")
     parser.add_argument("--out", type=Path, default=CHECKOUT / "benches" / "RESULTS.md")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     wanted = args.only or PARTS
-    engine, reference = engine_binary(), [sys.executable, CHECKOUT / "benches" / "reference.py"]
+    if not args.runtime and wanted != ["measure"]:
+        parser.error("--runtime is needed for all but --only measure")
+    engine = bench_binary("engine") if args.runtime else ""
+    reference = [sys.executable, CHECKOUT / "benches" / "reference.py"]
     tables = []
 
     def run(model: Path, *rest: object, library: str = args.runtime, provider: str = "cpu") -> dict:
@@ -221,6 +259,9 @@ def main() -> None:
         table.row(name, f"{figures['wall_s']:.0f}", f"{figures['cpu_s']:.0f}", gb(figures["memory"]["peak"]), gb(idle))
         table.note(shares(figures) + f"; masks are {gb(figures['mask_bytes'])} GB of compressed bits, {figures['found']} of them not empty.")
         tables.append(table)
+
+    if "measure" in wanted:
+        tables.append(measuring())
 
     write(args.out, tables)
     print(args.out.read_text())

@@ -9,14 +9,17 @@ use crate::volume::{Mask, PackedMask};
 
 /// Least share of a mask that must lie on its side of the plane between it and its counterpart.
 const ENOUGH_ON_SIDE: f64 = 0.9;
+/// Of the line between a pair, the least share that must run from left to right for it to say where the midline is.
+const LEAST_LEFT_TO_RIGHT: f64 = 0.5;
 /// Least Dice of a parent with the union of its parts.
 const ENOUGH_AGREEMENT: f64 = 0.8;
 
 /// Does a left or right mask lie on that side of the patient? Nothing for an empty mask.
 ///
 /// A scan doesn't say where the body's midline is. With the same structure of the other side (`counterpart`) the two
-/// decide it: the plane half-way between their centroids, perpendicular to the line that joins them, and the check asks
-/// for nine tenths of the mask on its own side of it. Without, the only plane is the image's centre, which a scan of one
+/// decide it: the plane half-way between their centroids, perpendicular to the line that joins them (to the patient's left-right axis
+/// where that line says nothing of left and right, since one lies in the other), and the check asks for nine tenths of the mask on
+/// its own side of it. Without, the only plane is the image's centre, which a scan of one
 /// shoulder or a patient lying aside does not share with the body: the check then only fails when most of the mask is
 /// beyond it, and its name and note say what it was held against.
 pub fn side(mask: &Mask, laterality: Laterality, counterpart: Option<&Mask>) -> Option<Check> {
@@ -33,12 +36,15 @@ pub fn side(mask: &Mask, laterality: Laterality, counterpart: Option<&Mask>) -> 
                 (other, centroid)
             };
             let to_right: [f64; 3] = std::array::from_fn(|a| right[a] - left[a]);
-            // Where left and right are swapped the line runs the wrong way, and so must not point the check.
-            let sign = if to_right[0] < 0.0 { -1.0 } else { 1.0 };
-            (
-                std::array::from_fn(|a| (left[a] + right[a]) / 2.0),
-                to_right.map(|v| v * sign),
-            )
+            let length = to_right.iter().map(|v| v * v).sum::<f64>().sqrt();
+            let towards = if to_right[0].abs() < LEAST_LEFT_TO_RIGHT * length || length == 0.0 {
+                // One lies in the other, or over it: the line between them says nothing of left and right.
+                [1.0, 0.0, 0.0]
+            } else {
+                // Where left and right are swapped the line runs the wrong way, and so must not point the check.
+                to_right.map(|v| v * to_right[0].signum())
+            };
+            (std::array::from_fn(|a| (left[a] + right[a]) / 2.0), towards)
         }
         None => (
             grid.to_world(grid.shape().map(|n| (n as f64 - 1.0) / 2.0)),
@@ -179,6 +185,18 @@ mod tests {
         assert_eq!((check.value, check.ok), (1.0, true));
         let check = side(&block(4, 14), Laterality::Left, Some(&block(14, 16))).unwrap();
         assert_eq!((check.value, check.ok), (0.8, false));
+    }
+
+    #[test]
+    fn a_pair_that_lies_in_one_place_fails_on_both_sides() {
+        let whole = block(4, 14);
+        let inner = mask_on(grid(), |i, j, k| (6..12).contains(&i) && j < 5 && k > 1);
+        for other in [&whole, &inner] {
+            for laterality in [Laterality::Left, Laterality::Right] {
+                let check = side(&whole, laterality, Some(other)).unwrap();
+                assert_eq!((check.value, check.ok), (0.5, false), "{laterality:?}");
+            }
+        }
     }
 
     #[test]

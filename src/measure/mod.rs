@@ -1,6 +1,7 @@
 //! Numbers about a mask: volume, place, shape, pieces, intensity, agreement with another mask.
 //!
-//! [`measure`] walks over the mask's runs, so it costs what the mask costs and not what the image does. Conventions:
+//! [`measure`] walks over the mask's runs, so it costs what the mask costs and not what the image does; what it takes in memory is
+//! bounded for the worst of masks, and no figure is an estimate. Conventions:
 //! millimetres are RAS+, 1 mL is 1000 mm3, voxel indices count from 0 in the stored order. A figure that can't be computed is
 //! absent and a warning says why; nothing is ever NaN, infinite or a stand-in zero. How many digits are kept: `numbers`.
 //!

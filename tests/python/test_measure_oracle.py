@@ -9,7 +9,7 @@ import measure_oracle
 import nibabel
 import numpy
 import pytest
-from conftest import program
+from conftest import CHECKOUT, program
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "measure"
 
@@ -167,6 +167,24 @@ def test_intensities_are_the_files_after_its_slope_and_not_cast_to_whole_numbers
     expected = {"mean": inside.mean(), "sd": inside.std(), "min": inside.min(), "max": inside.max()}
     # The program keeps single precision of a value.
     assert all(abs(ours["intensity"][key] - value) <= 0.0051 + 1e-7 * abs(value) for key, value in expected.items())
+
+
+def test_the_masks_of_a_result_have_the_oracles_figures(environment, tmp_path):
+    scan = CHECKOUT / "share" / "demo" / "colin27-t1.nii.gz"
+    targets = ["left hippocampus", "brainstem", "right lateral ventricle"]
+    command = [str(program()), "--results", str(tmp_path), "segment", "--image", str(scan), "--modality", "mri", "--json"]
+    command += [word for target in targets for word in ("--target", target)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    image = nibabel.load(scan).get_fdata()
+    masks = json.loads(done.stdout)["masks"]
+    assert len(masks) == len(targets)
+    for mask in masks:
+        file = nibabel.load(next(file["path"] for file in mask["files"] if file["format"] == "nifti"))
+        inside = numpy.asarray(file.dataobj) == 1
+        assert inside.any()
+        expected = measure_oracle.shape(inside, file.affine, image)
+        assert measure_oracle.differences(mask["measurement"], expected, mask["target"]) == []
 
 
 def made(kind):

@@ -175,7 +175,9 @@ fn a_path_that_leads_to_no_file_says_so() {
     let under_a_file = volume::read(&folder.file("file", b"x").join("image.nii")).unwrap_err();
     assert!(matches!(under_a_file, ReadError::NotFound { .. }), "{under_a_file}");
     let directory = volume::read(&folder.path("")).unwrap_err();
-    assert!(matches!(directory, ReadError::Folder { .. }) && directory.to_string().contains("dcm2niix"));
+    assert!(matches!(directory, ReadError::Series { .. }) && directory.to_string().contains("DICOM image"));
+    let directory = volume::read_labels(&folder.path("")).unwrap_err();
+    assert!(matches!(directory, ReadError::Folder { .. }) && directory.to_string().contains("label map"));
     #[cfg(unix)]
     assert!(matches!(
         volume::read(std::path::Path::new("/dev/null")).unwrap_err(),
@@ -191,8 +193,8 @@ fn files_of_other_kinds_are_named() {
     assert_refused!(&[b'x'; 5000], ReadError::NotNifti { .. }, "not a NIfTI");
     assert_refused!(&gzip(&[b'x'; 5000]), ReadError::NotNifti { .. }, "not a NIfTI");
     let dicom = [&[0; 128][..], b"DICM", &[0; 500]].concat();
-    assert_refused!(&dicom, ReadError::Dicom { .. }, "DICOM", "dcm2niix");
-    assert_refused!(&dicom[..140], ReadError::Dicom { .. }, "DICOM");
+    assert_refused!(&dicom, ReadError::Series { .. }, "DICOM", "transfer syntax");
+    assert_refused!(&dicom[..140], ReadError::Series { .. }, "DICOM");
     let mut second = Nifti::new();
     second.put(0, 540_i32.to_le_bytes()).data = vec![0; 400];
     assert_refused!(&second.bytes(), ReadError::NotNifti { .. }, "NIfTI-2", "magic");

@@ -164,7 +164,9 @@ impl Service {
         let image = self.stored_image(caller, sha256)?;
         self.store.use_image(&image);
         Ok(Given {
-            input: Input::at(image.path).choosing(choice.map(str::to_owned)),
+            input: Input::at(&image.path)
+                .choosing(choice.map(str::to_owned))
+                .closing(image.path.parent().map(Path::to_owned)),
             uri: given.to_owned(),
         })
     }

@@ -72,13 +72,15 @@ impl Service {
 
     /// Keeps an image that has arrived whole, and says whether it is new.
     pub fn keep_image(&self, upload: ImageUpload) -> Result<(ReceivedImage, bool), Fault> {
-        let gzip = match upload.head {
-            Head::Nifti => false,
-            Head::NiftiGzip => true,
+        let suffix = match upload.head {
+            Head::Nifti => "nii",
+            Head::NiftiGzip => "nii.gz",
+            Head::Dicom => "dcm",
+            Head::Zip => "zip",
             Head::TooShort => return Err(no_image("it is too short for a header")),
             Head::Other(what) => return Err(no_image(what)),
         };
-        let (image, new) = upload.upload.keep(gzip)?;
+        let (image, new) = upload.upload.keep(suffix)?;
         if let Err(error) = self.store.prune_around_image(&self.settings.limits, &image) {
             tracing::warn!(%error, "old results could not be pruned");
         }
@@ -100,7 +102,7 @@ impl Service {
         image.ok_or_else(|| {
             let fault = Fault::new(Code::NotFound, format!("There is no image {IMAGES}{sha256} here."));
             match caller.sees_paths() {
-                true => fault.hint("Give the path of a .nii or .nii.gz file; only a server over HTTP is sent images."),
+                true => fault.hint("Give the path of a scan; only a server over HTTP is sent images."),
                 false => fault.hint(
                     "Send it (again) with PUT /images: it may have expired, and nobody sees what another caller has sent.",
                 ),
@@ -128,8 +130,8 @@ pub(crate) fn too_large(limit: u64) -> Fault {
 }
 
 fn no_image(what: &str) -> Fault {
-    Fault::new(Code::BadImage, format!("This is no NIfTI file: {what}."))
-        .hint("Send the bytes of one .nii or .nii.gz file; DICOM series cannot be sent yet.")
+    Fault::new(Code::BadImage, format!("This is neither NIfTI nor DICOM: {what}."))
+        .hint("Send the bytes of one .nii or .nii.gz file, of one DICOM file, or of a .zip of a DICOM series.")
 }
 
 #[cfg(test)]

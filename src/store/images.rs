@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Folder of those that are nobody's; an owner is hexadecimal.
 const COMMON: &str = "common";
 /// How a file may be called after its hash.
-const SUFFIXES: [&str; 2] = ["nii.gz", "nii"];
+const SUFFIXES: [&str; 4] = ["nii.gz", "nii", "dcm", "zip"];
 
 /// An image that is being received. Dropped before [`Upload::keep`], it leaves nothing behind.
 #[derive(Debug)]
@@ -123,10 +123,9 @@ impl Upload {
         self.bytes
     }
 
-    /// Puts the file in its place under its hash. Also says whether it is new there; where it is not, the one there is used.
-    pub fn keep(self, gzip: bool) -> Result<(StoredImage, bool), StoreError> {
+    /// Puts the file in its place under its hash and `suffix`, what kind of file it is. Also says whether it is new there; where it is not, the one there is used.
+    pub fn keep(self, suffix: &str) -> Result<(StoredImage, bool), StoreError> {
         let sha256: String = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        let suffix = SUFFIXES[usize::from(!gzip)];
         let path = self.folder.join(format!("{sha256}.{suffix}"));
         let image = StoredImage {
             sha256,
@@ -170,7 +169,7 @@ mod tests {
     fn send(store: &Store, owner: Option<&str>, bytes: &[u8]) -> StoredImage {
         let mut upload = store.receive(owner).unwrap();
         bytes.chunks(3).for_each(|chunk| upload.write(chunk).unwrap());
-        upload.keep(true).unwrap().0
+        upload.keep("nii.gz").unwrap().0
     }
 
     fn files(store: &Store) -> usize {
@@ -219,7 +218,7 @@ mod tests {
         send(&store, None, b"abc");
         let mut again = store.receive(None).unwrap();
         again.write(b"abc").unwrap();
-        assert!(!again.keep(true).unwrap().1);
+        assert!(!again.keep("nii.gz").unwrap().1);
         assert_eq!(files(&store), 1);
     }
 

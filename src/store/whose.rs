@@ -94,7 +94,7 @@ mod tests {
             draft.keep("{}").unwrap();
             let mut upload = store.receive(owner).unwrap();
             upload.write(b"abc").unwrap();
-            upload.keep(false).unwrap();
+            upload.keep("nii").unwrap();
         }
         store.tasks().unwrap();
         store

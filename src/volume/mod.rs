@@ -14,6 +14,7 @@ mod limits;
 mod mask;
 mod modality;
 mod nifti;
+mod opening;
 mod order;
 mod packed;
 mod places;
@@ -23,7 +24,7 @@ mod unit;
 
 pub use axes::{Affine, Axis, AxisCode, AxisCodeError, Reorientation};
 pub use blocks::averaged;
-pub use dicom::{Note, Series, SeriesError, SeriesLine, SourceFrame, SourceInstance};
+pub use dicom::{Note, Series, SeriesError, SeriesLine, SourceFrame, SourceInstance, read_dicom_bytes};
 pub use error::{ReadError, WriteError};
 pub use grid::Grid;
 pub(crate) use grid::transform;

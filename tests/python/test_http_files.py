@@ -140,24 +140,25 @@ def test_what_is_not_there_is_a_404_in_words(server, result, path):
     assert str(server.results) not in json.dumps(said)
 
 
-@pytest.mark.parametrize("kind", ["text", "dicom", "empty", "short", "gzip of text", "broken gzip", "nifti-2"])
+@pytest.mark.parametrize("kind", ["text", "dicom in gzip", "empty", "short", "gzip of text", "broken gzip", "half a pair"])
 def test_what_is_no_nifti_is_refused_and_not_kept(server, kind):
     before = images(server)
     dicom = bytes(128) + b"DICM" + bytes(5000)
-    second = nibabel.Nifti2Image(numpy.zeros((2, 2, 2), numpy.uint8), numpy.eye(4)).to_bytes()
+    half = bytearray(nibabel.Nifti1Image(numpy.zeros((2, 2, 2), numpy.uint8), numpy.eye(4)).to_bytes())
+    half[344:348] = b"ni1\0"
     bodies = {
         "text": b"not a scan " * 100,
-        "dicom": dicom,
+        "dicom in gzip": gzip.compress(dicom),
         "empty": b"",
         "short": b"\x5c\x01\x00\x00",
         "gzip of text": gzip.compress(b"not a scan " * 100),
         "broken gzip": b"\x1f\x8b" + b"\x07" * 5000,
-        "nifti-2": second,
+        "half a pair": bytes(half),
     }
     said = error(server.put(bodies[kind]), 415)
     assert said["code"] == "bad_image"
-    if kind == "dicom":
-        assert "dcm2niix" in said["message"]
+    if kind == "dicom in gzip":
+        assert ".zip" in said["message"]
     assert images(server) == before
 
 

@@ -166,6 +166,7 @@ impl Desk for FakeDesk {
         SegmentAnswer {
             masks: vec![],
             labelmap: None,
+            report: None,
             preview: None,
             ..answer(plan, RunStatus::Running)
         }

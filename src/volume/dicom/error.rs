@@ -1,7 +1,9 @@
 //! Why a DICOM series could not become an image.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use super::spot::Spot;
 
 /// Why a DICOM file or series could not become a [`Volume`](crate::volume::Volume): the fault and the way out, without the path.
 #[derive(Debug, thiserror::Error)]
@@ -159,11 +161,11 @@ pub enum SeriesError {
 
 impl SeriesError {
     /// The same error, of this file of the folder.
-    pub(super) fn of(self, path: &Path) -> SeriesError {
+    pub(super) fn of(self, spot: &Spot) -> SeriesError {
         match self {
             SeriesError::InFile { .. } => self,
             source => SeriesError::InFile {
-                file: path.file_name().map(PathBuf::from).unwrap_or_default(),
+                file: spot.name(),
                 source: Box::new(source),
             },
         }

@@ -1,9 +1,7 @@
 //! One DICOM file: opened, looked over, and its header taken out.
 
-use std::fs::{File, Metadata};
-use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, SeekFrom};
 use std::path::Path;
-use std::time::SystemTime;
 
 use dicom_dictionary_std::uids;
 use dicom_encoding::TransferSyntaxIndex as _;
@@ -13,19 +11,13 @@ use dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN;
 use flate2::bufread::DeflateDecoder;
 
 use super::SeriesError;
+use super::spot::{Place, Seen, Spot};
 use super::walk::{Coding, MOST_HEADER, Walked, transfer_syntax, walk};
 
 /// Bytes before the four letters that tell a DICOM file.
 const PREAMBLE: u64 = 128;
 /// Retired, and still met in archives.
 pub(super) const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
-/// Bytes read from the disk at a time.
-const BUFFER: usize = 16 << 10;
-
-/// A place that bytes are read from: a file, or what a deflated one holds.
-pub(super) trait Place: BufRead + Seek {}
-impl<R: BufRead + Seek> Place for R {}
-
 /// A file's header, and where its pixels lie.
 #[derive(Debug)]
 pub(super) struct Dicom {
@@ -36,52 +28,29 @@ pub(super) struct Dicom {
     pub seen: Seen,
 }
 
-/// By what it is seen that a file has changed since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seen {
-    bytes: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Seen {
-    fn of(metadata: &Metadata) -> Seen {
-        Seen {
-            bytes: metadata.len(),
-            modified: metadata.modified().ok(),
-        }
-    }
-}
-
 /// Whether a file begins as DICOM files do (PS3.10 section 7.1). What is no plain file does not.
 pub(crate) fn is_dicom(path: &Path) -> bool {
-    matches!(open(path), Ok(Some(_)))
+    matches!(open(&Spot::File(path.to_owned()), 0), Ok(Some(_)))
 }
 
-/// The file, standing behind its four letters; none where it is something else.
-fn open(path: &Path) -> io::Result<Option<(BufReader<File>, Metadata)>> {
-    // A pipe that nobody writes to would be waited for without end.
-    if !path.metadata()?.is_file() {
+/// The file, standing behind its four letters, its length, and how it was; none where it is something else.
+fn open(spot: &Spot, limit: u64) -> Result<Option<(Box<dyn Place>, u64, Seen)>, SeriesError> {
+    let Some((mut place, len, seen)) = spot.open(limit)? else {
         return Ok(None);
-    }
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Ok(None);
-    }
-    let mut file = BufReader::with_capacity(BUFFER, file);
+    };
     let mut letters = [0; PREAMBLE as usize + 4];
-    match file.read_exact(&mut letters) {
+    match place.read_exact(&mut letters) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        result => result?,
+        result => result.map_err(SeriesError::Read)?,
     }
-    Ok(letters.ends_with(b"DICM").then_some((file, metadata)))
+    Ok(letters.ends_with(b"DICM").then_some((place, len, seen)))
 }
 
 /// What is read of a data set that is stored as it stands, or of one that was deflated, inflated in memory.
-fn data_set(mut file: BufReader<File>, len: u64, limit: u64) -> Result<(Box<dyn Place>, u64, String), SeriesError> {
+fn data_set(mut file: Box<dyn Place>, len: u64, limit: u64) -> Result<(Box<dyn Place>, u64, String), SeriesError> {
     let syntax = transfer_syntax(&mut file, len)?;
     if syntax != uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
-        return Ok((Box::new(file), len, syntax));
+        return Ok((file, len, syntax));
     }
     let mut bytes = Vec::new();
     let inflated = DeflateDecoder::new(file).take(limit + 1).read_to_end(&mut bytes);
@@ -104,11 +73,11 @@ impl Dicom {
     }
 
     /// Reads a file's header, at most `limit` bytes of a deflated one. None where it is no DICOM file.
-    pub fn open(path: &Path, limit: u64) -> Result<Option<Dicom>, SeriesError> {
-        let Some((file, metadata)) = open(path).map_err(SeriesError::Read)? else {
+    pub fn open(spot: &Spot, limit: u64) -> Result<Option<Dicom>, SeriesError> {
+        let Some((file, len, seen)) = open(spot, limit)? else {
             return Ok(None);
         };
-        let (mut place, len, syntax) = data_set(file, metadata.len(), limit)?;
+        let (mut place, len, syntax) = data_set(file, len, limit)?;
         let known = TransferSyntaxRegistry.get(&syntax);
         let known = known.ok_or_else(|| SeriesError::Syntax(syntax.clone()))?;
         let coding = Coding {
@@ -139,7 +108,7 @@ impl Dicom {
             syntax,
             header,
             walked,
-            seen: Seen::of(&metadata),
+            seen,
         }))
     }
 }
@@ -148,12 +117,12 @@ impl Dicom {
 ///
 /// # Errors
 /// When it is not the file any more that the header was read from.
-pub(super) fn again(path: &Path, seen: Seen, limit: u64) -> Result<Box<dyn Place>, SeriesError> {
-    let (file, metadata) = open(path).map_err(SeriesError::Read)?.ok_or(SeriesError::Changed)?;
-    if Seen::of(&metadata) != seen {
+pub(super) fn again(spot: &Spot, seen: Seen, limit: u64) -> Result<Box<dyn Place>, SeriesError> {
+    let (file, len, now) = open(spot, limit)?.ok_or(SeriesError::Changed)?;
+    if now != seen {
         return Err(SeriesError::Changed);
     }
-    Ok(data_set(file, metadata.len(), limit)?.0)
+    Ok(data_set(file, len, limit)?.0)
 }
 
 /// What a parser says, with what lies beneath, on one line.

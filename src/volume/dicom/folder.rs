@@ -11,6 +11,7 @@ use super::attributes::text;
 use super::file::Dicom;
 use super::image::{Image, Instance, images};
 use super::note::Note;
+use super::spot::{Packed, Spot, is_zip};
 use super::{SeriesError, SeriesLine};
 use crate::volume::Input;
 
@@ -33,7 +34,7 @@ pub(super) struct Found {
 
 /// A file that was looked at.
 struct Looked {
-    path: PathBuf,
+    spot: Spot,
     dicom: Dicom,
     series: String,
     modality: String,
@@ -44,30 +45,43 @@ struct Looked {
 /// # Errors
 /// When there is none, or several and `wanted` (a Series Instance UID) names none of them.
 pub(super) fn find(input: &Input, wanted: Option<&str>, limit: u64) -> Result<Found, SeriesError> {
+    let (files, own) = files_of(input, limit)?;
+    find_among(&files, wanted.map(str::to_owned).or(own), limit)
+}
+
+/// Finds the series of this UID, or the only one, among these files.
+pub(super) fn find_among(files: &[Spot], wanted: Option<String>, limit: u64) -> Result<Found, SeriesError> {
+    choose(look(files, limit)?, files.len(), wanted)
+}
+
+/// The files that a name stands for, and the series of the one that it names.
+fn files_of(input: &Input, limit: u64) -> Result<(Vec<Spot>, Option<String>), SeriesError> {
     let path = &input.path;
+    if is_zip(path) {
+        return Ok((Packed::open(path, limit, MOST_FILES)?, None));
+    }
+    let spot = Spot::File(path.clone());
     let (folder, own) = match path.is_dir() {
         true => (path.to_owned(), None),
         false => {
-            let own = Dicom::open(path, limit)?.ok_or(SeriesError::Changed)?;
+            let own = Dicom::open(&spot, limit)?.ok_or(SeriesError::Changed)?;
             let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             (folder.unwrap_or(Path::new(".")).to_owned(), Some(own))
         }
     };
     // A directory of a medium (DICOMDIR) stands for the files around it, wherever it points.
-    let directory = own.as_ref().is_some_and(Dicom::is_directory);
-    let own = own.filter(|_| !directory);
-    let mut files = Vec::new();
+    let own = own.filter(|own| !own.is_directory());
     // Of one file, the series lies beside it; of a folder, also in folders below.
     let depth = if own.is_some() { 0 } else { MOST_DEPTH };
-    let closed = input.closed.as_deref();
-    if Some(folder.as_path()) != closed {
-        list(&folder, depth, closed, &mut files)?;
+    let mut files = Vec::new();
+    match input.closed.as_deref() {
+        // What lies beside it is none of its caller's.
+        Some(closed) if closed == folder => files.extend(own.as_ref().map(|_| path.clone())),
+        closed => list(&folder, depth, closed, &mut files)?,
     }
     files.sort();
-    let wanted = wanted.map(str::to_owned);
     let own = own.map(|own| uid_of(&own.header));
-    let looked = look(&files, limit)?;
-    choose(looked, files.len(), wanted.or(own))
+    Ok((files.into_iter().map(Spot::File).collect(), own))
 }
 
 fn uid_of(header: &InMemDicomObject) -> String {
@@ -103,15 +117,15 @@ fn stays_within(folder: &Path, link: &Path) -> bool {
 }
 
 /// Reads all headers. What is no DICOM file is passed over; one that is damaged is an error, since its slice would be missing.
-fn look(files: &[PathBuf], limit: u64) -> Result<Vec<Looked>, SeriesError> {
-    let looked = files.par_iter().map(|path| {
-        let dicom = match Dicom::open(path, limit) {
+fn look(files: &[Spot], limit: u64) -> Result<Vec<Looked>, SeriesError> {
+    let looked = files.par_iter().map(|spot| {
+        let dicom = match Dicom::open(spot, limit) {
             Ok(Some(dicom)) => dicom,
             Ok(None) => return Ok(None),
-            Err(error) => return Err(error.of(path)),
+            Err(error) => return Err(error.of(spot)),
         };
         Ok(Some(Looked {
-            path: path.clone(),
+            spot: spot.clone(),
             series: uid_of(&dicom.header),
             modality: text(&dicom.header, tags::MODALITY).unwrap_or_default(),
             dicom,
@@ -187,7 +201,11 @@ fn found(mut files: Vec<Looked>) -> Result<Found, SeriesError> {
         return Err(SeriesError::Modality { modality });
     }
     let number = |file: &Looked| super::attributes::number(&file.dicom.header, tags::INSTANCE_NUMBER).unwrap_or(0.0);
-    files.sort_by(|a, b| number(a).total_cmp(&number(b)).then_with(|| a.path.cmp(&b.path)));
+    files.sort_by(|a, b| {
+        number(a)
+            .total_cmp(&number(b))
+            .then_with(|| a.spot.name().cmp(&b.spot.name()))
+    });
     let acquired = files.iter().filter_map(|file| {
         let header = &file.dicom.header;
         text(header, tags::ACQUISITION_DATE).zip(text(header, tags::ACQUISITION_TIME))
@@ -212,9 +230,9 @@ fn found(mut files: Vec<Looked>) -> Result<Found, SeriesError> {
             return Err(SeriesError::Mosaic);
         }
         if let Some(damage) = &file.dicom.walked.damage {
-            return Err(SeriesError::Damaged(damage.clone()).of(&file.path));
+            return Err(SeriesError::Damaged(damage.clone()).of(&file.spot));
         }
-        let (instance, mut images) = match images(&file.dicom, file.path.clone(), found.instances.len()) {
+        let (instance, mut images) = match images(&file.dicom, file.spot.clone(), found.instances.len()) {
             Ok(both) => both,
             // A dose report as a colour picture, say, beside the slices.
             Err(error @ SeriesError::NotGrey(_)) => {
@@ -222,7 +240,7 @@ fn found(mut files: Vec<Looked>) -> Result<Found, SeriesError> {
                 grey = grey.and(Err(error));
                 continue;
             }
-            Err(error) => return Err(error.of(&file.path)),
+            Err(error) => return Err(error.of(&file.spot)),
         };
         // The same instance, exported twice under two names.
         if !instance.source.uid.is_empty() && !uids.insert(instance.source.uid.clone()) {

@@ -3,10 +3,10 @@
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
-use std::path::PathBuf;
 
 use super::attributes::{Groups, array, count, number, numbers, text, texts};
-use super::file::{Dicom, Seen};
+use super::file::Dicom;
+use super::spot::{Seen, Spot};
 use super::walk::Walked;
 use super::{SeriesError, SourceInstance};
 
@@ -16,7 +16,7 @@ const MOST_FRAMES: usize = 1 << 16;
 /// A file with images, without its header.
 #[derive(Debug)]
 pub(super) struct Instance {
-    pub path: PathBuf,
+    pub spot: Spot,
     pub seen: Seen,
     pub syntax: String,
     pub walked: Walked,
@@ -96,7 +96,7 @@ pub(super) const MARKS: [(&str, Tag); 14] = [
 ///
 /// # Errors
 /// When its pixels are none that one grey value each could be read from.
-pub(super) fn images(dicom: &Dicom, path: PathBuf, instance: usize) -> Result<(Instance, Vec<Image>), SeriesError> {
+pub(super) fn images(dicom: &Dicom, spot: Spot, instance: usize) -> Result<(Instance, Vec<Image>), SeriesError> {
     let header = &dicom.header;
     let layout = layout(header)?;
     let declared = count(header, tags::NUMBER_OF_FRAMES);
@@ -110,7 +110,7 @@ pub(super) fn images(dicom: &Dicom, path: PathBuf, instance: usize) -> Result<(I
     // A multi-frame object of the old kind says of its frames only how many they are.
     let enhanced = header.get(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).is_some();
     let file = Instance {
-        path,
+        spot,
         seen: dicom.seen,
         syntax: dicom.syntax.clone(),
         walked: dicom.walked.clone(),

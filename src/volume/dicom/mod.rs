@@ -1,7 +1,7 @@
 //! DICOM series: a folder of files becomes an image, and what the files say besides is kept for those who write SEG and SR of it.
 //!
 //! A file is first walked over (`walk`), then its header is parsed by dicom-rs (`file`, `attributes`, `image`); the files of a
-//! folder are grouped (`folder`), put in order and on a grid (`stack`), decoded (`pixels`, `codestream`), and interpolated where
+//! folder are grouped (`folder`, `spot`), put in order and on a grid (`stack`), decoded (`pixels`, `codestream`), and interpolated where
 //! they make no regular grid (`regular`).
 
 mod attributes;
@@ -15,6 +15,7 @@ mod pixels;
 mod read;
 mod regular;
 mod series;
+mod spot;
 mod stack;
 mod units;
 mod vectors;
@@ -22,10 +23,11 @@ mod walk;
 
 pub use error::{SeriesError, SeriesLine};
 pub use note::Note;
+pub use read::read_dicom_bytes;
 pub(super) use read::read_series;
 pub use series::{Series, SourceFrame, SourceInstance};
 
-/// Whether a name is to be read as DICOM: a folder, or a file that begins as DICOM files do (PS3.10 section 7.1).
+/// Whether a name is to be read as DICOM: a folder, a file that begins as DICOM files do (PS3.10 section 7.1), or a zip file.
 pub(super) fn is_series(path: &std::path::Path) -> bool {
-    path.is_dir() || file::is_dicom(path)
+    path.is_dir() || file::is_dicom(path) || spot::is_zip(path)
 }

@@ -14,8 +14,9 @@ use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use super::SeriesError;
 use super::codestream::{self, Said};
-use super::file::{EXPLICIT_VR_BIG_ENDIAN, Place};
+use super::file::EXPLICIT_VR_BIG_ENDIAN;
 use super::image::{Instance, Layout};
+use super::spot::Place;
 use super::walk::Pixels;
 
 /// Bytes by which pixels may be longer than they should be: padding.

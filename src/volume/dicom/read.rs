@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::folder::{Found, find};
+use super::folder::{Found, find, find_among};
 use super::image::{Image, Instance};
 use super::regular::regular;
+use super::spot::Spot;
 use super::stack::{Stack, arrange};
 use super::units::{Units, units};
 use super::{Series, SeriesError, SourceFrame, file, pixels};
@@ -21,8 +22,26 @@ use crate::volume::{Input, Modality, ReadLimits, Volume};
 /// [`SeriesError`] says what is wrong with the series, or which there are to choose from.
 pub fn read_series(input: &Input, limits: &ReadLimits) -> Result<Volume, SeriesError> {
     let (uid, volume) = chosen(input.choice.as_deref());
+    made(find(input, uid, limits.unpacked_bytes)?, volume, limits)
+}
+
+/// Reads a DICOM series from the bytes of its files; `choice` as in [`Input`].
+///
+/// # Errors
+/// Those of a series that lies in a folder: [`SeriesError`].
+pub fn read_dicom_bytes(files: &[&[u8]], choice: Option<&str>, limits: &ReadLimits) -> Result<Volume, SeriesError> {
+    let (uid, volume) = chosen(choice);
+    let files = files.iter().enumerate();
+    let files: Vec<Spot> = files
+        .map(|(n, bytes)| Spot::Memory(format!("file {n}"), Arc::from(*bytes)))
+        .collect();
+    let found = find_among(&files, uid.map(str::to_owned), limits.unpacked_bytes)?;
+    made(found, volume, limits)
+}
+
+/// The image of a series that was found.
+fn made(found: Found, volume: Option<usize>, limits: &ReadLimits) -> Result<Volume, SeriesError> {
     let limit = limits.unpacked_bytes;
-    let found = find(input, uid, limit)?;
     let modality = Modality::from_word(&found.modality).ok_or(SeriesError::Modality {
         modality: found.modality.clone(),
     })?;
@@ -111,8 +130,8 @@ fn same_pixels(instances: &[Instance], a: &Image, b: &Image, limit: u64) -> Resu
     let read = |image: &Image| {
         let instance = &instances[image.instance];
         let mut values = Vec::new();
-        let mut place = file::again(&instance.path, instance.seen, limit).map_err(|error| error.of(&instance.path))?;
-        pixels::frame(&mut *place, instance, image.frame, &mut values).map_err(|error| error.of(&instance.path))?;
+        let mut place = file::again(&instance.spot, instance.seen, limit).map_err(|error| error.of(&instance.spot))?;
+        pixels::frame(&mut *place, instance, image.frame, &mut values).map_err(|error| error.of(&instance.spot))?;
         values
             .iter_mut()
             .for_each(|value| *value = *value * image.slope + image.intercept);
@@ -141,8 +160,8 @@ fn slices(instances: &[Instance], stack: &Stack, units: &Units, limit: u64) -> R
         .filter(|(_, images)| !images.is_empty());
     read.try_for_each(|(at, images)| {
         let instance = &instances[at];
-        let told = |error: SeriesError| error.of(&instance.path);
-        let mut place = file::again(&instance.path, instance.seen, limit).map_err(told)?;
+        let told = |error: SeriesError| error.of(&instance.spot);
+        let mut place = file::again(&instance.spot, instance.seen, limit).map_err(told)?;
         let mut values = Vec::with_capacity(of);
         for (image, slice) in images {
             pixels::frame(&mut *place, instance, image.frame, &mut values).map_err(told)?;

@@ -14,6 +14,10 @@ pub enum Head {
     Nifti,
     /// NIfTI in gzip.
     NiftiGzip,
+    /// One DICOM file.
+    Dicom,
+    /// A zip file: of a DICOM series, as will be seen.
+    Zip,
     /// Nothing yet: more bytes are needed, if there are any.
     TooShort,
     /// Something else, and what it looks like.
@@ -23,6 +27,9 @@ pub enum Head {
 impl Head {
     /// Looks at the start of a file.
     pub fn of(start: &[u8]) -> Head {
+        if start.starts_with(b"PK\x03\x04") {
+            return Head::Zip;
+        }
         if !matches!(start, [0x1f, 0x8b, ..]) {
             return said(start, Head::Nifti);
         }
@@ -33,6 +40,7 @@ impl Head {
                 Head::Other("its gzip stream is damaged")
             }
             (Head::TooShort, Err(_)) if start.len() >= MOST_HEAD => Head::Other("its gzip stream is damaged"),
+            (Head::Dicom, _) => Head::Other("it is DICOM in gzip; send the file as it is, or a series as .zip"),
             // It has ended well, or the rest is still to come.
             (said, _) => said,
         }
@@ -41,9 +49,7 @@ impl Head {
 
 fn said(start: &[u8], nifti: Head) -> Head {
     if start.get(128..132) == Some(b"DICM") {
-        return Head::Other(
-            "it is DICOM, which cannot be sent yet; convert its series to NIfTI, for example with dcm2niix",
-        );
+        return Head::Dicom;
     }
     let version = start.first_chunk::<SIZE_FIELD>().and_then(Version::told);
     // What has no version is told as soon as it is as long as the shorter header: DICOM shows itself late.
@@ -107,8 +113,9 @@ mod tests {
     fn what_is_something_else_is_called_by_its_name() {
         let mut dicom = vec![0; 400];
         dicom[128..132].copy_from_slice(b"DICM");
+        assert_eq!(Head::of(&dicom), Head::Dicom);
+        assert_eq!(Head::of(b"PK\x03\x04\x14\0"), Head::Zip);
         for start in [
-            dicom.clone(),
             gzip(&dicom),
             vec![b'x'; 400],
             gzip(&[b'x'; 400]),
@@ -119,6 +126,5 @@ mod tests {
         let mut half = nifti(2);
         half[344..348].copy_from_slice(b"ni1\0");
         assert!(matches!(Head::of(&half), Head::Other(words) if words.contains("pair")));
-        assert!(matches!(Head::of(&dicom), Head::Other(words) if words.contains("dcm2niix")));
     }
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use flate2::bufread::MultiGzDecoder;
 
+use crate::volume::opening::without_waiting;
 use crate::volume::{ReadError, ReadLimits};
 
 /// Deflate cannot do better than 1032 : 1, so a file that promises more than that is cut short.
@@ -53,15 +54,6 @@ impl Watched {
     }
 }
 
-/// Opens a file without waiting for whoever writes to it, if it is a pipe.
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
-    options.open(path)
-}
-
 impl Stream {
     /// Opens a file. What is in it decides whether it is gzip, not what it is called: many `.nii` are, and the other way
     /// about.
@@ -83,7 +75,7 @@ impl Stream {
         // A device may act upon being opened. And what lies at the path may be another thing a moment later, so that what was
         // opened is looked at once more.
         checked(std::fs::metadata(&path))?;
-        let file = open(&path).map_err(failed)?;
+        let file = without_waiting(&path).map_err(failed)?;
         let metadata = checked(file.metadata())?;
         let watched = file.try_clone().map_err(failed)?;
         let mut stream = Stream::of(&path, BufReader::with_capacity(BUFFER, file), metadata.len(), limits)?;

@@ -150,7 +150,7 @@ def measuring() -> Table:
         for row in found
         if row["wall_s"] > MOST_SECONDS or row["beyond"] > MOST_BYTES
     ]
-    limits = f"{MOST_SECONDS:.0f} s and {MOST_BYTES / 1e9:.1f} GB"
+    limits = f"{MOST_SECONDS:.0f} s or {MOST_BYTES / 1e9:.1f} GB"
     table.note(f"Beyond {limits}: {'; '.join(over)}." if over else f"Nothing takes more than {limits}.")
     return table
 

@@ -54,7 +54,7 @@ pub(super) fn cells(surface: &Bits) -> Vec<Cell> {
             }
         }
     }
-    out.sort_by_key(|cell| cube(cell));
+    out.sort_by_key(cube);
     out
 }
 

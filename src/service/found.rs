@@ -60,7 +60,6 @@ fn measured_target(plan: &Plan, target: &Target, masks: &MaskOf<'_>) -> Measured
         laterality,
         counterpart: other.as_ref(),
         mean_probability: *mean_probability,
-        ..Measuring::default()
     };
     let mut measurement = measure(&target.name, &mask, &with);
     if target.composed_of.is_none() {

@@ -7,6 +7,7 @@ taken if the grids agree, and the mean intensity of each box only comes out righ
 import json
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import dicom_series as series
@@ -14,7 +15,8 @@ import nibabel
 import numpy
 import pydicom
 import pytest
-from conftest import missing, program
+import scipy.ndimage
+from conftest import CHECKOUT, missing, program
 from pydicom.sequence import Sequence
 
 TURNED = numpy.array([[0.36, 0.48, -0.8], [-0.8, 0.6, 0.0], [0.48, 0.64, 0.6]])
@@ -468,3 +470,62 @@ def test_damage_anywhere_is_an_error_and_never_the_end_of_the_program(bright, tm
             path.write_bytes(bytes_[: random.integers(len(bytes_) // 2, len(bytes_) + 1)] if random.random() < 0.3 else bytes_)
             code, answer = run(bright, "segment", "--image", folder, "--target", "liver")
             assert code == 0 or answer["error"]["code"] in ("bad_image", "invalid_argument"), answer
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory) -> Path:
+    """Real slices, unpacked: body-ct in JPEG 2000, head-ct-tilted with a tilted gantry and two spacings."""
+    folder = tmp_path_factory.mktemp("real")
+    for packed in (CHECKOUT / "tests" / "data" / "dicom").glob("*.zip"):
+        with zipfile.ZipFile(packed) as files:
+            files.extractall(folder / packed.stem)
+    return folder
+
+
+def converted(folder: Path, out: Path) -> nibabel.Nifti1Image:
+    """What dcm2niix makes of a series, its rows as they are (-y n)."""
+    if not shutil.which("dcm2niix"):
+        missing("dcm2niix is not installed")
+    out.mkdir()
+    subprocess.run(["dcm2niix", "-o", out, "-f", "image", "-z", "n", "-y", "n", folder], check=True, capture_output=True)
+    return nibabel.load(out / "image.nii")
+
+
+def test_real_slices_lie_where_dcm2niix_puts_them(bright, tmp_path, real):
+    image = converted(real / "body-ct", tmp_path / "out")
+    values = numpy.transpose(image.get_fdata(), (2, 1, 0))
+    agrees(bright, tmp_path, real / "body-ct", values, image.affine)
+    # A zip of the series is the series.
+    agrees(bright, tmp_path, CHECKOUT / "tests" / "data" / "dicom" / "body-ct.zip", values, image.affine)
+
+
+def test_a_real_tilted_gantry_is_put_upright(bright, tmp_path, real):
+    answer = segmented(bright, real / "head-ct-tilted")
+    assert "18.5 degrees" in warned(answer)["resampled_grid"] and "unevenly spaced" in warned(answer)["resampled_grid"]
+    # Where the slices are even, each is only shifted along its columns.
+    even = tmp_path / "even"
+    even.mkdir()
+    files = sorted(
+        (pydicom.dcmread(path) for path in (real / "head-ct-tilted").glob("*.dcm")),
+        key=lambda of: float(of.ImagePositionPatient[2]),
+    )
+    files = [of for of in files if float(of.ImagePositionPatient[2]) - float(files[0].ImagePositionPatient[2]) < 16]
+    for n, of in enumerate(files):
+        of.save_as(even / f"{n}.dcm")
+    answer = segmented(bright, even)
+    assert "unevenly" not in warned(answer)["resampled_grid"]
+    mask = nibabel.load(answer["masks"][0]["files"][0]["path"])
+    first = numpy.array(files[0].ImagePositionPatient, float)
+    row = numpy.array(files[0].ImageOrientationPatient[:3], float)
+    column = numpy.array(files[0].ImageOrientationPatient[3:], float)
+    height, width = float(files[0].PixelSpacing[0]), float(files[0].PixelSpacing[1])
+    lowest = min(of.pixel_array.min() for of in files)
+    planes = []
+    for of in files:
+        # From the grid's first voxel to the slice's, in pixels of the grid.
+        corner = numpy.linalg.inv(mask.affine) @ (*(numpy.array(of.ImagePositionPatient, float) * (-1, -1, 1)), 1)
+        plane = numpy.full((mask.shape[1], mask.shape[0]), float(lowest))
+        plane[: of.Rows, : of.Columns] = of.pixel_array
+        planes.append(scipy.ndimage.shift(plane, (corner[1], corner[0]), order=1, cval=float(lowest)))
+    assert abs((numpy.array(files[1].ImagePositionPatient, float) - first) @ column / height) > 1 and width and row[0] == 1
+    agrees(bright, tmp_path, even, numpy.stack(planes), mask.affine, tolerance=0.6)

@@ -61,7 +61,8 @@ impl Drop for Telemetry {
 /// `rmcp` itself is named. What decoders of DICOM have to say of a file is told in our own errors, without its values.
 pub fn telemetry(format: LogFormat) -> Telemetry {
     let wanted = std::env::var("SAT_MCP_LOG").unwrap_or_else(|_| "info,ort=warn".into());
-    let chosen = EnvFilter::builder().parse_lossy(format!("rmcp=error,opentelemetry=warn,dicom=off,jpeg2k=off,{wanted}"));
+    let chosen =
+        EnvFilter::builder().parse_lossy(format!("rmcp=error,opentelemetry=warn,dicom=off,jpeg2k=off,{wanted}"));
     // Lines stand for themselves: spans are for traces.
     let lines = chosen.and(filter_fn(|metadata| metadata.is_event()));
     let stderr = tracing_subscriber::fmt::layer()

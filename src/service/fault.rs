@@ -61,7 +61,7 @@ impl Code {
             Code::UnknownTarget | Code::AmbiguousTarget | Code::NotInModality | Code::NotInModel => {
                 "list_anatomy has the names."
             }
-            Code::BadImage => "Give one whole 3-D scan as NIfTI (.nii or .nii.gz).",
+            Code::BadImage => "Give one whole 3-D scan: NIfTI, or the folder of a DICOM series.",
             Code::BadMask => "Give a mask or label map as NIfTI (.nii or .nii.gz).",
             Code::OutsideRoots => "Name a file within the folders that the server was given with --data-root.",
             Code::Busy => "Try again in a few seconds.",

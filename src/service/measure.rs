@@ -90,7 +90,12 @@ impl Service {
             .as_deref()
             .map(|given| Ok::<_, Fault>(self.labels(caller, given)?.0))
             .transpose()?;
-        let modality = result.as_ref().map(|result| result.image.modality);
+        // What made another image than the result's own is not known from the result.
+        let own = |result: &SegmentAnswer, image: &Volume| image.content_hash() == result.image.sha256;
+        let modality = result
+            .as_ref()
+            .filter(|result| image.as_ref().is_none_or(|image| own(result, image)))
+            .map(|result| result.image.modality);
         let mut answer = MeasureAnswer {
             measurements: Vec::new(),
             warnings: image.as_ref().map(warnings::of_reading).unwrap_or_default(),

@@ -126,7 +126,7 @@ impl Named {
     fn parse(given: &str) -> Result<Named, Fault> {
         if given.trim().is_empty() {
             return Err(Fault::new(Code::InvalidArgument, "The path is empty.")
-                .hint("Give the path of a .nii or .nii.gz file."));
+                .hint("Give the path of a NIfTI file or of the folder of a DICOM series."));
         }
         let scheme = given.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| {
             scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))

@@ -1,6 +1,6 @@
 //! The answers in a few lines, for models that read only text and for people at a terminal.
 
-use super::{MaskAnswer, MeasureAnswer, RunStatus, SegmentAnswer, Warning};
+use super::{Format, MaskAnswer, MeasureAnswer, RunStatus, SegmentAnswer, Warning};
 use crate::measure::Status;
 use std::fmt::Write;
 
@@ -76,6 +76,13 @@ impl SegmentAnswer {
         let _ = write!(text, "Result {}. ", self.result_id);
         if !files.is_empty() {
             let _ = write!(text, "Label map and preview: {}. ", files.join(", "));
+        }
+        let seg = self.masks.iter().flat_map(|mask| &mask.files);
+        let seg = seg.filter(|file| file.format == Format::DicomSeg).take(1);
+        let objects = seg.chain(&self.report);
+        let objects: Vec<&str> = objects.map(|file| file.path.as_deref().unwrap_or(&file.uri)).collect();
+        if !objects.is_empty() {
+            let _ = write!(text, "DICOM: {}. ", objects.join(", "));
         }
         let _ = write!(text, "Masks are linked below. Automatic measurements, not a diagnosis.");
         text

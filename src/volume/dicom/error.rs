@@ -194,10 +194,11 @@ fn lines(series: &[SeriesLine]) -> String {
         .take(LISTED)
         .map(|line| {
             let description = line.description.as_deref().unwrap_or("no description");
-            format!(
-                "  {}  {}, {description}, {} image(s)",
-                line.uid, line.modality, line.images
-            )
+            let uid = match line.uid.is_empty() {
+                true => "without a Series Instance UID (name one of its files)",
+                false => &line.uid,
+            };
+            format!("  {uid}  {}, {description}, {} image(s)", line.modality, line.images)
         })
         .collect();
     if series.len() > LISTED {

@@ -126,7 +126,10 @@ impl Service {
 
     /// By what it would be seen that the files which an image's name means have changed; none where it means none.
     pub fn stamp(&self, caller: &Caller, given: &str) -> Option<Stamp> {
-        let mut stamp = Stamp::of_all(self.given(caller, given).ok()?.input.files())?;
+        let input = self.given(caller, given).ok()?.input;
+        // One file of a series stands for those beside it.
+        let beside = input.is_dicom_file().then(|| input.path.parent()).flatten();
+        let mut stamp = Stamp::of_all(input.files().chain(beside))?;
         if given.starts_with(IMAGES) {
             stamp.0.iter_mut().for_each(|file| file.modified = None);
         }

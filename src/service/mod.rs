@@ -13,6 +13,7 @@ mod display;
 mod fault;
 mod faults;
 mod files;
+mod formats;
 mod found;
 mod given;
 mod images;
@@ -35,6 +36,7 @@ mod unresolved;
 mod uris;
 mod waiting;
 mod warnings;
+mod written;
 
 pub use crate::anatomy::Detail;
 pub use crate::segment::{Ahead, Cancel, Progress, Step};

@@ -24,13 +24,14 @@ impl Access {
     /// A path that has a `#` in it and is there is taken as it stands; in a URI such a `#` is written `%23`.
     pub fn resolve(&self, given: &str) -> Result<Input, Fault> {
         let named = Named::parse(given)?;
-        let place = self.place(given, &named.path)?;
+        let whole = self.place(given, &named.path);
         let (path, place, choice) = match named.split() {
-            Some((path, choice)) if !place.exists() => {
+            // The whole may be outside where the path before the `#` is not: that of a root itself.
+            Some((path, choice)) if !whole.as_ref().is_ok_and(|place| place.exists()) => {
                 let place = self.place(given, &path)?;
                 (path, place, Some(choice))
             }
-            _ => (named.path, place, named.choice),
+            _ => (named.path, whole?, named.choice),
         };
         // The other file of a pair goes by the name that was given: links may lead the two to different folders, and neither
         // may lead out.
@@ -155,7 +156,7 @@ impl Named {
                 Code::InvalidArgument,
                 format!("{given}: no DICOMweb server is configured."),
             )
-            .hint("This version reads NIfTI files; give the path of a .nii or .nii.gz file.")),
+            .hint("Give the path of a NIfTI file or of the folder of a DICOM series.")),
             Some(scheme) if given[scheme.len()..].starts_with("://") => Err(Fault::new(
                 Code::InvalidArgument,
                 format!("{given}: {scheme}: addresses are not fetched."),

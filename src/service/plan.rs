@@ -2,7 +2,7 @@
 //! come to light here, before anything is computed.
 
 use super::given::Given;
-use super::{Caller, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, objects, unresolved};
+use super::{Caller, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, formats, unresolved};
 use crate::anatomy::{Catalogue, Resolved, Resolver};
 use crate::model::{ModelFolder, NumericClass, Precision};
 use crate::service::models;
@@ -30,6 +30,8 @@ pub struct Plan<Scan = Volume> {
     pub(super) targets: Vec<Target>,
     /// Files wanted, each once.
     pub(super) formats: Vec<Format>,
+    /// What a DICOM series says besides its voxels, as a hash.
+    pub(super) series: Option<String>,
     pub(super) result_id: String,
 }
 
@@ -101,6 +103,7 @@ impl<Scan> Plan<Scan> {
             precision: self.precision,
             targets: self.targets,
             formats: self.formats,
+            series: self.series,
             result_id: self.result_id,
         };
         (self.volume, plan)
@@ -149,7 +152,8 @@ impl Service {
         let mut formats = request.formats.clone().unwrap_or_else(|| vec![Format::Nifti]);
         formats.sort();
         formats.dedup();
-        objects::check(&formats, volume.series().is_some())?;
+        formats::check(&formats, &volume)?;
+        let series = identity_of(&volume);
         let precision = self.precision(&folder);
         let result_id = result_id(
             caller,
@@ -159,7 +163,7 @@ impl Service {
             orientation,
             &formats,
             precision.class(),
-            volume.series().map(|series| series.identity()),
+            series.as_deref(),
         );
         Ok(Plan {
             caller: caller.clone(),
@@ -171,9 +175,16 @@ impl Service {
             precision,
             targets,
             formats,
+            series,
             result_id,
         })
     }
+}
+
+/// What is said of an image besides its voxels and their places: by its series, and which unit it has.
+pub(super) fn identity_of(volume: &Volume) -> Option<String> {
+    let unit = volume.unit().map(|unit| unit.as_str()).unwrap_or_default();
+    volume.series().map(|series| format!("{} {unit}", series.identity()))
 }
 
 pub(super) fn read_image(given: &Given, limits: &ReadLimits) -> Result<Volume, Fault> {
@@ -215,7 +226,7 @@ fn check(request: &SegmentRequest) -> Result<(), Fault> {
         return Err(invalid(format!(
             "send_to names {server:?}, but no DICOMweb server is configured."
         ))
-        .hint("Leave send_to out; this version writes NIfTI files only."));
+        .hint("Leave send_to out; formats writes the objects as files."));
     }
     Ok(())
 }
@@ -323,7 +334,7 @@ fn result_id(
     orientation: AxisCode,
     formats: &[Format],
     numeric: NumericClass,
-    series: Option<String>,
+    series: Option<&str>,
 ) -> String {
     let asked: Vec<(&str, &str, bool)> = targets
         .iter()

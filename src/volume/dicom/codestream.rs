@@ -1,6 +1,11 @@
 //! What a compressed frame says of itself, before a decoder believes it.
 
+use dicom_dictionary_std::uids;
+
 use super::image::Layout;
+
+/// Transfer syntaxes whose frames have no header with a size.
+const HEADLESS: [&str; 2] = [uids::RLE_LOSSLESS, uids::DEFLATED_IMAGE_FRAME_COMPRESSION];
 
 /// Why a frame is not given to a decoder.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,16 +25,20 @@ struct Size {
     bits: u16,
 }
 
-/// Holds a frame's own header, where it has one (JPEG, JPEG-LS, JPEG 2000), against the data set. RLE has none.
-pub(super) fn check(bytes: &[u8], layout: &Layout) -> Result<(), Said> {
+/// Holds a frame's own header, where its kind has one (JPEG, JPEG-LS, JPEG 2000), against the data set.
+pub(super) fn check(bytes: &[u8], layout: &Layout, syntax: &str) -> Result<(), Said> {
     let size = match bytes {
         [0xff, 0xd8, ..] => jpeg(bytes)?,
-        _ => match siz(bytes) {
-            Some(segment) => {
-                jpeg_2000(segment).ok_or_else(|| Said::Otherwise("a frame's JPEG 2000 header is cut short".into()))?
-            }
-            None => return Ok(()),
-        },
+        [0xff, 0x4f, 0xff, 0x51, ..] => {
+            jpeg_2000(&bytes[4..]).ok_or_else(|| Said::Otherwise("a frame's JPEG 2000 header is cut short".into()))?
+        }
+        _ if HEADLESS.contains(&syntax) => return Ok(()),
+        // A JP2 file has room for a second codestream before the one that is decoded; DICOM wants the codestream alone.
+        _ => {
+            return Err(Said::Otherwise(
+                "a frame does not begin as its transfer syntax says".into(),
+            ));
+        }
     };
     let fits = size.columns == layout.columns as u64 && size.rows == layout.rows as u64 && size.components == 1;
     // A decoder writes as many bytes a pixel as the frame's bits need.
@@ -82,14 +91,7 @@ fn jpeg(bytes: &[u8]) -> Result<Size, Said> {
     }
 }
 
-/// The image and tile size segment of a JPEG 2000 codestream, bare or in a JP2 file (ITU-T T.800 annex A.5.1).
-fn siz(bytes: &[u8]) -> Option<&[u8]> {
-    const BEGIN: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
-    // The boxes of a JP2 file before the codestream are short.
-    let start = bytes.windows(4).take(4096).position(|window| window == BEGIN)?;
-    bytes.get(start + 4..)
-}
-
+/// The image and tile size segment of a JPEG 2000 codestream (ITU-T T.800 annex A.5.1).
 fn jpeg_2000(segment: &[u8]) -> Option<Size> {
     let word = |at: usize| -> Option<u64> {
         let bytes: [u8; 4] = segment.get(at..at + 4)?.try_into().ok()?;

@@ -5,9 +5,11 @@
 //! they make no regular grid (`regular`).
 
 mod attributes;
+mod choice;
 mod codestream;
 mod error;
 mod file;
+mod files;
 mod folder;
 mod image;
 mod note;
@@ -26,6 +28,11 @@ pub use note::Note;
 pub use read::read_dicom_bytes;
 pub(super) use read::read_series;
 pub use series::{Series, SourceFrame, SourceInstance};
+
+/// Whether a file begins as DICOM files do.
+pub(super) fn is_file(path: &std::path::Path) -> bool {
+    file::is_dicom(path)
+}
 
 /// Whether a name is to be read as DICOM: a folder, a file that begins as DICOM files do (PS3.10 section 7.1), or a zip file.
 pub(super) fn is_series(path: &std::path::Path) -> bool {

@@ -1,5 +1,7 @@
 //! Tilted and uneven slices on a regular grid.
 
+use std::collections::TryReserveError;
+
 use rayon::prelude::*;
 
 use super::stack::{Plane, Uneven};
@@ -10,7 +12,15 @@ const ON: f64 = 1e-4;
 
 /// Interpolates slices to the grid that was made around them: linear within the two slices that a voxel lies between, and
 /// linear from one to the other along the normal. What no slice covers has the lowest value that there is.
-pub(super) fn regular(plane: &Plane, slices: &[f32], uneven: &Uneven, grid: &Grid) -> Vec<f32> {
+///
+/// # Errors
+/// When there is no room.
+pub(super) fn regular(
+    plane: &Plane,
+    slices: &[f32],
+    uneven: &Uneven,
+    grid: &Grid,
+) -> Result<Vec<f32>, TryReserveError> {
     let lowest = slices.iter().copied().fold(f32::INFINITY, f32::min);
     let [columns, rows, _] = grid.shape();
     let of = plane.size[0] * plane.size[1];
@@ -20,7 +30,9 @@ pub(super) fn regular(plane: &Plane, slices: &[f32], uneven: &Uneven, grid: &Gri
         place: uneven.places[k],
         outside: lowest,
     };
-    let mut voxels = vec![0.0; grid.len()];
+    let mut voxels = Vec::new();
+    voxels.try_reserve_exact(grid.len())?;
+    voxels.resize(grid.len(), 0.0);
     voxels
         .par_chunks_mut(columns * rows)
         .enumerate()
@@ -31,7 +43,7 @@ pub(super) fn regular(plane: &Plane, slices: &[f32], uneven: &Uneven, grid: &Gri
                 slice(below + 1).add(columns, part, voxels);
             }
         });
-    voxels
+    Ok(voxels)
 }
 
 /// The slice at or below a depth, and how far towards the next one the depth is.

@@ -18,6 +18,7 @@ import pytest
 import scipy.ndimage
 from conftest import CHECKOUT, missing, program
 from pydicom.sequence import Sequence
+from serving import over_stdio
 
 TURNED = numpy.array([[0.36, 0.48, -0.8], [-0.8, 0.6, 0.0], [0.48, 0.64, 0.6]])
 
@@ -349,6 +350,8 @@ def test_localizers_are_left_out_and_other_planes_listed(bright, tmp_path):
     for path in scout.iterdir():
         path.rename(tmp_path / "s" / f"sagittal-{path.name}")
     refused(bright, tmp_path / "s", "axial, 20 x 14, 9 image(s)", "sagittal", "#1")
+    agrees(bright, tmp_path, f"{tmp_path / 's'}#0", array, affine)
+    assert segmented(bright, f"{tmp_path / 's'}#1")["image"]["shape"] == [20, 14, 3]
 
 
 def test_what_is_no_volume_is_refused_by_name(bright, tmp_path):
@@ -529,3 +532,195 @@ def test_a_real_tilted_gantry_is_put_upright(bright, tmp_path, real):
         planes.append(scipy.ndimage.shift(plane, (corner[1], corner[0]), order=1, cval=float(lowest)))
     assert abs((numpy.array(files[1].ImagePositionPatient, float) - first) @ column / height) > 1 and width and row[0] == 1
     agrees(bright, tmp_path, even, numpy.stack(planes), mask.affine, tolerance=0.6)
+
+
+def result_of(environment, image, *options) -> dict:
+    return segmented(environment, image, "--formats", "dicom-seg", *options)
+
+
+def rewrite(folder: Path, change) -> None:
+    for n, path in enumerate(sorted(folder.iterdir())):
+        of = pydicom.dcmread(path)
+        change(of, n)
+        of.save_as(path)
+
+
+def test_a_corrected_header_is_another_result(bright, tmp_path):
+    series.write(tmp_path / "s", series.phantom())
+    wrong = result_of(bright, tmp_path / "s")
+    rewrite(tmp_path / "s", lambda of, n: setattr(of, "PatientID", "P2"))
+    right = result_of(bright, tmp_path / "s")
+    assert right["result_id"] != wrong["result_id"]
+    seg = pydicom.dcmread(right["masks"][0]["files"][0]["path"], stop_before_pixels=True)
+    assert seg.PatientID == "P2"
+
+
+def test_what_values_mean_and_what_was_left_out_belong_to_a_result(bright, tmp_path):
+    series.write(tmp_path / "s", series.phantom())
+    hounsfield = segmented(bright, tmp_path / "s")
+    assert hounsfield["masks"][0]["measurement"]["intensity"]["unit"] == "HU"
+    rewrite(tmp_path / "s", lambda of, n: setattr(of, "RescaleType", "MGML"))
+    other = segmented(bright, tmp_path / "s")
+    assert other["masks"][0]["measurement"]["intensity"]["unit"] == "MGML" and "ct_not_hounsfield" in warned(other)
+    shutil.copy(tmp_path / "s" / "IM0003", tmp_path / "s" / "copy")
+    assert "duplicate_slices" in warned(segmented(bright, tmp_path / "s"))
+
+
+def test_an_enhanced_object_says_its_unit_in_its_groups_and_without_rescaling_there_is_none(bright, tmp_path):
+    series.enhanced(tmp_path / "e.dcm", series.phantom())
+    of = pydicom.dcmread(tmp_path / "e.dcm")
+    for groups in of.PerFrameFunctionalGroupsSequence:
+        groups.PixelValueTransformationSequence[0].RescaleType = "ED"
+    of.save_as(tmp_path / "e.dcm")
+    assert segmented(bright, tmp_path / "e.dcm")["masks"][0]["measurement"]["intensity"]["unit"] == "ED"
+
+    def bare(image, k):
+        del image.RescaleSlope, image.RescaleIntercept, image.RescaleType
+
+    series.write(tmp_path / "s", series.phantom(), each=bare)
+    answer = segmented(bright, tmp_path / "s")
+    assert answer["masks"][0]["measurement"]["intensity"]["unit"] == "as stored"
+    assert "Rescale Slope" in warned(answer)["ct_not_hounsfield"]
+    series.write(tmp_path / "zero", series.phantom(), slope=0)
+    refused(bright, tmp_path / "zero", "Rescale Slope is 0")
+
+    def table(image, k):
+        lut = pydicom.Dataset()
+        lut.LUTDescriptor, lut.LUTData, lut.ModalityLUTType = [4, 0, 16], b"\1\0\2\0\3\0\4\0", "HU"
+        image.ModalityLUTSequence = Sequence([lut])
+
+    series.write(tmp_path / "table", series.phantom(), each=table)
+    refused(bright, tmp_path / "table", "Modality LUT")
+
+
+def test_frames_that_are_only_promised_cost_nothing(bright, tmp_path):
+    series.write(tmp_path / "s", series.phantom((4, 2, 2)), each=lambda image, k: setattr(image, "NumberOfFrames", 65000))
+    refused(bright, tmp_path / "s", "promises 520000 bytes", "8")
+    series.write(tmp_path / "t", series.phantom((4, 2, 2)), each=lambda image, k: setattr(image, "NumberOfFrames", 10**9))
+    refused(bright, tmp_path / "t", "Number of Frames")
+
+
+def test_numbers_beyond_any_scan_are_refused(bright, tmp_path):
+    array = series.phantom()
+
+    def far(image, k):
+        if k == 3:
+            image.ImagePositionPatient = ["1e25", "20", "107.5"]
+
+    series.write(tmp_path / "s", array, each=far)
+    refused(bright, tmp_path / "s", "makes no sense")
+
+    def wide(image, k):
+        image.BitsAllocated, image.BitsStored, image.HighBit = 64, 1, 63
+        image.PixelData = bytes(8 * 14 * 20)
+
+    series.write(tmp_path / "t", array, each=wide)
+    refused(bright, tmp_path / "t", "Bits Allocated")
+
+
+def test_the_zone_of_an_injection_counts_and_a_day_alone_is_no_time(bright, tmp_path):
+    array = numpy.abs(series.phantom())
+    waited = 3600.0
+    factor = 70.0 * 1000 / (3.7e8 * 0.5 ** (waited / 6586.2))
+
+    def written(name, moment, zone=None):
+        of = series.pet(series.common("PT"))
+        tracer = of.RadiopharmaceuticalInformationSequence[0]
+        del tracer.RadiopharmaceuticalStartTime
+        tracer.RadiopharmaceuticalStartDateTime = moment
+        if zone:
+            of.TimezoneOffsetFromUTC = zone
+        return series.write(tmp_path / name, array, modality="PT", of=of)
+
+    affine = written("zone", "20260102041500+0000", "+0500")
+    agrees(bright, tmp_path, tmp_path / "zone", array * factor, affine, tolerance=1e-6)
+    affine = written("plain", "20260102091500")
+    agrees(bright, tmp_path, tmp_path / "plain", array * factor, affine, tolerance=1e-6)
+    written("unknown", "20260102041500+0000")
+    assert "time zone" in warned(segmented(bright, tmp_path / "unknown"))["pet_not_suv"]
+    written("day", "20260102")
+    assert "no time" in warned(segmented(bright, tmp_path / "day"))["pet_not_suv"]
+
+
+def test_bytes_of_the_other_order_stay_where_they_are(bright, tmp_path):
+    array = (series.phantom() + 250) // 8
+    affine = series.write(tmp_path / "s", array, bits=8, signed=False)
+    for path in (tmp_path / "s").iterdir():
+        of = pydicom.dcmread(path)
+        of.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRBigEndian
+        of["PixelData"].VR = "OB"
+        pydicom.dcmwrite(path, of, little_endian=False, implicit_vr=False, force_encoding=True)
+    agrees(bright, tmp_path, tmp_path / "s", array, affine)
+
+
+def test_two_volumes_between_each_others_slices_are_told_apart(bright, tmp_path):
+    of = series.common("MR")
+    array = series.phantom((6, 14, 20))
+    for name, echo, height in (("early", "9.2", 100.0), ("late", "80", 101.25)):
+        each = lambda image, k, echo=echo: setattr(image, "EchoTime", echo)  # noqa: E731
+        affine = series.write(tmp_path / name, array, modality="MR", of=of, origin=(-30.0, 20.0, height), each=each)
+        for path in (tmp_path / name).iterdir():
+            (tmp_path / "s").mkdir(exist_ok=True)
+            path.rename(tmp_path / "s" / f"{name}-{path.name}")
+    refused_mri = run(bright, "segment", "--image", tmp_path / "s", "--target", "liver")
+    assert "Echo Time" in refused_mri[1]["error"]["message"]
+    agrees(bright, tmp_path, f"{tmp_path / 's'}#1", array, affine)
+
+
+def test_slices_of_two_patients_are_no_scan(bright, tmp_path):
+    of = series.common()
+    series.write(tmp_path / "s", series.phantom(), of=of, each=lambda image, k: setattr(image, "PatientID", f"P{k // 5}"))
+    refused(bright, tmp_path / "s", "differ in Patient ID")
+
+
+def test_images_that_share_a_uid_are_read_and_not_referred_to(bright, tmp_path):
+    array = series.phantom()
+    affine = series.write(tmp_path / "s", array, each=lambda image, k: setattr(image, "SOPInstanceUID", "1.2.3"))
+    agrees(bright, tmp_path, tmp_path / "s", array, affine)
+    code, answer = run(bright, "segment", "--image", tmp_path / "s", "--target", "liver", "--formats", "dicom-seg")
+    assert code == 1 and "SOP Instance UIDs" in answer["error"]["message"]
+
+
+def test_an_empty_file_among_slices_is_told(bright, tmp_path):
+    series.write(tmp_path / "s", series.phantom())
+    (tmp_path / "s" / "IM0009.dcm").write_bytes(b"")
+    assert "IM0009.dcm" in warned(segmented(bright, tmp_path / "s"))["images_left_out"]
+
+
+def test_a_frame_in_another_wrapping_than_its_own_is_refused(bright, tmp_path):
+    import imagecodecs
+
+    series.write(tmp_path / "s", series.phantom((3, 32, 40)) + 500, signed=False)
+    for path in (tmp_path / "s").iterdir():
+        of = pydicom.dcmread(path)
+        wrapped = imagecodecs.jpeg2k_encode(of.pixel_array, level=0, reversible=True, codecformat="jp2")
+        of.PixelData = pydicom.encaps.encapsulate([wrapped])
+        of["PixelData"].VR = "OB"
+        of["PixelData"].is_undefined_length = True
+        of.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+        of.save_as(path)
+    refused(bright, tmp_path / "s", "does not begin as its transfer syntax says")
+
+
+def test_nobodys_store_is_found_through_folders_and_links_around_it(bright, tmp_path):
+    root, elsewhere = tmp_path / "root", tmp_path / "root" / "large"
+    array = series.phantom()
+    series.write(elsewhere / "aa", array, each=lambda image, k: setattr(image, "PatientName", "Somebody^Else"))
+    series.write(root / "own", array)
+    (root / "results").mkdir()
+    (root / "results" / "images").symlink_to(elsewhere)
+    (root / "own" / "link").symlink_to(elsewhere / "aa" / "IM0000")
+    environment = {**bright, "SAT_MCP_RESULTS": str(root / "results")}
+    with over_stdio(program(), environment, root) as call:
+        for image in (".", str(root), "own"):
+            answer = call("segment", {"image": image, "targets": ["liver"]})
+            assert not answer.get("isError"), answer
+            assert answer["structuredContent"]["image"]["shape"] == [20, 14, 9]
+        # The root itself can be named with a choice, too.
+        uid = str(pydicom.dcmread(root / "own" / "IM0000").SeriesInstanceUID)
+        for image in (f"{root}#{uid}", f".#{uid}"):
+            answer = call("segment", {"image": image, "targets": ["liver"]})
+            assert not answer.get("isError"), answer
+        other = str(pydicom.dcmread(elsewhere / "aa" / "IM0000").SeriesInstanceUID)
+        answer = call("segment", {"image": f".#{other}", "targets": ["liver"]})
+        assert answer["isError"] and "no series" in answer["content"][0]["text"]

@@ -154,7 +154,7 @@ impl Named {
                 Code::InvalidArgument,
                 format!("{given}: no DICOMweb server is configured."),
             )
-            .hint("This version reads NIfTI files; give the path of a .nii or .nii.gz file.")),
+            .hint("Give the path of a scan, or have a server named in [dicomweb] of sat-mcp.toml.")),
             Some(scheme) if given[scheme.len()..].starts_with("://") => Err(Fault::new(
                 Code::InvalidArgument,
                 format!("{given}: {scheme}: addresses are not fetched."),

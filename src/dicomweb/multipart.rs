@@ -120,7 +120,8 @@ impl<R: Read> Multipart<R> {
         })
     }
 
-    /// Goes to the next part, over what is left of this one, and gives its headers; none where there is no more.
+    /// Goes to the next part, over what is left of this one, which should be little, and gives its headers; none where there
+    /// is no more.
     ///
     /// # Errors
     /// When the body is no such body, or its stream breaks.
@@ -195,7 +196,7 @@ impl<R: Read> Multipart<R> {
         let end = loop {
             match find(self.ahead(), END) {
                 Some(end) if end <= MOST_HEAD => break end,
-                None if self.ahead().len() <= MOST_HEAD => {}
+                None if self.ahead().len() < MOST_HEAD + END.len() => {}
                 _ => return Err(MultipartError::LongHead),
             }
             if !self.more()? {

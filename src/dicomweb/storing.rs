@@ -30,11 +30,13 @@ impl std::fmt::Display for Refusal {
     }
 }
 
+/// Duplicate SOP Instance.
+const DUPLICATE: u16 = 0x0111;
+
 /// PS3.18 table I.2-2 and PS3.4 table B.2-1.
 fn meaning(reason: u16) -> &'static str {
     match reason {
         0x0110 => "processing failure",
-        0x0111 => "it is there already",
         0x0122 => "this class of objects is not taken",
         0x0124 => "not authorized",
         0x0131 | 0x0132 => "no association",
@@ -107,7 +109,8 @@ pub fn stored_in(answer: &[u8], sent: &[String]) -> Result<Stored, String> {
     for uid in sent {
         let failed = about(&reply.failed.items, uid).map(|at| reply.failed.items[at].reason.values.first().copied());
         match (failed, about(&reply.referenced.items, uid)) {
-            (None, Some(_)) => stored.stored.push(uid.clone()),
+            // A duplicate is there, and under this UID it is nothing else: ours follow from the result.
+            (None, Some(_)) | (Some(Some(DUPLICATE)), _) => stored.stored.push(uid.clone()),
             (reason, _) => stored.refused.push(Refusal {
                 uid: uid.clone(),
                 reason: reason.flatten(),
@@ -140,6 +143,8 @@ mod tests {
         );
         let listed = [b"[".as_slice(), answer, b"]"].concat();
         assert_eq!(stored_in(&listed, &sent).unwrap(), said);
+        let twice = br#"{"00081198": {"Value": [{"00081155": {"Value": ["1.1"]}, "00081197": {"Value": [273]}}]}}"#;
+        assert_eq!(stored_in(twice, &sent[..1]).unwrap().stored, ["1.1"]);
         assert_eq!(stored_in(b"{}", &sent).unwrap().refused.len(), 3);
         assert_eq!(stored_in(b"[]", &sent).unwrap().refused.len(), 3);
         for wrong in [

@@ -190,7 +190,7 @@ impl From<DicomWebError> for Fault {
             ),
             Failure::NoSeries { .. } => (
                 Code::NotFound,
-                "Check both UIDs, and whether another server has it.".into(),
+                format!("Check both UIDs, whether another server has it, and {settings}."),
             ),
             Failure::Unreachable(_) => (
                 Code::BadImage,

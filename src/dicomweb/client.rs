@@ -3,8 +3,8 @@
 use super::header::{MOST_HEAD, instance_of};
 use super::pace::Paced;
 use super::{
-    Archive, Credentials, DicomWebError, Failure, FetchLimits, MediaType, SeriesName, Stored, Uid, instances_in,
-    receive, retrieve, stored_in,
+    Archive, Credentials, DicomWebError, Failure, MediaType, SeriesName, Stored, Uid, instances_in, receive, retrieve,
+    stored_in,
 };
 use reqwest::StatusCode;
 use reqwest::blocking::{Body, RequestBuilder, Response};
@@ -110,7 +110,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Fetches a series, of which `listed` are the instances, into an empty folder (WADO-RS, PS3.18 section 10.4).
+    /// Fetches a series, of which `listed` are the instances, of at most so many bytes into an empty folder (WADO-RS, PS3.18 section 10.4).
     ///
     /// # Errors
     /// When it does not come whole. The folder may then hold a part of it.
@@ -119,7 +119,7 @@ impl<'a> Client<'a> {
         series: &SeriesName,
         listed: &BTreeSet<Uid>,
         folder: &Path,
-        limits: &FetchLimits,
+        bytes: u64,
     ) -> Result<(), DicomWebError> {
         let fetch = || {
             let answer = self.send(self.http.get(self.at(series, &[])).header(ACCEPT, FILES))?;
@@ -132,7 +132,7 @@ impl<'a> Client<'a> {
                 }
             }
             let kind = MediaType::parse(header(&answer, CONTENT_TYPE.as_str()));
-            receive(Paced::new(answer, IDLE), &kind, listed, folder, limits.bytes)
+            receive(Paced::new(answer, IDLE), &kind, listed, folder, bytes)
         };
         fetch().map_err(|failure| self.failed(failure))
     }

@@ -23,6 +23,6 @@ pub use error::{DicomWebError, Failure};
 pub use header::{MOST_HEAD, instance_of};
 pub use listing::instances_in;
 pub use multipart::{MediaType, Multipart, MultipartError};
-pub use retrieve::{FetchLimits, receive};
+pub use retrieve::receive;
 pub use storing::{Refusal, Stored, stored_in};
 pub use uid::{SeriesName, Uid};

@@ -89,7 +89,7 @@ fn unquoted(value: &str) -> String {
 }
 
 /// A body of several parts. [`Multipart::next_part`] goes to the next one, of which [`Multipart::read_part`] then gives the bytes.
-/// It holds [`BUFFER`] bytes whatever the body is, and never reads behind the last boundary.
+/// It holds some ten thousand bytes whatever the body is, and never reads behind the last boundary.
 pub struct Multipart<R> {
     reader: R,
     /// A line's end, two dashes and the boundary: what ends a part.

@@ -10,15 +10,6 @@ use std::path::Path;
 /// What was asked for, in messages.
 pub(super) const ASKED: &str = "retrieval of the series";
 
-/// How much is fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FetchLimits {
-    /// Bytes of all files together.
-    pub bytes: u64,
-    /// Instances.
-    pub instances: usize,
-}
-
 /// Writes the parts of a body of type `kind` into `folder`, one file an instance, called after its UID. They have to be
 /// the instances `listed`, each once: a series that lacks a slice is another one.
 ///

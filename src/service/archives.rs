@@ -2,7 +2,7 @@
 
 use super::given::Given;
 use super::{Caller, Code, Fault, Format, SegmentAnswer, SentAnswer, Service, Warning, faults, objects, paths};
-use crate::dicomweb::{Archive, Client, DicomWebError, Failure, FetchLimits, SeriesName, Stored, Uid};
+use crate::dicomweb::{Archive, Client, DicomWebError, Failure, SeriesName, Stored, Uid};
 use crate::volume::Input;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -116,12 +116,8 @@ impl Service {
             return Ok(given);
         }
         let draft = self.store.fetch_series(caller.owner(), &key)?;
-        let most = self.settings.reading.unpacked_bytes;
-        let limits = FetchLimits {
-            bytes: self.largest_image(most),
-            instances: MOST_INSTANCES,
-        };
-        client.retrieve(&remote.series, &listed, draft.path(), &limits)?;
+        let most = self.largest_image(self.settings.reading.unpacked_bytes);
+        client.retrieve(&remote.series, &listed, draft.path(), most)?;
         let folder = draft.keep()?;
         tracing::info!(
             server = remote.archive.name,

@@ -202,6 +202,7 @@ impl Service {
             let file = Given {
                 input: Input::at(self.store.file(&result.result_id, file)?),
                 uri: uris::uri(&result.result_id, file),
+                remote: None,
             };
             let labels = read_labels_within(&file.input, &self.settings.reading)
                 .map_err(|error| file.fault(error, Code::BadMask))?;
@@ -257,7 +258,7 @@ impl Service {
     }
 
     fn scan(&self, caller: &Caller, given: &str) -> Result<Volume, Fault> {
-        let file = self.given(caller, given)?;
+        let file = self.at_hand(caller, self.given(caller, given)?)?;
         read_within(&file.input, &self.settings.reading).map_err(|error| file.fault(error, Code::BadImage))
     }
 
@@ -267,6 +268,13 @@ impl Service {
             true => Given::from(self.resource(caller, given)?),
             false => self.given(caller, given)?,
         };
+        if file.remote.is_some() {
+            return Err(Fault::new(
+                Code::BadMask,
+                format!("{given}: masks are not fetched from a DICOMweb server."),
+            )
+            .hint("Give a result_id, or the path of a mask as NIfTI (.nii or .nii.gz)."));
+        }
         let labels = read_labels_within(&file.input, &self.settings.reading)
             .map_err(|error| file.fault(error, Code::BadMask))?;
         Ok((labels, file.stem()))

@@ -4,6 +4,7 @@
 //! `request`, leaves as `answer`, or fails as a [`Fault`] with a code, a sentence and a way out.
 
 mod answer;
+mod archives;
 mod budget;
 mod caller;
 mod card;
@@ -43,7 +44,7 @@ pub use crate::segment::{Ahead, Cancel, Progress, Step};
 pub use crate::store::{Place, RENEWED_WITHIN};
 pub use answer::{
     Execution, FileAnswer, ImageIdentity, LabelAnswer, LabelmapAnswer, MaskAnswer, MeasureAnswer, ModelIdentity,
-    PreviewAnswer, RunStatus, SegmentAnswer, Trust, Warning,
+    PreviewAnswer, RunStatus, SegmentAnswer, SentAnswer, Trust, Warning,
 };
 pub use caller::Caller;
 pub use card::{ClassCard, Data, Figures, ModelCard, ModelName, Source};
@@ -65,6 +66,7 @@ pub(crate) use uris::mime_of;
 pub use waiting::WaitingPlan;
 
 use crate::anatomy::{Catalogue, ListAnswer, ListRequest, Resolver};
+use crate::dicomweb::Archives;
 use crate::model::{ModelFolder, Network, ProviderChoice, ProviderOptions};
 use crate::segment::FeatureCache;
 use crate::store::{Limits, Store};
@@ -103,6 +105,8 @@ pub struct Settings {
     pub reading: ReadLimits,
     /// Which files callers may name.
     pub access: Access,
+    /// Servers of DICOMweb, from which images are fetched and to which objects are sent.
+    pub archives: Archives,
 }
 
 /// The product behind the command line and the server.
@@ -266,6 +270,7 @@ mod tests {
             limits: Limits::default(),
             reading: ReadLimits::default(),
             access: Access::Anything,
+            archives: Archives::default(),
         }
     }
 }

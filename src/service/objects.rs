@@ -13,6 +13,8 @@ use std::path::Path;
 
 const SEG: &str = "segmentation.dcm";
 const SR: &str = "report.dcm";
+/// What each is called in a result.
+pub(super) const FILES: [(Format, &str); 2] = [(Format::DicomSeg, SEG), (Format::DicomSr, SR)];
 
 /// What was written: each with the number of a segment where it is one's.
 #[derive(Default)]

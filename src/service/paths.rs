@@ -156,7 +156,7 @@ impl Named {
                 Code::InvalidArgument,
                 format!("{given}: no DICOMweb server is configured."),
             )
-            .hint("Give the path of a NIfTI file or of the folder of a DICOM series.")),
+            .hint("Give the path of a scan, or have a server named in [dicomweb] of sat-mcp.toml.")),
             Some(scheme) if given[scheme.len()..].starts_with("://") => Err(Fault::new(
                 Code::InvalidArgument,
                 format!("{given}: {scheme}: addresses are not fetched."),

@@ -81,12 +81,14 @@ impl Service {
         let (scan, plan) = plan.exchange(());
         let volume = match scan {
             Scan::Here(volume, _) => *volume,
-            Scan::There => read_again(
-                &plan.given,
-                &plan.image.sha256,
-                plan.series.as_deref(),
-                &self.settings.reading,
-            )?,
+            Scan::There => {
+                let mut given = plan.given.clone();
+                // A series that was fetched may have had to make room.
+                if !given.input.path.exists() {
+                    given = self.at_hand(&plan.caller, given)?;
+                }
+                read_again(&given, &plan.image.sha256, plan.series.as_deref(), &self.settings.reading)?
+            }
         };
         Ok(plan.exchange(volume).1)
     }
@@ -124,6 +126,7 @@ mod tests {
         let given = Given {
             uri: paths::uri_of(&input),
             input,
+            remote: None,
         };
         let limits = ReadLimits::DEFAULT;
         let sha256 = read_image(&given, &limits).unwrap().content_hash();

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::Segment;
 use super::spot::Spot;
 
 /// Why a DICOM file or series could not become a [`Volume`](crate::volume::Volume): the fault and the way out, without the path.
@@ -151,6 +152,61 @@ pub enum SeriesError {
         /// In the file.
         found: u64,
     },
+    /// An object that is no segmentation.
+    #[error(
+        "it is a DICOM {kind}, and masks are read from DICOM Segmentation (SEG) objects and from NIfTI; give the SEG, or a .nii or .nii.gz mask"
+    )]
+    NotSegmentation {
+        /// What it is, by its SOP class.
+        kind: String,
+    },
+    /// Parts or probabilities instead of in and out.
+    #[error(
+        "its segments are FRACTIONAL, a probability or a part at each voxel, and a mask is in or out; export it as a BINARY segmentation"
+    )]
+    Fractional,
+    /// A segment that is not there.
+    #[error("there is no segment {asked} in it; there is:\n{}", segments(.found))]
+    NoSegment {
+        /// As asked.
+        asked: String,
+        /// What there is.
+        found: Vec<Segment>,
+    },
+    /// A segmentation that has no grid of its own.
+    #[error(
+        "its frames {why}, so that they make no even grid by themselves; give the scan that it was made on as image"
+    )]
+    NeedsImage {
+        /// What is uneven.
+        why: &'static str,
+    },
+    /// A segmentation of another image, or a resampled one.
+    #[error(
+        "{frames} of its {of} frame(s) lie on no plane of the image, pixel for voxel; give the scan that it was made on, or none"
+    )]
+    OffGrid {
+        /// How many.
+        frames: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// A segmentation of more than the image.
+    #[error("{voxels} of its voxels lie outside of the image; give the scan that it was made on, or none")]
+    OutsideImage {
+        /// How many, of the first segment that has any there.
+        voxels: u64,
+    },
+    /// A segmentation of another scan.
+    #[error(
+        "it lies in frame of reference {mask}, and the image in {image}, so that nobody knows how they lie to each other; give the scan that it was made on"
+    )]
+    OtherFrameOfReference {
+        /// The segmentation's.
+        mask: String,
+        /// The image's.
+        image: String,
+    },
     /// Numbers that are none.
     #[error("{count} of its pixels are NaN, infinite or beyond float32; export it again")]
     NotFinite {
@@ -202,6 +258,20 @@ fn lines(series: &[SeriesLine]) -> String {
         .collect();
     if series.len() > LISTED {
         lines.push(format!("  and {} more", series.len() - LISTED));
+    }
+    lines.join("\n")
+}
+
+fn segments(segments: &[Segment]) -> String {
+    let lines = segments.iter().take(LISTED);
+    let mut lines: Vec<String> = lines
+        .map(|segment| {
+            let label = segment.label.as_deref().unwrap_or("no label");
+            format!("  {}  {label}", segment.number)
+        })
+        .collect();
+    if segments.len() > LISTED {
+        lines.push(format!("  and {} more", segments.len() - LISTED));
     }
     lines.join("\n")
 }

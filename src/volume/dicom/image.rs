@@ -11,7 +11,7 @@ use super::walk::Walked;
 use super::{SeriesError, SourceInstance};
 
 /// Frames of a file at most.
-const MOST_FRAMES: usize = 1 << 16;
+pub(super) const MOST_FRAMES: usize = 1 << 16;
 
 /// A file with images, without its header.
 #[derive(Debug)]

@@ -65,7 +65,10 @@ fn made(found: Found, volume: Option<usize>, limits: &ReadLimits) -> Result<Volu
     }
     let voxels = match &stack.uneven {
         None => slices,
-        Some(uneven) => regular(&stack.plane, &slices, uneven, &stack.grid),
+        Some(uneven) => {
+            let lowest = slices.iter().copied().fold(f32::INFINITY, f32::min);
+            regular(stack.plane.size, &slices, &uneven.places, &stack.grid, lowest)
+        }
     };
     let mut notes = found.notes.clone();
     notes.append(&mut stack.notes);

@@ -13,15 +13,15 @@ use super::vectors::{cross, dot, length, minus, plus, scaled};
 use crate::volume::{Affine, Grid};
 
 /// Positions this close are one place.
-const SAME_MM: f64 = 1e-3;
+pub(super) const SAME_MM: f64 = 1e-3;
 /// How far a slice may lie from where even steps put it, as part of the step: scanners round positions.
-const UNEVEN: f64 = 0.05;
+pub(super) const UNEVEN: f64 = 0.05;
 /// The same in millimetres, for thin slices.
-const UNEVEN_MM: f64 = 0.06;
+pub(super) const UNEVEN_MM: f64 = 0.06;
 /// The sine of the angle from which slices that are shifted against each other are tilted.
-const TILTED: f64 = 0.0035;
+pub(super) const TILTED: f64 = 0.0035;
 /// Millimetres between slices that some series could have.
-const STEP_MM: std::ops::RangeInclusive<f64> = 1e-2..=100.0;
+pub(super) const STEP_MM: std::ops::RangeInclusive<f64> = 1e-2..=100.0;
 
 /// Images in order, on a grid.
 #[derive(Debug)]
@@ -61,10 +61,32 @@ impl Plane {
         scaled(normal, 1.0 / length(normal))
     }
 
-    fn agrees_with(&self, other: &Plane) -> bool {
+    /// Whether an image has the same size, spacing and directions.
+    pub fn agrees_with(&self, other: &Plane) -> bool {
         self.size == other.size
             && (0..2).all(|axis| (self.spacing[axis] / other.spacing[axis] - 1.0).abs() < 1e-3)
             && (0..6).all(|n| (self.orientation[n] - other.orientation[n]).abs() < 2e-3)
+    }
+
+    /// Whether directions and spacing make sense.
+    pub fn check(&self) -> Result<(), SeriesError> {
+        let (row, column) = (self.row(), self.column());
+        let upright =
+            (length(row) - 1.0).abs() < 0.01 && (length(column) - 1.0).abs() < 0.01 && dot(row, column).abs() < 0.01;
+        if !upright {
+            return Err(SeriesError::Nonsense {
+                attribute: "Image Orientation (Patient)",
+                value: format!("{:?}", self.orientation),
+            });
+        }
+        let [between_columns, between_rows] = self.spacing;
+        if !self.spacing.iter().all(|mm| (1e-3..=100.0).contains(mm)) {
+            return Err(SeriesError::Nonsense {
+                attribute: "Pixel Spacing",
+                value: format!("{:?} mm", [between_rows, between_columns]),
+            });
+        }
+        Ok(())
     }
 
     /// The plane for people: "axial, 512 x 512".
@@ -185,21 +207,7 @@ fn plane_of(image: &Image) -> Result<Plane, SeriesError> {
         spacing: [spacing[1], spacing[0]],
         orientation,
     };
-    let (row, column) = (plane.row(), plane.column());
-    let upright =
-        (length(row) - 1.0).abs() < 0.01 && (length(column) - 1.0).abs() < 0.01 && dot(row, column).abs() < 0.01;
-    if !upright {
-        return Err(SeriesError::Nonsense {
-            attribute: "Image Orientation (Patient)",
-            value: format!("{orientation:?}"),
-        });
-    }
-    if !spacing.iter().all(|mm| (1e-3..=100.0).contains(mm)) {
-        return Err(SeriesError::Nonsense {
-            attribute: "Pixel Spacing",
-            value: format!("{spacing:?} mm"),
-        });
-    }
+    plane.check()?;
     Ok(plane)
 }
 
@@ -442,7 +450,7 @@ fn evened(plane: &Plane, positions: &[[f64; 3]], gaps: &[f64]) -> (Grid, Uneven)
 }
 
 /// A grid of `size` columns and rows and `slices`, from LPS+ to RAS+.
-fn placed(plane: &Plane, size: [usize; 2], slices: usize, origin: [f64; 3], step: [f64; 3]) -> Grid {
+pub(super) fn placed(plane: &Plane, size: [usize; 2], slices: usize, origin: [f64; 3], step: [f64; 3]) -> Grid {
     let columns = [
         scaled(plane.row(), plane.spacing[0]),
         scaled(plane.column(), plane.spacing[1]),

@@ -1,6 +1,7 @@
-"""Small DICOM series as seeds of the fuzzer, in every transfer syntax that the tests' encoders write: fuzz/corpus/dicom_series.
+"""Small DICOM series and segmentations as seeds of the fuzzer, in every transfer syntax that the tests' encoders write:
+fuzz/corpus/dicom_series and dicom_seg.
 
-Needs pydicom, imagecodecs and, for some syntaxes, DCMTK (tests/requirements.txt); what is missing is told, and left out. A seed is what
+Needs pydicom, highdicom, imagecodecs and, for some syntaxes, DCMTK (tests/requirements.txt); what is missing is told, and left out. A seed is what
 fuzz/src/lib.rs takes apart: a byte that says which volume is asked for, then data sets, each behind the number of its transfer
 syntax, with a word between them.
 """
@@ -90,8 +91,40 @@ def series_of_all_kinds():
             yield at.name, at
 
 
+def segmentations():
+    """(name, file) of each."""
+    import dicom_series as series
+    import pydicom
+    import test_dicom_masks as masks
+    from highdicom.seg import SegmentationTypeValues
+
+    with tempfile.TemporaryDirectory() as made:
+        made = Path(made)
+        array = masks.masks()[2:6, 3:9, 14:19]
+        apart = array.copy()
+        apart[..., 0] &= ~apart[..., 1]
+        series.write(made / "s", series.phantom(array.shape[:3]))
+        images = masks.sources(made / "s")
+        label_map, binary = SegmentationTypeValues.LABELMAP, SegmentationTypeValues.BINARY
+        for name, kind, syntax in [
+            ("binary", binary, pydicom.uid.ExplicitVRLittleEndian),
+            ("implicit", binary, pydicom.uid.ImplicitVRLittleEndian),
+            ("label-map", label_map, pydicom.uid.ExplicitVRLittleEndian),
+            ("label-map-rle", label_map, pydicom.uid.RLELossless),
+        ]:
+            kept = array if kind == binary else apart
+            yield name, masks.by_highdicom(made / f"{name}.dcm", images, kept, kind, transfer_syntax_uid=syntax)
+
+
 def main():
     numbers = syntaxes()
+    corpus = HERE / "corpus" / "dicom_seg"
+    corpus.mkdir(parents=True, exist_ok=True)
+    for name, path in segmentations():
+        content = b"\0" + part(path, numbers)
+        (corpus / name).write_bytes(content)
+        (corpus / f"{name}-twice").write_bytes(content + BETWEEN + content[1:])
+        print(name, len(content))
     corpus = HERE / "corpus" / "dicom_series"
     corpus.mkdir(parents=True, exist_ok=True)
     for name, folder in series_of_all_kinds():
@@ -102,6 +135,7 @@ def main():
 
 if __name__ == "__main__":
     try:
+        import highdicom  # noqa: F401
         import imagecodecs  # noqa: F401
         import pydicom  # noqa: F401
     except ImportError as missing:

@@ -16,6 +16,7 @@ mod files;
 mod found;
 mod given;
 mod images;
+mod mask_file;
 mod masks;
 mod meaning;
 mod measure;

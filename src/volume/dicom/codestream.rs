@@ -107,7 +107,9 @@ fn jpeg_2000(bytes: &[u8]) -> Result<Size, Said> {
             "is decoded in up to {MOST_TILES} tiles, and a frame has {}",
             size.tiles
         ))),
-        false if size.every != [1, 1] => Err(Said::Unsupported("is decoded with a sample for every pixel only".into())),
+        false if size.every != [1, 1] => Err(Said::Unsupported(
+            "is decoded with a sample for every pixel only".into(),
+        )),
         false => Ok(size.size),
     }
 }

@@ -39,8 +39,18 @@ fn the_stream_that_is_decoded_is_the_one_that_is_looked_at() {
     let (right, wrong) = (stream(4, 3, 8, 1), stream(60_000, 60_000, 60_000, 1));
     assert_eq!(check(uids::JPEG2000, &right, &LAYOUT), Ok(()));
     assert_eq!(check(uids::JPEG2000, &in_a_file(&right), &LAYOUT), Ok(()));
-    for bytes in [&wrong[..], &in_a_file(&wrong), &right[..20], &right[2..], &in_a_file(&right)[..30], b""] {
-        assert!(matches!(check(uids::HTJ2K, bytes, &LAYOUT), Err(Said::Otherwise(_))), "{bytes:?}");
+    for bytes in [
+        &wrong[..],
+        &in_a_file(&wrong),
+        &right[..20],
+        &right[2..],
+        &in_a_file(&right)[..30],
+        b"",
+    ] {
+        assert!(
+            matches!(check(uids::HTJ2K, bytes, &LAYOUT), Err(Said::Otherwise(_))),
+            "{bytes:?}"
+        );
     }
 }
 
@@ -53,7 +63,10 @@ fn tiles_that_would_take_more_memory_than_the_frame_are_refused() {
     };
     assert_eq!(check(uids::JPEG2000, &stream(257, 255, 16, 1), &layout), Ok(()));
     for bytes in [stream(257, 255, 1, 1), stream(257, 255, 0, 1), stream(257, 255, 512, 2)] {
-        assert!(matches!(check(uids::JPEG2000, &bytes, &layout), Err(Said::Unsupported(_))));
+        assert!(matches!(
+            check(uids::JPEG2000, &bytes, &layout),
+            Err(Said::Unsupported(_))
+        ));
     }
 }
 

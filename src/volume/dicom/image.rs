@@ -10,6 +10,8 @@ use super::spot::{Seen, Spot};
 use super::walk::Walked;
 use super::{SeriesError, SourceInstance};
 
+/// Rows and columns of a frame at most: they have two bytes each.
+pub(super) const MOST_ALONG: usize = u16::MAX as usize;
 /// Frames of a file at most.
 pub(super) const MOST_FRAMES: usize = 1 << 16;
 
@@ -153,7 +155,11 @@ fn layout(header: &InMemDicomObject) -> Result<Layout, SeriesError> {
     let allocated = of(tags::BITS_ALLOCATED, "Bits Allocated")?;
     let stored = count(header, tags::BITS_STORED).unwrap_or(allocated);
     let high = count(header, tags::HIGH_BIT).unwrap_or(stored.saturating_sub(1));
-    let sound = matches!(allocated, 8 | 16 | 32 | 64) && stored >= 1 && high + 1 >= stored && high < allocated;
+    let sound = rows.max(columns) <= MOST_ALONG
+        && matches!(allocated, 8 | 16 | 32 | 64)
+        && stored >= 1
+        && high + 1 >= stored
+        && high < allocated;
     if rows == 0 || columns == 0 || !sound {
         return Err(SeriesError::Nonsense {
             attribute: "Rows, Columns, Bits Allocated, Bits Stored and High Bit",

@@ -28,9 +28,9 @@ mod vectors;
 mod walk;
 
 pub use error::{SeriesError, SeriesLine};
+pub(super) use file::is_dicom;
 pub use note::Note;
 pub use read::read_dicom_bytes;
-pub(super) use file::is_dicom;
 pub(super) use read::read_series;
 pub(super) use seg::read_segmentation;
 pub use seg::{Segment, Segmentation, read_segmentation_bytes};

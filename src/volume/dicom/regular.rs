@@ -10,13 +10,7 @@ const ON: f64 = 1e-4;
 /// Interpolates slices to the grid that was made around them: linear within the two slices that a voxel lies between, and
 /// linear from one to the other along the normal. Slices have `size` columns and rows and lie at `places` of the grid; what none covers
 /// has the value `outside`.
-pub(super) fn regular(
-    size: [usize; 2],
-    slices: &[f32],
-    places: &[[f64; 3]],
-    grid: &Grid,
-    outside: f32,
-) -> Vec<f32> {
+pub(super) fn regular(size: [usize; 2], slices: &[f32], places: &[[f64; 3]], grid: &Grid, outside: f32) -> Vec<f32> {
     let [columns, rows, _] = grid.shape();
     let of = size[0] * size[1];
     let slice = |k: usize| Slice {

@@ -14,7 +14,7 @@ use dicom_object::InMemDicomObject;
 
 use super::attributes::{Groups, array, count, items, number, text};
 use super::file::{self, Dicom};
-use super::image::{Instance, Layout, MOST_FRAMES};
+use super::image::{Instance, Layout, MOST_ALONG, MOST_FRAMES};
 use super::seg_frames::{Frames, Patch};
 use super::spot::Spot;
 use super::stack::Plane;
@@ -217,7 +217,7 @@ fn stored(header: &InMemDicomObject, kind: &Kind) -> Result<Layout, SeriesError>
         Kind::Binary => matches!(allocated, 1 | 8),
         Kind::LabelMap => matches!(allocated, 8 | 16),
     };
-    if rows == 0 || columns == 0 || samples != 1 || !bits {
+    if rows.min(columns) == 0 || rows.max(columns) > MOST_ALONG || samples != 1 || !bits {
         return Err(SeriesError::Nonsense {
             attribute: "Rows, Columns, Samples per Pixel and Bits Allocated",
             value: format!("{rows}, {columns}, {samples} and {allocated}"),
@@ -277,9 +277,10 @@ impl Place {
                 Kind::LabelMap => None,
                 Kind::Binary => {
                     let segment = segment.and_then(|number| u32::try_from(number).ok());
-                    Some(segment.ok_or_else(|| {
-                        missing("Referenced Segment Number", "nobody knows whose frame it is")
-                    })?)
+                    Some(
+                        segment
+                            .ok_or_else(|| missing("Referenced Segment Number", "nobody knows whose frame it is"))?,
+                    )
                 }
             },
             between: length(tags::SPACING_BETWEEN_SLICES),

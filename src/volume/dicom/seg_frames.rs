@@ -72,7 +72,9 @@ impl Frames<'_> {
             runs_of_values(&self.values, |value, run| keep(segment.unwrap_or(value), run));
         }
         if kept > room {
-            return Err(SeriesError::Damaged("its masks are noise, more of it than is read".into()));
+            return Err(SeriesError::Damaged(
+                "its masks are noise, more of it than is read".into(),
+            ));
         }
         self.room -= kept;
         self.blank |= found.is_empty();

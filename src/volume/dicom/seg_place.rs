@@ -85,6 +85,7 @@ impl Segmentation {
             positions.extend(&other.positions);
         }
         positions.sort_by(|a, b| dot(*a, normal).total_cmp(&dot(*b, normal)));
+        let all = positions.clone();
         positions.dedup_by(|a, b| dot(minus(*a, *b), normal).abs() < SAME_MM);
         let spacing = self.spacing(&positions, with)?;
         let (first, last) = (positions[0], positions[positions.len() - 1]);
@@ -98,18 +99,26 @@ impl Segmentation {
         let sideways = length(minus(step, scaled(normal, along)));
         let pixel = plane.spacing[0].min(plane.spacing[1]);
         if sideways > TILTED * along && sideways * steps > pixel / 2.0 {
-            return Err(needs_image("are shifted against one another, as a tilted gantry leaves them"));
+            return Err(needs_image(
+                "are shifted against one another, as a tilted gantry leaves them",
+            ));
         }
-        let allowed = (UNEVEN * along).max(UNEVEN_MM);
-        let even = positions.iter().all(|position| {
+        let (allowed, beside) = ((UNEVEN * along).max(UNEVEN_MM), (ON * pixel).max(UNEVEN_MM));
+        let even = all.iter().all(|position| {
             let nth = (dot(minus(*position, first), normal) / along).round();
-            length(minus(*position, plus(first, scaled(step, nth)))) <= allowed
+            let off = minus(*position, plus(first, scaled(step, nth)));
+            let deep = dot(off, normal);
+            deep.abs() <= allowed && length(minus(off, scaled(normal, deep))) <= beside
         });
         if !even {
             return Err(needs_image("have uneven distances"));
         }
-        let around = if self.whole || with.is_some_and(|other| other.whole) { 0 } else { 1 };
-        let slices = steps as u64 + 1 + 2 * around;
+        let around = if self.whole || with.is_some_and(|other| other.whole) {
+            0
+        } else {
+            1
+        };
+        let slices = (steps as u64).saturating_add(1 + 2 * around);
         let promised = slices.saturating_mul((plane.size[0] * plane.size[1]) as u64);
         if promised > self.limit {
             return Err(SeriesError::TooLarge {
@@ -142,7 +151,9 @@ impl Segmentation {
         let least = gaps.iter().copied().fold(f64::INFINITY, f64::min);
         let thickness = self.thickness.or_else(|| with.and_then(|other| other.thickness));
         if gaps.is_empty() {
-            return Err(needs_image("lie in one plane, and it does not say how far the next slice is"));
+            return Err(needs_image(
+                "lie in one plane, and it does not say how far the next slice is",
+            ));
         }
         if !STEP_MM.contains(&least) || !fits(least) {
             return Err(needs_image("have uneven distances"));
@@ -176,7 +187,11 @@ impl Segmentation {
             let mut frames = series.frames().iter();
             frames.position(|frame| length(minus(frame.position, position)) < SAME_PLACE_MM)
         };
-        let off = self.positions.iter().filter(|position| slice(**position).is_none()).count();
+        let off = self
+            .positions
+            .iter()
+            .filter(|position| slice(**position).is_none())
+            .count();
         if off > 0 || !theirs.agrees_with(&self.plane) {
             return Err(SeriesError::OffGrid {
                 frames: if off == 0 { self.positions.len() } else { off },

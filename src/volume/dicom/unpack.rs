@@ -119,7 +119,11 @@ mod tests {
             assert_eq!(run_lengths(&claimed, &layout(2, 2, 8)), None, "{planes}");
         }
         for segment in [&[][..], &[253], &[254, 7], &[3, 1, 2, 3], &[128, 128]] {
-            assert_eq!(run_lengths(&packed(1, &[segment]), &layout(2, 2, 8)), None, "{segment:?}");
+            assert_eq!(
+                run_lengths(&packed(1, &[segment]), &layout(2, 2, 8)),
+                None,
+                "{segment:?}"
+            );
         }
         assert_eq!(run_lengths(&[1, 0, 0, 0, 255, 255, 255, 255], &layout(2, 2, 8)), None);
         assert_eq!(run_lengths(&[], &layout(2, 2, 8)), None);

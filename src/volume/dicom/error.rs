@@ -34,7 +34,7 @@ pub enum SeriesError {
     Syntax(String),
     /// Pixels that nothing here decodes.
     #[error(
-        "its pixels are compressed as {syntax}, which {why}; export it as Explicit VR Little Endian, for example with gdcmconv --raw"
+        "its pixels are stored as {syntax}, which {why}; export it as Explicit VR Little Endian, for example with gdcmconv --raw"
     )]
     Codec {
         /// The transfer syntax's name.
@@ -110,6 +110,19 @@ pub enum SeriesError {
     /// One slice.
     #[error("the series has a single slice, and a volume is needed; give the folder with all of its slices")]
     SingleSlice,
+    /// Slices so far apart that nothing is known of what lies between them.
+    #[error(
+        "there are {gap:.1} mm between slices {} and {}, ascending along the normal, where slices are {usual:.2} mm apart; export the whole series, or give the files of one part alone",
+        behind, behind + 1
+    )]
+    Gap {
+        /// The slice before the gap, from 1.
+        behind: usize,
+        /// Millimetres.
+        gap: f64,
+        /// Between other slices.
+        usual: f64,
+    },
     /// Images that make several volumes: in several planes, of several sizes, or at the same places.
     #[error("the series holds {} volumes, which differ in {attribute}; name one by its number, as in path#0:\n{}", .volumes.len(), numbered(.volumes))]
     ManyVolumes {

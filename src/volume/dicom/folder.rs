@@ -8,7 +8,7 @@ use dicom_object::InMemDicomObject;
 use rayon::prelude::*;
 
 use super::attributes::text;
-use super::file::Dicom;
+use super::file::{self, Dicom};
 use super::image::{Image, Instance, images};
 use super::note::Note;
 use super::spot::{Packed, Spot, is_zip};
@@ -51,7 +51,23 @@ pub(super) fn find(input: &Input, wanted: Option<&str>, limit: u64) -> Result<Fo
 
 /// Finds the series of this UID, or the only one, among these files.
 pub(super) fn find_among(files: &[Spot], wanted: Option<String>, limit: u64) -> Result<Found, SeriesError> {
-    choose(look(files, limit)?, files.len(), wanted)
+    let found = choose(look(files, limit)?, files.len(), wanted);
+    match found {
+        // Only now it matters what else there is, if it is not DICOM as files are.
+        Err(SeriesError::NoImages { files: all, others }) => {
+            let headless = files.iter().filter(|spot| file::lacks_head(spot, limit)).count();
+            Err(SeriesError::NoImages {
+                files: all,
+                others: match headless {
+                    0 => others,
+                    _ => format!(
+                        "{others}; {headless} would be, but for the preamble and meta information that DICOM files begin with, which dcmconv writes"
+                    ),
+                },
+            })
+        }
+        found => found,
+    }
 }
 
 /// The files that a name stands for, and the series of the one that it names.
@@ -122,6 +138,8 @@ fn look(files: &[Spot], limit: u64) -> Result<Vec<Looked>, SeriesError> {
         let dicom = match Dicom::open(spot, limit) {
             Ok(Some(dicom)) => dicom,
             Ok(None) => return Ok(None),
+            // No slice is missing for want of a directory.
+            Err(SeriesError::Damaged(_)) if file::says_directory(spot, limit) => return Ok(None),
             Err(error) => return Err(error.of(spot)),
         };
         Ok(Some(Looked {
@@ -140,13 +158,16 @@ fn look(files: &[Spot], limit: u64) -> Result<Vec<Looked>, SeriesError> {
 
 fn choose(looked: Vec<Looked>, files: usize, wanted: Option<String>) -> Result<Found, SeriesError> {
     let mut series: BTreeMap<String, Vec<Looked>> = BTreeMap::new();
-    let mut others: BTreeMap<String, usize> = BTreeMap::new();
+    let mut others: BTreeMap<(String, bool), usize> = BTreeMap::new();
     for file in looked {
         // Reports, segmentations and the like are not what a folder of images is opened for, unless one was named.
         let named = wanted.as_ref() == Some(&file.series);
         match file.dicom.walked.has_pixels() && (is_read(&file.modality) || named) {
             true => series.entry(file.series.clone()).or_default().push(file),
-            false => *others.entry(file.modality).or_default() += 1,
+            false => {
+                let pixels = file.dicom.walked.has_pixels();
+                *others.entry((file.modality, pixels)).or_default() += 1;
+            }
         }
     }
     let lines = || -> Vec<SeriesLine> { series.iter().map(|(uid, files)| line(uid, files)).collect() };
@@ -167,12 +188,19 @@ fn is_read(modality: &str) -> bool {
     matches!(modality, "CT" | "MR" | "PT")
 }
 
-fn told(others: &BTreeMap<String, usize>) -> String {
+fn told(others: &BTreeMap<(String, bool), usize>) -> String {
     let words: Vec<String> = others
         .iter()
-        .map(|(modality, count)| match modality.is_empty() {
-            true => format!("{count} without a modality"),
-            false => format!("{count} of modality {modality}"),
+        .map(|((modality, pixels), count)| {
+            let bare = if is_read(modality) && !pixels {
+                " without pixels"
+            } else {
+                ""
+            };
+            match modality.is_empty() {
+                true => format!("{count} without a modality"),
+                false => format!("{count} of modality {modality}{bare}"),
+            }
         })
         .collect();
     match words.is_empty() {

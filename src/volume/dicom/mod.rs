@@ -1,6 +1,6 @@
 //! DICOM series: a folder of files becomes an image, and what the files say besides is kept for those who write SEG and SR of it.
 //!
-//! A file is first walked over (`walk`), then its header is parsed by dicom-rs (`file`, `attributes`, `image`); the files of a
+//! A file is first walked over (`walk`), then its header is parsed by dicom-rs (`file`, `unknown`, `attributes`, `image`); the files of a
 //! folder are grouped (`folder`, `spot`), put in order and on a grid (`stack`), decoded (`pixels`, `codestream`, `unpack`), and interpolated where
 //! they make no regular grid (`regular`).
 //!
@@ -23,12 +23,13 @@ mod series;
 mod spot;
 mod stack;
 mod units;
+mod unknown;
 mod unpack;
 mod vectors;
 mod walk;
 
 pub use error::{SeriesError, SeriesLine};
-pub(super) use file::is_dicom;
+pub(super) use file::{is_dicom, is_headless};
 pub use note::Note;
 pub use read::read_dicom_bytes;
 pub(super) use read::read_series;

@@ -210,6 +210,13 @@ pub(super) fn fragments_of(
     Ok(bytes)
 }
 
+/// What a transfer syntax is called.
+pub(super) fn name_of(syntax: &str) -> String {
+    TransferSyntaxRegistry
+        .get(syntax)
+        .map_or_else(|| syntax.to_owned(), |known| known.name().to_owned())
+}
+
 /// A compressed frame as the bytes of its pixels, little-endian.
 fn decoded(syntax: &str, layout: &Layout, bytes: Vec<u8>) -> Result<Vec<u8>, SeriesError> {
     let known = TransferSyntaxRegistry

@@ -99,7 +99,7 @@ impl Frames<'_> {
 fn bits(bytes: &mut dyn Place, instance: &Instance, at: usize) -> Result<(Vec<u8>, usize), SeriesError> {
     let of = instance.layout.len();
     let refused = |why: &str| SeriesError::Codec {
-        syntax: instance.syntax.clone(),
+        syntax: pixels::name_of(&instance.syntax),
         why: why.to_owned(),
     };
     match &instance.walked.pixels {

@@ -20,6 +20,9 @@ pub(super) const UNEVEN: f64 = 0.05;
 pub(super) const UNEVEN_MM: f64 = 0.06;
 /// The sine of the angle from which slices that are shifted against each other are tilted.
 pub(super) const TILTED: f64 = 0.0035;
+/// Gaps of more steps than these, and of more millimetres, are not interpolated over: what would stand there were invented.
+const MOST_STEPS: f64 = 10.0;
+const MOST_GAP_MM: f64 = 30.0;
 /// Millimetres between slices that some series could have.
 pub(super) const STEP_MM: std::ops::RangeInclusive<f64> = 1e-2..=100.0;
 
@@ -352,6 +355,15 @@ fn grid(plane: Plane, images: Vec<Image>, mut notes: Vec<Note>) -> Result<Stack,
             grid,
             uneven: None,
             notes,
+        });
+    }
+    let usual = usual_gap(&gaps);
+    let wide = gaps.iter().position(|gap| *gap > (MOST_STEPS * usual).max(MOST_GAP_MM));
+    if let Some(at) = wide {
+        return Err(SeriesError::Gap {
+            behind: at + 1,
+            gap: gaps[at],
+            usual,
         });
     }
     let (grid, uneven) = evened(&plane, &positions, &gaps);

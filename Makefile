@@ -73,9 +73,10 @@ test-long: $(VENV)/tools $(VENV)/tests build ## what takes minutes and 16 GB: te
 # Seconds that each target runs. cargo-fuzz wants a nightly compiler for its flags; RUSTC_BOOTSTRAP lets a stable one take them. The targets
 # keep their own limit of memory, so that no sanitizer is needed.
 FUZZ_SECONDS ?= 60
-fuzz: ## each reader against changed files, a minute each (FUZZ_SECONDS): needs `cargo install cargo-fuzz` and a C++ compiler
+fuzz: $(VENV)/tests ## each reader against changed files, a minute each (FUZZ_SECONDS): needs `cargo install cargo-fuzz` and a C++ compiler
 	$(PYTHON) fuzz/seeds.py
-	for target in nifti mask_file model_manifest dicomweb; do \
+	$(BIN)/python fuzz/dicom_seeds.py
+	for target in nifti mask_file dicom_series dicom_seg model_manifest dicomweb; do \
 		RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(CURDIR)/fuzz/target cargo fuzz run --sanitizer none $$target -- \
 			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=512 -max_len=65536 || exit 1; \
 	done

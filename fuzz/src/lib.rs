@@ -1,6 +1,9 @@
 //! What the targets share: how much may be read, and an end to whoever asks for more memory than that takes.
 
-use flate2::{Compression, write::GzEncoder};
+use flate2::{
+    Compression,
+    write::{DeflateEncoder, GzEncoder},
+};
 use sat_mcp::volume::ReadLimits;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
@@ -84,4 +87,86 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     // Into memory, which does not fail.
     encoder.write_all(bytes).unwrap_or_default();
     encoder.finish().unwrap_or_default()
+}
+
+/// What lies between two files of a series.
+const BETWEEN: &[u8] = b"\xff\xfeNEXT";
+
+/// Transfer syntaxes, by the number that a file of a series begins with.
+pub const SYNTAXES: [&str; 16] = [
+    "1.2.840.10008.1.2",
+    "1.2.840.10008.1.2.1",
+    DEFLATED,
+    "1.2.840.10008.1.2.2",
+    "1.2.840.10008.1.2.5",
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.51",
+    "1.2.840.10008.1.2.4.57",
+    "1.2.840.10008.1.2.4.70",
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.4.91",
+    "1.2.840.10008.1.2.4.201",
+    "1.2.840.10008.1.2.4.202",
+    "1.2.840.10008.1.2.4.203",
+    "1.2.840.10008.1.2.1.98",
+];
+const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
+/// A file whose meta information is its own.
+const AS_IT_IS: u8 = 0xff;
+
+/// Files of a series: the first byte says which volume is asked for, and each file begins with its transfer syntax.
+pub struct Series {
+    /// Whole files, preamble and all.
+    pub files: Vec<Vec<u8>>,
+    /// Which volume is asked for.
+    pub choice: Option<&'static str>,
+}
+
+impl Series {
+    /// Files are data sets, so that deflating doesn't hide what is changed of them.
+    pub fn of(data: &[u8]) -> Option<Series> {
+        let (how, mut rest) = data.split_first()?;
+        let mut files = Vec::new();
+        loop {
+            let next = rest.windows(BETWEEN.len()).position(|window| window == BETWEEN);
+            let (part, more) = rest.split_at(next.unwrap_or(rest.len()));
+            if let Some((syntax, set)) = part.split_first() {
+                files.push(file(*syntax, set));
+            }
+            match more.get(BETWEEN.len()..) {
+                Some(more) if next.is_some() => rest = more,
+                _ => break,
+            }
+        }
+        Some(Series {
+            files,
+            choice: [None, Some("0"), Some("1"), Some("1.2.3:1")][usize::from(how & 3)],
+        })
+    }
+}
+
+fn file(syntax: u8, set: &[u8]) -> Vec<u8> {
+    let mut file = vec![0; 128];
+    file.extend(b"DICM");
+    if syntax == AS_IT_IS {
+        file.extend(set);
+        return file;
+    }
+    let syntax = SYNTAXES[usize::from(syntax) % SYNTAXES.len()];
+    let padded = syntax.len().next_multiple_of(2);
+    file.extend(b"\x02\x00\x10\x00UI");
+    file.extend((padded as u16).to_le_bytes());
+    file.extend(syntax.bytes());
+    file.resize(file.len() + padded - syntax.len(), 0);
+    match syntax == DEFLATED {
+        false => file.extend(set),
+        true => {
+            let mut encoder = DeflateEncoder::new(&mut file, Compression::fast());
+            // Into memory, which does not fail.
+            encoder.write_all(set).unwrap_or_default();
+            encoder.try_finish().unwrap_or_default();
+        }
+    }
+    file
 }

@@ -222,7 +222,7 @@ pub(super) struct Segment {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["mask", "result"]))]
 pub(super) struct Measure {
-    /// A mask or label map: .nii, .nii.gz or .hdr/.img
+    /// A mask or label map: .nii, .nii.gz or .hdr/.img, or a DICOM SEG
     #[arg(long, value_name = "PATH")]
     pub mask: Option<String>,
     /// A result of `segment`

@@ -78,6 +78,7 @@ impl Service {
                 path: PathBuf::from(format!("{base}/studies/{study}/series/{series}")),
                 other: None,
                 choice: choice.map(str::to_owned),
+                closed: None,
             },
             uri: given.to_owned(),
             remote: Some(remote),

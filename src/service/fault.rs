@@ -61,8 +61,8 @@ impl Code {
             Code::UnknownTarget | Code::AmbiguousTarget | Code::NotInModality | Code::NotInModel => {
                 "list_anatomy has the names."
             }
-            Code::BadImage => "Give one whole 3-D scan: NIfTI, or the folder of a DICOM series.",
-            Code::BadMask => "Give a mask or label map as NIfTI (.nii or .nii.gz).",
+            Code::BadImage => "Give one whole 3-D scan: the folder of a DICOM series, or NIfTI (.nii or .nii.gz).",
+            Code::BadMask => "Give a mask or label map as NIfTI (.nii or .nii.gz), or a DICOM SEG.",
             Code::OutsideRoots => "Name a file within the folders that the server was given with --data-root.",
             Code::Busy => "Try again in a few seconds.",
             Code::ProviderUnavailable => "`sat-mcp doctor` says which providers start here.",

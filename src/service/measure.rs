@@ -1,23 +1,30 @@
 //! The `measure_volume` tool: numbers about a result's masks, or about any mask file.
 
 use super::given::Given;
-use super::{
-    Caller, Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, images, uris, warnings,
-};
+use super::mask_file::{OneMask, Onto};
+use super::{Caller, Code, Fault, MeasureAnswer, MeasureRequest, SegmentAnswer, Service, Warning, uris, warnings};
 use crate::anatomy::Catalogue;
 use crate::measure::{Measurement, Measuring, compare, measure};
-use crate::volume::{Input, LabelMap, Mask, Volume, read_labels_within, read_within};
-
-/// Most labels of a label map that are measured at once.
-const MOST_LABELS: usize = 512;
+use crate::volume::{Input, Mask, Volume, read_labels_within, read_within};
 
 /// A mask to be measured, and what is already known of it.
 struct Named {
     name: String,
     mask: Mask,
-    /// The number it has in its label map.
+    /// The number it has in its file.
     label: Option<u32>,
     known: Option<Measurement>,
+}
+
+impl From<OneMask> for Named {
+    fn from(one: OneMask) -> Named {
+        Named {
+            name: one.name,
+            mask: one.mask,
+            label: one.label,
+            known: None,
+        }
+    }
 }
 
 /// Whether a fresh warning, which names the class, repeats one of the result's, which names the target as asked.
@@ -29,25 +36,12 @@ fn same_warning(result: &SegmentAnswer, kept: &Warning, fresh: &Warning) -> bool
     kept.code == fresh.code && of_target.is_none_or(|mask| Some(&mask.name) == fresh.target.as_ref())
 }
 
-/// The mask to compare with: the only one of a binary reference, or of a label map the one with the same number.
-fn counterpart(reference: &LabelMap, label: Option<u32>) -> Result<Mask, Fault> {
-    let values = reference.values();
-    match (values.len(), label) {
-        (0 | 1, _) => Ok(reference.foreground()),
-        (_, Some(label)) => Ok(reference.mask(label)),
-        (n, None) => Err(Fault::new(
-            Code::BadMask,
-            format!("The reference has {n} labels, and nothing says which of them is meant."),
-        )
-        .hint("Give a binary reference, or compare two label maps, which goes label by label.")),
-    }
-}
-
 impl Service {
     /// The `measure_volume` tool.
     pub fn measure_volume(&self, caller: &Caller, request: &MeasureRequest) -> Result<MeasureAnswer, Fault> {
         let mut result = None;
-        let masks = match (&request.result_id, &request.mask) {
+        let (mut masks, mut file) = (Vec::new(), None);
+        match (&request.result_id, &request.mask) {
             (Some(_), None) if request.label.is_some() => {
                 return Err(
                     Fault::new(Code::InvalidArgument, "label goes with mask; a result has targets.")
@@ -60,9 +54,8 @@ impl Service {
             (Some(id), None) => {
                 self.must_see(caller, id)?;
                 let stored = self.result(id)?;
-                let masks = self.masks_of_result(&stored, request.targets.as_deref())?;
+                masks = self.masks_of_result(&stored, request.targets.as_deref())?;
                 result = Some(stored);
-                masks
             }
             (None, Some(_)) if request.targets.is_some() => {
                 return Err(Fault::new(
@@ -71,15 +64,15 @@ impl Service {
                 )
                 .hint("Leave targets out, or pick one number with label."));
             }
-            (None, Some(mask)) => self.masks_of_file(caller, mask, request.label)?,
+            (None, Some(mask)) => file = Some(self.mask_file(caller, mask)?),
             _ => {
                 return Err(Fault::new(
                     Code::InvalidArgument,
                     "Either result_id or mask is needed, and not both.",
                 )
-                .hint("Give result_id as segment returned it, or mask as the path of a .nii or .nii.gz file."));
+                .hint("Give result_id as segment returned it, or mask as the path of a .nii or .nii.gz file or a DICOM SEG."));
             }
-        };
+        }
         let image = request
             .image
             .as_deref()
@@ -88,8 +81,27 @@ impl Service {
         let reference = request
             .reference
             .as_deref()
-            .map(|given| Ok::<_, Fault>(self.labels(caller, given)?.0))
+            .map(|given| self.mask_file(caller, given))
             .transpose()?;
+        // A segmentation lies where its image does, else where what it is compared with does.
+        if let Some(file) = &file {
+            let beside = reference.as_ref().map(|reference| reference.place());
+            let onto = match (&image, &beside) {
+                (Some(image), _) => Onto::Image(image),
+                (None, Some(beside)) => beside.onto(),
+                (None, None) => Onto::Frames(None),
+            };
+            masks.extend(file.all(request.label, onto)?.into_iter().map(Named::from));
+        }
+        let grid = masks.first().map(|named| named.mask.shared_grid());
+        let reference = reference.as_ref().map(|reference| {
+            reference.reference(match (&image, &grid) {
+                (Some(image), _) => Onto::Image(image),
+                (None, Some(grid)) => Onto::Grid(grid),
+                (None, None) => Onto::Frames(None),
+            })
+        });
+        let reference = reference.transpose()?;
         // What made another image than the result's own is not known from the result.
         let own = |result: &SegmentAnswer, image: &Volume| image.content_hash() == result.image.sha256;
         let modality = result
@@ -124,7 +136,7 @@ impl Service {
                 }
             };
             if let Some(reference) = &reference {
-                let reference = counterpart(reference, label)?;
+                let reference = reference.counterpart(&measurement.name, label)?;
                 measurement.comparison = Some(compare(&mask, &reference).map_err(|error| {
                     Fault::new(Code::BadMask, super::faults::sentence(error.to_string()))
                         .hint("Resample the reference onto the mask's grid first (shape and affine must agree).")
@@ -217,66 +229,8 @@ impl Service {
         Ok(named)
     }
 
-    fn masks_of_file(&self, caller: &Caller, given: &str, label: Option<u32>) -> Result<Vec<Named>, Fault> {
-        let (labels, stem) = self.labels(caller, given)?;
-        let values = labels.values();
-        if let Some(label) = label {
-            if label == 0 {
-                return Err(Fault::new(Code::InvalidArgument, "label 0 is the background.").hint("Give 1 or more."));
-            }
-            // A label that is nowhere is an empty mask: an answer, and not an error.
-            return Ok(vec![Named {
-                name: format!("{stem} label {label}"),
-                mask: labels.mask(label),
-                label: Some(label),
-                known: None,
-            }]);
-        }
-        let binary = values.iter().all(|value| *value == 1);
-        if values.is_empty() || binary {
-            return Ok(vec![Named {
-                name: stem,
-                mask: labels.foreground(),
-                label: None,
-                known: None,
-            }]);
-        }
-        if values.len() > MOST_LABELS {
-            return Err(Fault::new(
-                Code::BadMask,
-                format!("{given}: {} different labels, more than {MOST_LABELS}.", values.len()),
-            )
-            .hint("Is this an image and not a mask? Otherwise pick one with label."));
-        }
-        let named = values.into_iter().map(|value| Named {
-            name: format!("{stem} label {value}"),
-            mask: labels.mask(value),
-            label: Some(value),
-            known: None,
-        });
-        Ok(named.collect())
-    }
-
     fn scan(&self, caller: &Caller, given: &str) -> Result<Volume, Fault> {
         let file = self.at_hand(caller, self.given(caller, given)?)?;
         read_within(&file.input, &self.settings.reading).map_err(|error| file.fault(error, Code::BadImage))
-    }
-
-    /// A mask file by path, `sat://results/…` or `sat://images/…` URI, with a name for it.
-    fn labels(&self, caller: &Caller, given: &str) -> Result<(LabelMap, String), Fault> {
-        let file = match given.starts_with("sat://") && !given.starts_with(images::IMAGES) {
-            true => Given::from(self.resource(caller, given)?),
-            false => self.given(caller, given)?,
-        };
-        if file.remote.is_some() {
-            return Err(Fault::new(
-                Code::BadMask,
-                format!("{given}: masks are not fetched from a DICOMweb server."),
-            )
-            .hint("Give a result_id, or the path of a mask as NIfTI (.nii or .nii.gz)."));
-        }
-        let labels = read_labels_within(&file.input, &self.settings.reading)
-            .map_err(|error| file.fault(error, Code::BadMask))?;
-        Ok((labels, file.stem()))
     }
 }

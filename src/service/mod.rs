@@ -18,6 +18,7 @@ mod formats;
 mod found;
 mod given;
 mod images;
+mod mask_file;
 mod masks;
 mod meaning;
 mod measure;

@@ -98,11 +98,11 @@ pub struct MeasureRequest {
     /// Which of the result's masks; all by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub targets: Option<Vec<String>>,
-    /// Path, file URI or sat:// URI of a mask or label map (.nii, .nii.gz). Give this or `result_id`.
+    /// Path, file URI or sat:// URI of a mask or label map (.nii, .nii.gz) or a DICOM SEG. Give this or `result_id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub mask: Option<String>,
-    /// One label of a label map; every label by default.
+    /// One label of a label map, or segment number of a SEG; all by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<u32>,
     /// The scan, for intensities: path, file URI or sat://images/…, on the mask's grid.

@@ -87,7 +87,12 @@ impl Service {
                 if !given.input.path.exists() {
                     given = self.at_hand(&plan.caller, given)?;
                 }
-                read_again(&given, &plan.image.sha256, plan.series.as_deref(), &self.settings.reading)?
+                read_again(
+                    &given,
+                    &plan.image.sha256,
+                    plan.series.as_deref(),
+                    &self.settings.reading,
+                )?
             }
         };
         Ok(plan.exchange(volume).1)

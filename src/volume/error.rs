@@ -15,7 +15,7 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// A folder where one file was expected.
-    #[error("{}: this is a folder; give one file: a .nii or .nii.gz mask or label map", path.display())]
+    #[error("{}: this is a folder; give one file: a .nii or .nii.gz mask or label map, or a DICOM SEG", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -239,7 +239,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    pub(super) fn series(path: &Path, source: SeriesError) -> ReadError {
+    pub(crate) fn series(path: &Path, source: SeriesError) -> ReadError {
         ReadError::Series {
             path: path.to_owned(),
             source: Box::new(source),

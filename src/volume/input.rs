@@ -1,6 +1,6 @@
 //! Which image is meant, and reading it whatever its format.
 
-use super::{LabelMap, ReadError, ReadLimits, Volume, dicom, nifti};
+use super::{LabelMap, ReadError, ReadLimits, Segmentation, Volume, dicom, nifti};
 use std::path::{Path, PathBuf};
 
 /// An image as somebody named it.
@@ -112,7 +112,29 @@ pub fn read_within(input: &Input, limits: &ReadLimits) -> Result<Volume, ReadErr
     }
 }
 
-/// Reads a mask or label map: whole numbers from 0, stored as integers or as floats, in any file that [`read_within`] takes.
+/// Masks from a file.
+#[derive(Debug, Clone)]
+pub enum MaskFile {
+    /// A mask or a label map, on its grid.
+    Labels(LabelMap),
+    /// A DICOM segmentation, whose segments may overlap, and which lies wherever it is placed.
+    Segments(Segmentation),
+}
+
+/// Reads masks: what [`read_labels_within`] reads, or a DICOM Segmentation object.
+///
+/// # Errors
+/// As [`read_labels_within`], and where a DICOM object is no segmentation, or one that is not read.
+pub fn read_masks_within(input: &Input, limits: &ReadLimits) -> Result<MaskFile, ReadError> {
+    if !dicom::is_dicom(&input.path) {
+        return read_labels_within(input, limits).map(MaskFile::Labels);
+    }
+    let read = dicom::read_segmentation(input, limits);
+    read.map(MaskFile::Segments)
+        .map_err(|source| ReadError::series(&input.path, source))
+}
+
+/// Reads a mask or label map from NIfTI: whole numbers from 0, stored as integers or as floats.
 ///
 /// # Errors
 /// As [`read_within`], and where a voxel is no whole number from 0 to 2^32 - 1.

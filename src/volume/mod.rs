@@ -24,13 +24,16 @@ mod unit;
 
 pub use axes::{Affine, Axis, AxisCode, AxisCodeError, Reorientation};
 pub use blocks::averaged;
-pub use dicom::{Note, Series, SeriesError, SeriesLine, SourceFrame, SourceInstance, read_dicom_bytes};
+pub use dicom::{
+    Note, Segment, Segmentation, Series, SeriesError, SeriesLine, SourceFrame, SourceInstance, read_dicom_bytes,
+    read_segmentation_bytes,
+};
 pub use error::{ReadError, WriteError};
 pub use grid::Grid;
 pub(crate) use grid::transform;
 pub use image::{LabelMap, Volume};
 pub(crate) use input::pair_names;
-pub use input::{Input, other_of, read, read_labels, read_labels_within, read_within};
+pub use input::{Input, MaskFile, other_of, read, read_labels, read_labels_within, read_masks_within, read_within};
 pub use limits::ReadLimits;
 pub use mask::{Mask, MaskBuilder, Run};
 pub use modality::Modality;

@@ -7,7 +7,7 @@ use super::image::{Image, MARKS};
 use super::note::Note;
 
 /// Positions this close are one place.
-const SAME_MM: f64 = 1e-3;
+pub(super) const SAME_MM: f64 = 1e-3;
 /// Images at one place at most of which is asked whether they are the same.
 const MOST_COPIES: usize = 16;
 /// Marks that slices of one volume do not differ in: the first of [`MARKS`].

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::Segment;
 use super::spot::Spot;
 
 /// Why a DICOM file or series could not become a [`Volume`](crate::volume::Volume): the fault and the way out, without the path.
@@ -33,7 +34,7 @@ pub enum SeriesError {
     Syntax(String),
     /// Pixels that nothing here decodes.
     #[error(
-        "its pixels are compressed as {syntax}, which {why}; export it as Explicit VR Little Endian, for example with gdcmconv --raw"
+        "its pixels are stored as {syntax}, which {why}; export it as Explicit VR Little Endian, for example with gdcmconv --raw"
     )]
     Codec {
         /// The transfer syntax's name.
@@ -132,6 +133,19 @@ pub enum SeriesError {
     /// One slice.
     #[error("the series has a single slice, and a volume is needed; give the folder with all of its slices")]
     SingleSlice,
+    /// Slices so far apart that nothing is known of what lies between them.
+    #[error(
+        "there are {gap:.1} mm between slices {} and {}, ascending along the normal, where slices are {usual:.2} mm apart; export the whole series, or give the files of one part alone",
+        behind, behind + 1
+    )]
+    Gap {
+        /// The slice before the gap, from 1.
+        behind: usize,
+        /// Millimetres.
+        gap: f64,
+        /// Between other slices.
+        usual: f64,
+    },
     /// Images that make several volumes: in several planes, of several sizes, or at the same places.
     #[error("the series holds {} volumes, which differ in {attribute}; name one by its number, as in path#0:\n{}", .volumes.len(), numbered(.volumes))]
     ManyVolumes {
@@ -173,6 +187,61 @@ pub enum SeriesError {
         promised: u64,
         /// In the file.
         found: u64,
+    },
+    /// An object that is no segmentation.
+    #[error(
+        "it is a DICOM {kind}, and masks are read from DICOM Segmentation (SEG) objects and from NIfTI; give the SEG, or a .nii or .nii.gz mask"
+    )]
+    NotSegmentation {
+        /// What it is, by its SOP class.
+        kind: String,
+    },
+    /// Parts or probabilities instead of in and out.
+    #[error(
+        "its segments are FRACTIONAL, a probability or a part at each voxel, and a mask is in or out; export it as a BINARY segmentation"
+    )]
+    Fractional,
+    /// A segment that is not there.
+    #[error("there is no segment {asked} in it; there is:\n{}", segments(.found))]
+    NoSegment {
+        /// As asked.
+        asked: String,
+        /// What there is.
+        found: Vec<Segment>,
+    },
+    /// A segmentation that has no grid of its own.
+    #[error(
+        "its frames {why}, so that they make no even grid by themselves; give the scan that it was made on as image"
+    )]
+    NeedsImage {
+        /// What is uneven.
+        why: &'static str,
+    },
+    /// A segmentation of another image, or a resampled one.
+    #[error(
+        "{frames} of its {of} frame(s) lie on no plane of the image, pixel for voxel; give the scan that it was made on, or none"
+    )]
+    OffGrid {
+        /// How many.
+        frames: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// A segmentation of more than the image.
+    #[error("{voxels} of its voxels lie outside of the image; give the scan that it was made on, or none")]
+    OutsideImage {
+        /// How many, of the first segment that has any there.
+        voxels: u64,
+    },
+    /// A segmentation of another scan.
+    #[error(
+        "it lies in frame of reference {mask}, and the image in {image}, so that nobody knows how they lie to each other; give the scan that it was made on"
+    )]
+    OtherFrameOfReference {
+        /// The segmentation's.
+        mask: String,
+        /// The image's.
+        image: String,
     },
     /// Numbers that are none.
     #[error("{count} of its pixels are NaN, infinite or beyond float32; export it again")]
@@ -226,6 +295,20 @@ fn lines(series: &[SeriesLine]) -> String {
         .collect();
     if series.len() > LISTED {
         lines.push(format!("  and {} more", series.len() - LISTED));
+    }
+    lines.join("\n")
+}
+
+fn segments(segments: &[Segment]) -> String {
+    let lines = segments.iter().take(LISTED);
+    let mut lines: Vec<String> = lines
+        .map(|segment| {
+            let label = segment.label.as_deref().unwrap_or("no label");
+            format!("  {}  {label}", segment.number)
+        })
+        .collect();
+    if segments.len() > LISTED {
+        lines.push(format!("  and {} more", segments.len() - LISTED));
     }
     lines.join("\n")
 }

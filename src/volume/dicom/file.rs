@@ -12,7 +12,8 @@ use flate2::bufread::DeflateDecoder;
 
 use super::SeriesError;
 use super::spot::{MOST_IN_MEMORY, Place, Seen, Spot};
-use super::walk::{Coding, MOST_HEADER, Walked, transfer_syntax, walk};
+use super::unknown::reread;
+use super::walk::{Coding, MOST_HEADER, Walked, meta, walk};
 
 /// Bytes before the four letters that tell a DICOM file.
 const PREAMBLE: u64 = 128;
@@ -33,6 +34,33 @@ pub(crate) fn is_dicom(path: &Path) -> bool {
     matches!(open(&Spot::File(path.to_owned()), 0), Ok(Some(_)))
 }
 
+/// Whether bytes begin as a data set does, without the preamble and the meta information that make a file of it: what some archives
+/// keep, and what other programs guess their way into.
+pub(crate) fn is_headless(bytes: &[u8]) -> bool {
+    let [a, b, c, d, e, f, g, h, ..] = *bytes else {
+        return false;
+    };
+    let spelt = e.is_ascii_uppercase() && f.is_ascii_uppercase();
+    let little = matches!(a, 2 | 8) && (b, d) == (0, 0) && (spelt || (f < 4 && (g, h) == (0, 0)));
+    little || (matches!(b, 2 | 8) && (a, c) == (0, 0) && spelt)
+}
+
+/// [`is_headless`], of a file.
+pub(super) fn lacks_head(spot: &Spot, limit: u64) -> bool {
+    let mut letters = [0; 8];
+    let begins = |(mut place, _, _): (Box<dyn Place>, u64, Seen)| place.read_exact(&mut letters).is_ok();
+    matches!(spot.open(limit).map(|opened| opened.is_some_and(begins)), Ok(true)) && is_headless(&letters)
+}
+
+/// Whether a file's meta information says that it is the directory of a medium, whatever is wrong with the rest.
+pub(super) fn says_directory(spot: &Spot, limit: u64) -> bool {
+    let class = open(spot, limit)
+        .ok()
+        .flatten()
+        .and_then(|(mut place, len, _)| meta(&mut place, len).ok());
+    class.is_some_and(|meta| meta.class == uids::MEDIA_STORAGE_DIRECTORY_STORAGE)
+}
+
 /// The file, standing behind its four letters, its length, and how it was; none where it is something else.
 fn open(spot: &Spot, limit: u64) -> Result<Option<(Box<dyn Place>, u64, Seen)>, SeriesError> {
     let Some((mut place, len, seen)) = spot.open(limit)? else {
@@ -48,7 +76,7 @@ fn open(spot: &Spot, limit: u64) -> Result<Option<(Box<dyn Place>, u64, Seen)>, 
 
 /// What is read of a data set that is stored as it stands, or of one that was deflated, inflated in memory.
 fn data_set(mut file: Box<dyn Place>, len: u64, limit: u64) -> Result<(Box<dyn Place>, u64, String), SeriesError> {
-    let syntax = transfer_syntax(&mut file, len)?;
+    let syntax = meta(&mut file, len)?.syntax;
     if syntax != uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
         return Ok((file, len, syntax));
     }
@@ -103,8 +131,9 @@ impl Dicom {
             true => &EXPLICIT_VR_LITTLE_ENDIAN.erased(),
             false => known,
         };
-        let header = InMemDicomObject::read_dataset_with_ts(&bytes[..], plain)
+        let mut header = InMemDicomObject::read_dataset_with_ts(&bytes[..], plain)
             .map_err(|error| SeriesError::Damaged(told(&error)))?;
+        reread(&mut header);
         Ok(Some(Dicom {
             syntax,
             header,

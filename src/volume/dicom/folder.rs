@@ -7,7 +7,7 @@ use dicom_object::InMemDicomObject;
 use rayon::prelude::*;
 
 use super::attributes::{number, text, texts};
-use super::file::Dicom;
+use super::file::{self, Dicom};
 use super::files::files_of;
 use super::image::{Image, Instance, images};
 use super::note::Note;
@@ -66,7 +66,22 @@ pub(super) fn find(input: &Input, wanted: Option<&str>, limit: u64) -> Result<Fo
 /// Finds the series of this UID, or the only one, among these files.
 pub(super) fn find_among(files: &[Spot], wanted: Option<String>, limit: u64) -> Result<Found, SeriesError> {
     let (looked, none) = look(files, limit)?;
-    let mut found = choose(looked, files.len(), wanted, limit)?;
+    let mut found = match choose(looked, files.len(), wanted, limit) {
+        // Only now it matters what else there is, if it is not DICOM as files are.
+        Err(SeriesError::NoImages { files: all, others }) => {
+            let headless = files.iter().filter(|spot| file::lacks_head(spot, limit)).count();
+            return Err(SeriesError::NoImages {
+                files: all,
+                others: match headless {
+                    0 => others,
+                    _ => format!(
+                        "{others}; {headless} would be, but for the preamble and meta information that DICOM files begin with, which dcmconv writes"
+                    ),
+                },
+            });
+        }
+        found => found?,
+    };
     if !none.is_empty() {
         found.notes.push(Note::FilesWithout {
             files: none.len(),
@@ -81,6 +96,8 @@ pub(super) fn find_among(files: &[Spot], wanted: Option<String>, limit: u64) -> 
 fn look(files: &[Spot], limit: u64) -> Result<(Vec<Looked>, Vec<String>), SeriesError> {
     let one = |spot: &Spot| match Dicom::open(spot, limit) {
         Ok(Some(dicom)) => Ok(Ok(Looked::of(spot, &dicom))),
+        // No slice is missing for want of a directory.
+        Err(SeriesError::Damaged(_)) if file::says_directory(spot, limit) => Ok(Err(None)),
         Ok(None) => Ok(Err(spot.is_missed().then(|| spot.name().display().to_string()))),
         Err(error) => Err(error.of(spot)),
     };
@@ -126,13 +143,15 @@ impl Looked {
 
 fn choose(looked: Vec<Looked>, files: usize, wanted: Option<String>, limit: u64) -> Result<Found, SeriesError> {
     let mut series: BTreeMap<String, Vec<Looked>> = BTreeMap::new();
-    let mut others: BTreeMap<String, usize> = BTreeMap::new();
+    let mut others: BTreeMap<(String, bool), usize> = BTreeMap::new();
     for file in looked {
         // Reports, segmentations and the like are not what a folder of images is opened for, unless one was named.
         let named = wanted.as_ref() == Some(&file.series);
         match file.pixels && (is_read(&file.modality) || named) {
             true => series.entry(file.series.clone()).or_default().push(file),
-            false => *others.entry(file.modality).or_default() += 1,
+            false => {
+                *others.entry((file.modality, file.pixels)).or_default() += 1;
+            }
         }
     }
     let lines = || -> Vec<SeriesLine> { series.iter().map(|(uid, files)| line(uid, files)).collect() };
@@ -153,12 +172,19 @@ fn is_read(modality: &str) -> bool {
     matches!(modality, "CT" | "MR" | "PT")
 }
 
-fn told(others: &BTreeMap<String, usize>) -> String {
+fn told(others: &BTreeMap<(String, bool), usize>) -> String {
     let words: Vec<String> = others
         .iter()
-        .map(|(modality, count)| match modality.is_empty() {
-            true => format!("{count} without a modality"),
-            false => format!("{count} of modality {modality}"),
+        .map(|((modality, pixels), count)| {
+            let bare = if is_read(modality) && !pixels {
+                " without pixels"
+            } else {
+                ""
+            };
+            match modality.is_empty() {
+                true => format!("{count} without a modality"),
+                false => format!("{count} of modality {modality}{bare}"),
+            }
         })
         .collect();
     match words.is_empty() {

@@ -10,10 +10,10 @@ use super::spot::{Seen, Spot};
 use super::walk::{Pixels, Walked};
 use super::{SeriesError, SourceInstance};
 
-/// Rows or columns at most: they have sixteen bits.
-const MOST_SIDE: usize = 65_535;
+/// Rows and columns of a frame at most: they have two bytes each.
+pub(super) const MOST_ALONG: usize = u16::MAX as usize;
 /// Frames of a file at most.
-const MOST_FRAMES: usize = 1 << 16;
+pub(super) const MOST_FRAMES: usize = 1 << 16;
 
 /// A file with images, without its header.
 #[derive(Debug)]
@@ -136,7 +136,7 @@ pub(super) fn images(dicom: &Dicom, spot: Spot) -> Result<(Instance, Vec<Image>)
 }
 
 /// Bytes by which pixels may be longer than they should be: padding.
-const PADDING: u64 = 16;
+pub(super) const PADDING: u64 = 16;
 
 /// Whether there are as many pixels as are promised; of compressed ones, at least a fragment a frame.
 fn holds(walked: &Walked, frames: usize, layout: &Layout) -> Result<(), SeriesError> {
@@ -194,8 +194,12 @@ fn layout(header: &InMemDicomObject) -> Result<Layout, SeriesError> {
     let allocated = of(tags::BITS_ALLOCATED, "Bits Allocated")?;
     let stored = count(header, tags::BITS_STORED).unwrap_or(allocated);
     let high = count(header, tags::HIGH_BIT).unwrap_or(stored.saturating_sub(1));
-    let sound = matches!(allocated, 8 | 16 | 32 | 64) && stored >= 1 && high + 1 >= stored && high < allocated;
-    if !(1..=MOST_SIDE).contains(&rows) || !(1..=MOST_SIDE).contains(&columns) || !sound {
+    let sound = rows.max(columns) <= MOST_ALONG
+        && matches!(allocated, 8 | 16 | 32 | 64)
+        && stored >= 1
+        && high + 1 >= stored
+        && high < allocated;
+    if rows == 0 || columns == 0 || !sound {
         return Err(SeriesError::Nonsense {
             attribute: "Rows, Columns, Bits Allocated, Bits Stored and High Bit",
             value: format!("{rows}, {columns}, {allocated}, {stored} and {high}"),

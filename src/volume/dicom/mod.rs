@@ -1,8 +1,10 @@
 //! DICOM series: a folder of files becomes an image, and what the files say besides is kept for those who write SEG and SR of it.
 //!
-//! A file is first walked over (`walk`), then its header is parsed by dicom-rs (`file`, `attributes`, `image`); the files of a
-//! folder are grouped (`folder`, `spot`), put in order and on a grid (`stack`), decoded (`pixels`, `codestream`), and interpolated where
+//! A file is first walked over (`walk`), then its header is parsed by dicom-rs (`file`, `unknown`, `attributes`, `image`); the files of a
+//! folder are grouped (`folder`, `spot`), put in order and on a grid (`stack`), decoded (`pixels`, `codestream`, `unpack`), and interpolated where
 //! they make no regular grid (`regular`).
+//!
+//! Segmentations are masks (`seg`, `seg_frames`), which are put on the grid that they are wanted on (`seg_place`).
 
 mod attributes;
 mod choice;
@@ -16,17 +18,25 @@ mod note;
 mod pixels;
 mod read;
 mod regular;
+mod seg;
+mod seg_frames;
+mod seg_place;
 mod series;
 mod spot;
 mod stack;
 mod units;
+mod unknown;
+mod unpack;
 mod vectors;
 mod walk;
 
 pub use error::{SeriesError, SeriesLine};
+pub(super) use file::{is_dicom, is_headless};
 pub use note::Note;
 pub use read::read_dicom_bytes;
 pub(super) use read::read_series;
+pub(super) use seg::read_segmentation;
+pub use seg::{Segment, Segmentation, read_segmentation_bytes};
 pub use series::{Series, SourceFrame, SourceInstance};
 
 /// Whether a file begins as DICOM files do.

@@ -1,12 +1,13 @@
 //! The pixels of a frame, decoded to numbers.
 //!
-//! Decoding is dicom-rs's. Before it starts, a compressed frame must say the size that the data set says, so that no decoder makes
+//! Decoding is dicom-rs's, but for the plainest kinds. Before it starts, a compressed frame must say the size that the data set says, so that no decoder makes
 //! room for another; and a decoder that panics is a damaged frame, not the end of the program.
 
 use std::borrow::Cow;
 use std::io::{Read as _, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use dicom_dictionary_std::uids;
 use dicom_encoding::TransferSyntaxIndex;
 use dicom_encoding::adapters::{PixelDataObject, RawPixelData};
 use dicom_encoding::transfer_syntax::Codec;
@@ -17,6 +18,7 @@ use super::codestream::{self, Said};
 use super::file::EXPLICIT_VR_BIG_ENDIAN;
 use super::image::{Instance, Layout};
 use super::spot::Place;
+use super::unpack;
 use super::walk::Pixels;
 
 /// Reads one frame of a file, as it is stored: before slope and intercept.
@@ -59,14 +61,23 @@ pub(super) fn frame(
         }
         Some(Pixels::Encapsulated { table, fragments }) => {
             let bytes = fragments_of(place, instance.frames, index, *table, fragments)?;
-            let decoded = decoded(&instance.syntax, layout, bytes)?;
-            integers(&decoded, layout, false, 0, values);
+            let shift = layout.high_bit + 1 - layout.bits_stored;
+            let (decoded, shift) = match &instance.syntax[..] {
+                uids::RLE_LOSSLESS => (unpacked(unpack::run_lengths(&bytes, layout))?, shift),
+                uids::DEFLATED_IMAGE_FRAME_COMPRESSION => (unpacked(unpack::inflated(&bytes, layout.bytes()))?, shift),
+                syntax => (decoded(syntax, layout, bytes)?, 0),
+            };
+            integers(&decoded, layout, false, shift, values);
             Ok(())
         }
     }
 }
 
-fn read(place: &mut dyn Place, offset: u64, length: u64) -> Result<Vec<u8>, SeriesError> {
+pub(super) fn unpacked(frame: Option<Vec<u8>>) -> Result<Vec<u8>, SeriesError> {
+    frame.ok_or_else(|| SeriesError::Damaged("a frame cannot be unpacked".into()))
+}
+
+pub(super) fn read(place: &mut dyn Place, offset: u64, length: u64) -> Result<Vec<u8>, SeriesError> {
     let mut bytes = Vec::new();
     place.seek(SeekFrom::Start(offset)).map_err(SeriesError::Read)?;
     let got = place.take(length).read_to_end(&mut bytes).map_err(SeriesError::Read)?;
@@ -130,7 +141,7 @@ fn integers(bytes: &[u8], layout: &Layout, big_endian: bool, shift: u16, values:
 }
 
 /// The fragments of one frame, together (PS3.5 annex A.4).
-fn fragments_of(
+pub(super) fn fragments_of(
     place: &mut dyn Place,
     frames: usize,
     index: usize,
@@ -178,6 +189,13 @@ fn fragments_of(
     Ok(bytes)
 }
 
+/// What a transfer syntax is called.
+pub(super) fn name_of(syntax: &str) -> String {
+    TransferSyntaxRegistry
+        .get(syntax)
+        .map_or_else(|| syntax.to_owned(), |known| known.name().to_owned())
+}
+
 /// A compressed frame as the bytes of its pixels, little-endian.
 fn decoded(syntax: &str, layout: &Layout, bytes: Vec<u8>) -> Result<Vec<u8>, SeriesError> {
     let known = TransferSyntaxRegistry
@@ -190,7 +208,7 @@ fn decoded(syntax: &str, layout: &Layout, bytes: Vec<u8>) -> Result<Vec<u8>, Ser
     let Codec::EncapsulatedPixelData(Some(codec), _) = known.codec() else {
         return Err(refused("this build does not decode".into()));
     };
-    codestream::check(&bytes, layout, syntax).map_err(|said| match said {
+    codestream::check(syntax, &bytes, layout).map_err(|said| match said {
         Said::Unsupported(why) => refused(why),
         Said::Otherwise(what) => SeriesError::Damaged(what),
     })?;

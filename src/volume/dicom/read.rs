@@ -71,7 +71,10 @@ fn made(mut found: Found, volume: Option<usize>, limits: &ReadLimits) -> Result<
     }
     let voxels = match &stack.uneven {
         None => slices,
-        Some(uneven) => regular(&stack.plane, &slices, uneven, &stack.grid).map_err(out_of_memory)?,
+        Some(uneven) => {
+            let lowest = slices.iter().copied().fold(f32::INFINITY, f32::min);
+            regular(stack.plane.size, &slices, &uneven.places, &stack.grid, lowest).map_err(out_of_memory)?
+        }
     };
     let mut notes = found.notes.clone();
     notes.append(&mut stack.notes);

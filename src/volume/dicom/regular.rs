@@ -4,31 +4,31 @@ use std::collections::TryReserveError;
 
 use rayon::prelude::*;
 
-use super::stack::{Plane, Uneven};
 use crate::volume::Grid;
 
 /// A place this close to a pixel or a slice is that pixel or slice.
 const ON: f64 = 1e-4;
 
 /// Interpolates slices to the grid that was made around them: linear within the two slices that a voxel lies between, and
-/// linear from one to the other along the normal. What no slice covers has the lowest value that there is.
+/// linear from one to the other along the normal. Slices have `size` columns and rows and lie at `places` of the grid; what none covers
+/// has the value `outside`.
 ///
 /// # Errors
 /// When there is no room.
 pub(super) fn regular(
-    plane: &Plane,
+    size: [usize; 2],
     slices: &[f32],
-    uneven: &Uneven,
+    places: &[[f64; 3]],
     grid: &Grid,
+    outside: f32,
 ) -> Result<Vec<f32>, TryReserveError> {
-    let lowest = slices.iter().copied().fold(f32::INFINITY, f32::min);
     let [columns, rows, _] = grid.shape();
-    let of = plane.size[0] * plane.size[1];
+    let of = size[0] * size[1];
     let slice = |k: usize| Slice {
         pixels: &slices[k * of..][..of],
-        size: plane.size,
-        place: uneven.places[k],
-        outside: lowest,
+        size,
+        place: places[k],
+        outside,
     };
     let mut voxels = Vec::new();
     voxels.try_reserve_exact(grid.len())?;
@@ -37,7 +37,7 @@ pub(super) fn regular(
         .par_chunks_mut(columns * rows)
         .enumerate()
         .for_each(|(k, voxels)| {
-            let (below, part) = between(&uneven.places, k as f64);
+            let (below, part) = between(places, k as f64);
             slice(below).add(columns, 1.0 - part, voxels);
             if part > 0.0 {
                 slice(below + 1).add(columns, part, voxels);

@@ -68,6 +68,11 @@ impl Series {
         self
     }
 
+    /// Where its slices lie on the volume's grid, in voxels, since they make no regular one.
+    pub(super) fn places(&self) -> Option<&[[f64; 3]]> {
+        self.places.as_deref()
+    }
+
     /// The same series, with what its reader should know.
     pub(super) fn with_notes(mut self, notes: Vec<Note>) -> Series {
         self.notes = notes;

@@ -16,13 +16,16 @@ const MOST_PLANES: usize = 64;
 /// How far slices may be shifted against each other, in their own widths.
 const MOST_SHIFT: f64 = 2.0;
 /// How far a slice may lie from where even steps put it, as part of the step: scanners round positions.
-const UNEVEN: f64 = 0.05;
+pub(super) const UNEVEN: f64 = 0.05;
 /// The same in millimetres, for thin slices.
-const UNEVEN_MM: f64 = 0.06;
+pub(super) const UNEVEN_MM: f64 = 0.06;
 /// The sine of the angle from which slices that are shifted against each other are tilted.
-const TILTED: f64 = 0.0035;
+pub(super) const TILTED: f64 = 0.0035;
+/// Gaps of more steps than these, and of more millimetres, are not interpolated over: what would stand there were invented.
+const MOST_STEPS: f64 = 10.0;
+const MOST_GAP_MM: f64 = 30.0;
 /// Millimetres between slices that some series could have.
-const STEP_MM: std::ops::RangeInclusive<f64> = 1e-2..=100.0;
+pub(super) const STEP_MM: std::ops::RangeInclusive<f64> = 1e-2..=100.0;
 
 /// Images in order, on a grid.
 #[derive(Debug)]
@@ -62,10 +65,32 @@ impl Plane {
         scaled(normal, 1.0 / length(normal))
     }
 
-    fn agrees_with(&self, other: &Plane) -> bool {
+    /// Whether an image has the same size, spacing and directions.
+    pub fn agrees_with(&self, other: &Plane) -> bool {
         self.size == other.size
             && (0..2).all(|axis| (self.spacing[axis] / other.spacing[axis] - 1.0).abs() < 1e-3)
             && (0..6).all(|n| (self.orientation[n] - other.orientation[n]).abs() < 2e-3)
+    }
+
+    /// Whether directions and spacing make sense.
+    pub fn check(&self) -> Result<(), SeriesError> {
+        let (row, column) = (self.row(), self.column());
+        let upright =
+            (length(row) - 1.0).abs() < 0.01 && (length(column) - 1.0).abs() < 0.01 && dot(row, column).abs() < 0.01;
+        if !upright {
+            return Err(SeriesError::Nonsense {
+                attribute: "Image Orientation (Patient)",
+                value: format!("{:?}", self.orientation),
+            });
+        }
+        let [between_columns, between_rows] = self.spacing;
+        if !self.spacing.iter().all(|mm| (1e-3..=100.0).contains(mm)) {
+            return Err(SeriesError::Nonsense {
+                attribute: "Pixel Spacing",
+                value: format!("{:?} mm", [between_rows, between_columns]),
+            });
+        }
+        Ok(())
     }
 
     /// The plane for people: "axial, 512 x 512".
@@ -168,21 +193,7 @@ fn plane_of(image: &Image) -> Result<Plane, SeriesError> {
         spacing: [spacing[1], spacing[0]],
         orientation,
     };
-    let (row, column) = (plane.row(), plane.column());
-    let upright =
-        (length(row) - 1.0).abs() < 0.01 && (length(column) - 1.0).abs() < 0.01 && dot(row, column).abs() < 0.01;
-    if !upright {
-        return Err(SeriesError::Nonsense {
-            attribute: "Image Orientation (Patient)",
-            value: format!("{orientation:?}"),
-        });
-    }
-    if !spacing.iter().all(|mm| (1e-3..=100.0).contains(mm)) {
-        return Err(SeriesError::Nonsense {
-            attribute: "Pixel Spacing",
-            value: format!("{spacing:?} mm"),
-        });
-    }
+    plane.check()?;
     Ok(plane)
 }
 
@@ -220,6 +231,15 @@ fn grid(plane: Plane, images: Vec<Image>, mut notes: Vec<Note>) -> Result<Stack,
             grid,
             uneven: None,
             notes,
+        });
+    }
+    let usual = usual_gap(&gaps);
+    let wide = gaps.iter().position(|gap| *gap > (MOST_STEPS * usual).max(MOST_GAP_MM));
+    if let Some(at) = wide {
+        return Err(SeriesError::Gap {
+            behind: at + 1,
+            gap: gaps[at],
+            usual,
         });
     }
     let (grid, uneven) = evened(&plane, &positions, &gaps)?;
@@ -327,7 +347,7 @@ fn evened(plane: &Plane, positions: &[[f64; 3]], gaps: &[f64]) -> Result<(Grid, 
 }
 
 /// A grid of `size` columns and rows and `slices`, from LPS+ to RAS+.
-fn placed(plane: &Plane, size: [usize; 2], slices: usize, origin: [f64; 3], step: [f64; 3]) -> Grid {
+pub(super) fn placed(plane: &Plane, size: [usize; 2], slices: usize, origin: [f64; 3], step: [f64; 3]) -> Grid {
     let columns = [
         scaled(plane.row(), plane.spacing[0]),
         scaled(plane.column(), plane.spacing[1]),

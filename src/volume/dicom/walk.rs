@@ -141,12 +141,21 @@ pub(super) fn walk<R: BufRead + Seek>(reader: &mut R, end: u64, coding: Coding) 
     }
 }
 
-/// Reads the file meta information (PS3.10 section 7.1), which begins where the reader stands: the Transfer Syntax UID. The
-/// reader stands at the data set afterwards.
+/// What the file meta information says.
+#[derive(Debug)]
+pub(super) struct Meta {
+    /// Transfer Syntax UID.
+    pub syntax: String,
+    /// Media Storage SOP Class UID, or nothing.
+    pub class: String,
+}
+
+/// Reads the file meta information (PS3.10 section 7.1), which begins where the reader stands. The reader stands at the data set
+/// afterwards.
 ///
 /// # Errors
 /// When it is damaged, or names no transfer syntax.
-pub(super) fn transfer_syntax<R: BufRead + Seek>(reader: &mut R, end: u64) -> Result<String, SeriesError> {
+pub(super) fn meta<R: BufRead + Seek>(reader: &mut R, end: u64) -> Result<Meta, SeriesError> {
     let at = reader.stream_position().map_err(SeriesError::Read)?;
     let mut walk = Walk {
         reader,
@@ -156,7 +165,7 @@ pub(super) fn transfer_syntax<R: BufRead + Seek>(reader: &mut R, end: u64) -> Re
         elements: 0,
         in_pixels: false,
     };
-    let mut syntax = None;
+    let (mut syntax, mut class) = (None, None);
     while walk.at + 8 <= end {
         let begins = walk.at;
         let tag = walk.tag()?;
@@ -167,15 +176,24 @@ pub(super) fn transfer_syntax<R: BufRead + Seek>(reader: &mut R, end: u64) -> Re
         let (_, length) = walk.vr_and_length(tag)?;
         walk.within(u64::from(length))?;
         walk.count()?;
-        if tag == tags::TRANSFER_SYNTAX_UID && length <= LONGEST_UID {
-            let mut uid = vec![0; length as usize];
-            walk.fill(&mut uid)?;
-            syntax = Some(String::from_utf8_lossy(&uid).trim_end_matches(['\0', ' ']).to_owned());
-        } else {
-            walk.skip(u64::from(length))?;
+        let wanted = match tag {
+            tags::TRANSFER_SYNTAX_UID => Some(&mut syntax),
+            tags::MEDIA_STORAGE_SOP_CLASS_UID => Some(&mut class),
+            _ => None,
+        };
+        match wanted.filter(|_| length <= LONGEST_UID) {
+            None => walk.skip(u64::from(length))?,
+            Some(wanted) => {
+                let mut uid = vec![0; length as usize];
+                walk.fill(&mut uid)?;
+                *wanted = Some(String::from_utf8_lossy(&uid).trim_end_matches(['\0', ' ']).to_owned());
+            }
         }
     }
-    syntax.ok_or_else(|| SeriesError::Damaged("it does not name its transfer syntax".into()))
+    Ok(Meta {
+        syntax: syntax.ok_or_else(|| SeriesError::Damaged("it does not name its transfer syntax".into()))?,
+        class: class.unwrap_or_default(),
+    })
 }
 
 /// What encloses an element.

@@ -5,6 +5,7 @@
 
 use super::datatype::DataType;
 use super::placement::{Exactness, Placement};
+use crate::volume::dicom::is_headless;
 
 /// Bytes of the longest header.
 pub(super) const LONGEST: usize = 540;
@@ -120,7 +121,12 @@ impl Header {
     pub fn parse(bytes: &[u8]) -> Result<Header, Stranger> {
         let strange = Stranger("its first bytes are none of NIfTI's");
         let size = bytes.first_chunk().ok_or(strange)?;
-        let (version, big_endian) = Version::told(size).ok_or(strange)?;
+        let (version, big_endian) = Version::told(size).ok_or(match is_headless(bytes) {
+            true => Stranger(
+                "it begins as a DICOM data set does, without the preamble and meta information of a file; write it anew, for example with dcmconv",
+            ),
+            false => strange,
+        })?;
         let bytes = bytes
             .get(..version.length())
             .ok_or(Stranger("it is too short for a header"))?;

@@ -65,7 +65,9 @@ class Orthanc:
     """A real archive on loopback, with its own storage; only USER may use it."""
 
     def __init__(self, folder: Path):
-        program = shutil.which("Orthanc", path=os.environ["PATH"] + ":/usr/sbin") or missing("Orthanc is not installed (Debian's packages orthanc and orthanc-dicomweb)")
+        program = shutil.which("Orthanc", path=os.environ["PATH"] + ":/usr/sbin")
+        if program is None:
+            missing("Orthanc is not installed (Debian's packages orthanc and orthanc-dicomweb)")
         plugin = next((path for path in PLUGINS if path.exists()), None)
         if plugin is None:
             missing("Orthanc's plugin for DICOMweb is not installed (Debian's package orthanc-dicomweb)")

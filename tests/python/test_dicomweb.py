@@ -8,7 +8,7 @@ import subprocess
 import nibabel
 import numpy
 import pytest
-from archive import BLOCK, PASSWORD, SERIES, STUDY, USER, Orthanc, Played, series
+from archive import BLOCK, PASSWORD, SERIES, STUDY, USER, Orthanc, Played, as_file, series
 from conftest import CHECKOUT, missing, program
 from http_server import Server, fault
 from pydicom.pixels import unpack_bits
@@ -162,6 +162,16 @@ def test_highdicom_reads_the_seg_that_the_archive_keeps(orthanc, desk):
     assert len(answer["sent"]["instances"]) == 1
     seg = highdicom.seg.Segmentation.from_dataset(orthanc.instance(answer["sent"]["instances"][0]))
     assert [seg.get_segment_description(n).SegmentLabel for n in seg.segment_numbers] == ["liver"]
+
+
+def test_what_was_made_of_a_folder_is_sent_as_well(orthanc, desk, tmp_path):
+    folder = tmp_path / "scan"
+    folder.mkdir()
+    for n, ds in enumerate(series(study="2.25.2001", uid="2.25.2002")):
+        (folder / f"{n}").write_bytes(as_file(ds))
+    answer = desk.knows(pacs(orthanc)).segment("--send-to", "pacs", image=str(folder))
+    found = orthanc.search("studies/2.25.2001/instances")
+    assert sorted(one["SOPInstanceUID"] for one in found) == sorted(answer["sent"]["instances"])
 
 
 def test_other_formats_and_images_are_refused_before_anything_is_computed(orthanc, desk, scans):

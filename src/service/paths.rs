@@ -27,7 +27,7 @@ impl Access {
         let whole = self.place(given, &named.path);
         let (path, place, choice) = match named.split() {
             // The whole may be outside where the path before the `#` is not: that of a root itself.
-            Some((path, choice)) if !whole.as_ref().is_ok_and(|place| place.exists()) => {
+            Some((path, choice)) if !self.is_there(&named.path, whole.as_ref().ok()) => {
                 let place = self.place(given, &path)?;
                 (path, place, Some(choice))
             }
@@ -46,6 +46,15 @@ impl Access {
             choice,
             closed: None,
         })
+    }
+
+    /// Whether there is something at a path, be it a link that leads out.
+    fn is_there(&self, path: &Path, place: Option<&PathBuf>) -> bool {
+        let link = match self {
+            Access::Anything => None,
+            Access::Roots(roots) => roots.first().map(|first| first.join(path)),
+        };
+        place.is_some_and(|place| place.exists()) || link.is_some_and(|link| link.symlink_metadata().is_ok())
     }
 
     /// Where a path leads, if it may be read.

@@ -687,10 +687,11 @@ def test_an_empty_file_among_slices_is_told(bright, tmp_path):
     assert "IM0009.dcm" in warned(segmented(bright, tmp_path / "s"))["images_left_out"]
 
 
-def test_a_frame_in_another_wrapping_than_its_own_is_refused(bright, tmp_path):
+def test_a_codestream_within_its_file_is_decoded_and_a_decoy_before_it_is_not_believed(bright, tmp_path):
     import imagecodecs
 
-    series.write(tmp_path / "s", series.phantom((3, 32, 40)) + 500, signed=False)
+    array = series.phantom((3, 32, 40)) + 500
+    affine = series.write(tmp_path / "s", array, signed=False)
     for path in (tmp_path / "s").iterdir():
         of = pydicom.dcmread(path)
         wrapped = imagecodecs.jpeg2k_encode(of.pixel_array, level=0, reversible=True, codecformat="jp2")
@@ -699,7 +700,17 @@ def test_a_frame_in_another_wrapping_than_its_own_is_refused(bright, tmp_path):
         of["PixelData"].is_undefined_length = True
         of.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
         of.save_as(path)
-    refused(bright, tmp_path / "s", "does not begin as its transfer syntax says")
+    agrees(bright, tmp_path, tmp_path / "s", array, affine)
+    large = imagecodecs.jpeg2k_encode(numpy.zeros((3000, 3000), numpy.uint16), level=0, reversible=True, codecformat="jp2")
+    small = imagecodecs.jpeg2k_encode(array[0].astype(numpy.uint16), level=0, reversible=True, codecformat="j2k")
+    decoy = (8 + len(small)).to_bytes(4, "big") + b"free" + small
+    for path in (tmp_path / "s").iterdir():
+        of = pydicom.dcmread(path)
+        of.PixelData = pydicom.encaps.encapsulate([large[:12] + decoy + large[12:]])
+        of["PixelData"].VR = "OB"
+        of["PixelData"].is_undefined_length = True
+        of.save_as(path)
+    refused(bright, tmp_path / "s", "3000 x 3000")
 
 
 def test_nobodys_store_is_found_through_folders_and_links_around_it(bright, tmp_path):

@@ -378,7 +378,6 @@ fn answer(plan: &FakePlan, status: RunStatus) -> SegmentAnswer {
             orientation: "RAS".into(),
             modality: Modality::Ct,
         },
-        report: None,
         masks: plan.targets.iter().map(mask).collect(),
         labelmap: Some(LabelmapAnswer {
             uri: uri("labels.nii.gz"),

@@ -4,9 +4,6 @@ use dicom_dictionary_std::uids;
 
 use super::image::Layout;
 
-/// Transfer syntaxes whose frames have no header with a size.
-const HEADLESS: [&str; 2] = [uids::RLE_LOSSLESS, uids::DEFLATED_IMAGE_FRAME_COMPRESSION];
-
 /// Why a frame is not given to a decoder.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Said {

@@ -13,8 +13,8 @@ use crate::volume::{Affine, Grid};
 
 /// Planes of a series at most: rotating views have one each.
 const MOST_PLANES: usize = 64;
-/// How far slices may be shifted against each other, in their own widths.
-const MOST_SHIFT: f64 = 2.0;
+/// Millimetres by which slices may be shifted against each other: no scan is as wide.
+const MOST_SHIFT_MM: f64 = 2000.0;
 /// How far a slice may lie from where even steps put it, as part of the step: scanners round positions.
 pub(super) const UNEVEN: f64 = 0.05;
 /// The same in millimetres, for thin slices.
@@ -329,7 +329,7 @@ fn evened(plane: &Plane, positions: &[[f64; 3]], gaps: &[f64]) -> Result<(Grid, 
         let most = places.iter().map(|place| place[axis]).fold(0.0, f64::max);
         let before = (-least - 1e-3).ceil().max(0.0);
         let behind = (most - 1e-3).ceil().max(0.0);
-        if before + behind > MOST_SHIFT * size[axis] as f64 {
+        if (before + behind) * plane.spacing[axis] > MOST_SHIFT_MM {
             return Err(SeriesError::Nonsense {
                 attribute: "Image Position (Patient)",
                 value: format!(

@@ -156,7 +156,7 @@ fn localizers_are_left_out_and_other_planes_are_listed() {
     );
     assert_eq!(arrange(with(false), Some(0), &differ).unwrap().images.len(), 3);
     assert!(matches!(
-        arrange(with(false), Some(2), &differ),
+        arrange(with(false), Some(1), &differ),
         Err(SeriesError::SingleSlice)
     ));
     assert!(matches!(

@@ -41,6 +41,11 @@ impl Service {
             true => Given::from(self.resource(caller, given)?),
             false => self.given(caller, given)?,
         };
+        if given.remote.is_some() {
+            let fetched = format!("{}: masks are not fetched from a DICOMweb server.", given.uri);
+            return Err(Fault::new(Code::BadMask, fetched)
+                .hint("Give a result_id, or the path of a mask: NIfTI (.nii or .nii.gz) or a DICOM SEG."));
+        }
         let file = read_masks_within(&given.input, &self.settings.reading)
             .map_err(|error| given.fault(error, Code::BadMask))?;
         Ok(Masks { given, file })

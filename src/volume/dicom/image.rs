@@ -135,8 +135,8 @@ pub(super) fn images(dicom: &Dicom, spot: Spot) -> Result<(Instance, Vec<Image>)
     Ok((file, images.collect()))
 }
 
-/// Bytes by which pixels may be longer than they should be: padding.
-pub(super) const PADDING: u64 = 16;
+/// Bytes by which pixels may be longer than they should be: some writers fill up a block.
+pub(super) const PADDING: u64 = 512;
 
 /// Whether there are as many pixels as are promised; of compressed ones, at least a fragment a frame.
 fn holds(walked: &Walked, frames: usize, layout: &Layout) -> Result<(), SeriesError> {

@@ -408,7 +408,7 @@ def test_pixels_that_are_fewer_or_more_than_promised_are_told(bright, tmp_path):
 
     def longer(image, k):
         if k == 4:
-            image.PixelData = image.PixelData + bytes(200)
+            image.PixelData = image.PixelData + bytes(199) + b"\1"
 
     series.write(tmp_path / "long", array, each=longer)
     refused(bright, tmp_path / "long", "promises 560 bytes", "760")

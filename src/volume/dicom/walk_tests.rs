@@ -8,7 +8,10 @@ const MODALITY: &[u8] = b"\x08\0\x60\0CS\x02\0CT";
 fn header_of(set: &[u8]) -> Result<Vec<u8>, SeriesError> {
     let walked = walk(&mut Cursor::new(set), set.len() as u64, Coding::EXPLICIT)?;
     let parts = walked.header.iter();
-    Ok(parts.flat_map(|part| &set[part.start as usize..part.end as usize]).copied().collect())
+    Ok(parts
+        .flat_map(|part| &set[part.start as usize..part.end as usize])
+        .copied()
+        .collect())
 }
 
 // Found by fuzzing: the parser read on within such values, and made room for whatever stood there as a length.

@@ -88,7 +88,7 @@ def test_what_is_no_scan_is_refused_as_what_it_is(bright, tmp_path, name, words)
         ("test-SR.dcm", "Comprehensive SR"),
         ("CT_small.dcm", "CT Image"),
         ("rtstruct.dcm", "preamble"),
-        ("liver_expb_1frame.dcm", "Explicit VR Big Endian"),
+        ("liver_expb_1frame.dcm", "Big Endian"),
     ],
 )
 def test_what_is_no_mask_is_refused_as_what_it_is(bright, name, words):

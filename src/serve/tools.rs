@@ -29,7 +29,7 @@ nearest known ones. Automatic and approximate: pass the warnings on with the num
 const MEASURE_VOLUME_WORDS: &str = "Measure masks again, or masks that segment did not make: volume in mL, centre, longest \
 diameter, connected parts, edges that cut it off; with `image` also intensities (Hounsfield units for CT); with `reference` also \
 agreement with a second mask on the same grid (Dice, surface Dice at 1 mm, Hausdorff distance 95 %, volume difference). Takes a \
-`result_id` of segment, or any mask or label map as `mask`: a path, or the sat://results/… of one. segment's own answer already has the \
+`result_id` of segment, or any mask, label map or DICOM SEG as `mask`: a path, or the sat://results/… of one. segment's own answer already has the \
 usual numbers. Writes nothing.";
 
 /// The tools, always in this order. Where there are archives, two of them `reach_out`.

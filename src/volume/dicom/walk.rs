@@ -196,6 +196,16 @@ pub(super) fn meta<R: BufRead + Seek>(reader: &mut R, end: u64) -> Result<Meta, 
     })
 }
 
+/// Bytes of one number of a kind (PS3.5 table 6.2-1); 1 of what is no numbers.
+fn bytes_of(vr: VR) -> u32 {
+    match vr {
+        VR::US | VR::SS | VR::OW => 2,
+        VR::AT | VR::UL | VR::SL | VR::FL | VR::OF | VR::OL => 4,
+        VR::FD | VR::OD | VR::SV | VR::UV | VR::OV => 8,
+        _ => 1,
+    }
+}
+
 /// What encloses an element.
 #[derive(Debug, Clone, Copy)]
 struct Level {
@@ -270,6 +280,10 @@ impl<R: BufRead + Seek> Walk<'_, R> {
             let begins = self.at;
             let tag = self.tag()?;
             if tag.group() == ITEM.group() {
+                // The end of nothing is left out of the header: the parser takes it for an element of whatever length it names.
+                if levels.is_empty() {
+                    keep.end(begins, walked);
+                }
                 self.delimiter(tag, &mut levels)?;
                 continue;
             }
@@ -289,6 +303,13 @@ impl<R: BufRead + Seek> Walk<'_, R> {
                 self.coding.implicit |= vr == VR::UN;
             } else {
                 self.within(u64::from(length))?;
+                // The parser reads as many whole numbers as there are, and takes what is left of one for the next element.
+                if length % bytes_of(vr) != 0 {
+                    if !outermost {
+                        return Err(self.odd("numbers that end within one"));
+                    }
+                    keep.from = None;
+                }
                 if outermost && FLOATS.contains(&tag) {
                     walked.floats = Some(Floats {
                         offset: self.at,
@@ -461,3 +482,7 @@ impl<R: BufRead + Seek> Walk<'_, R> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "walk_tests.rs"]
+mod tests;

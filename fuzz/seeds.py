@@ -76,6 +76,17 @@ def packed_mask():
     return b"SMB1" + bytes([9, 8, 7, 12, 1, 1, 1, 1, 3, 2, 2, len(lz4)]) + lz4
 
 
+def answers():
+    """What a DICOMweb server says: the first byte is which answer it is."""
+    file = bytes(128) + b"DICM\2\0\3\0UI\4\0" + b"1.1\0" + b"\2\0\x10\0UI\2\x001.pixels"
+    part = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + file + b"\r\n"
+    yield "parts", b"\0" + b'multipart/related; type="application/dicom"; boundary="b"\n' + part * 2 + b"--b--"
+    yield "list", b"\1" + b'[{"00080018": {"vr": "UI", "Value": ["1.1"]}}, {"00080018": {"vr": "UI", "Value": ["1.2"]}}]'
+    failed = b'{"00081155": {"vr": "UI", "Value": ["1.1"]}, "00081197": {"vr": "US", "Value": [43264]}}'
+    yield "stored", b'\2{"00081198": {"Value": [' + failed + b']}, "00081199": {"Value": [{"00081155": {"Value": ["1.2"]}}]}}'
+    yield "file", b"\3" + file
+
+
 def keep(target, name, content):
     folder = HERE / "corpus" / target
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,5 +98,7 @@ for found in sorted(CHECKOUT.glob("tests/data/measure/*.nii.gz")) + [CHECKOUT / 
     for name, content in images(found):
         keep(target, f"{found.name.split('.')[0]}-{name}", content)
 keep("mask_file", "packed", packed_mask())
+for name, content in answers():
+    keep("dicomweb", name, content)
 for found in CHECKOUT.glob("onnx/*/model.toml"):
     keep("model_manifest", found.parent.name, found.read_bytes())

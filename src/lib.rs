@@ -4,13 +4,14 @@
 //! lesions. This crate runs it and hands it to people ([`cli`]) and to agents ([`serve`]). The rooms, and which way data goes:
 //!
 //! ```text
-//! cli, serve -> service -> segment, report, store -> measure, anatomy -> model, volume
+//! cli, serve -> service -> segment, report, store, dicomweb -> measure, anatomy -> model, volume
 //! ```
 //! - [`volume`]: images on a grid; depends on nothing of ours
 //! - [`model`]: a SAT model on disk and in ONNX Runtime
 //! - [`anatomy`]: what can be asked for, and how a phrase becomes a class
 //! - [`measure`]: numbers about a mask
 //! - [`store`]: results on disk
+//! - [`dicomweb`]: series from an archive, and objects back to it
 //! - [`report`]: what people open
 //! - [`segment`]: one request, from an image and prompts to masks
 //! - [`service`]: the three tools as plain functions
@@ -19,6 +20,7 @@
 
 pub mod anatomy;
 pub mod cli;
+pub mod dicomweb;
 pub mod measure;
 pub mod model;
 pub mod report;

@@ -17,7 +17,7 @@ use dicom_series::*;
 use sat_mcp::anatomy::Catalogue;
 use sat_mcp::measure::{Measuring, measure};
 use sat_mcp::report::dicom::{Coding, DicomError, Made, Segment, write_seg, write_sr};
-use sat_mcp::volume::{Mask, Modality, PackedMask, Series, Volume};
+use sat_mcp::volume::{IntensityUnit, Mask, Modality, PackedMask, Series, Volume};
 
 fn made() -> Made<'static> {
     Made {
@@ -48,6 +48,16 @@ struct Written {
     _kept: Option<tempfile::TempDir>,
 }
 
+/// The unit of this word.
+fn unit_of(word: &str) -> IntensityUnit {
+    match word {
+        "HU" => IntensityUnit::Hounsfield,
+        "SUVbw" => IntensityUnit::SuvBodyWeight,
+        "Bq/mL" => IntensityUnit::BecquerelPerMl,
+        other => IntensityUnit::Other(other.to_owned()),
+    }
+}
+
 /// Writes both objects of these masks.
 fn write(case: &str, series: &Series, unit: &str, named: &[(&str, Mask)]) -> Written {
     let (root, kept) = match std::env::var_os("SAT_MCP_WRITTEN") {
@@ -67,10 +77,9 @@ fn write(case: &str, series: &Series, unit: &str, named: &[(&str, Mask)]) -> Wri
     };
     let grid = named[0].1.shared_grid();
     let voxels = (0..grid.len()).map(|index| (index % 1000) as f32).collect();
-    let image = Volume::new(grid, voxels, None::<Modality>);
+    let image = Volume::new(grid, voxels, None::<Modality>).with_unit(unit_of(unit));
     let with = Measuring {
         image: Some(&image),
-        unit: Some(unit),
         ..Measuring::default()
     };
     let packed: Vec<PackedMask> = named.iter().map(|(_, mask)| PackedMask::from(mask)).collect();

@@ -189,7 +189,8 @@ pub(super) struct Serve {
 
 #[derive(Debug, Args)]
 pub(super) struct Segment {
-    /// The scan: .nii, .nii.gz or .hdr/.img, or a file:// URI of one; of several volumes in it, PATH#3 is the fourth
+    /// The scan: .nii, .nii.gz or .hdr/.img, a DICOM series' folder, a file:// URI of one, or dicomweb:STUDY/SERIES; of several
+    /// volumes in it, PATH#3 is the fourth
     #[arg(long, value_name = "PATH")]
     pub image: String,
     /// What to find, by name; repeatable
@@ -201,9 +202,12 @@ pub(super) struct Segment {
     /// Orientation the network reads it in: RAS, or ASR for spine MR read in the sagittal plane
     #[arg(long, ignore_case = true)]
     pub orientation: Option<OrientationWord>,
-    /// Files wanted; this version writes nifti alone
+    /// Files wanted: nifti; of a DICOM scan also dicom-seg and dicom-sr [default: nifti]
     #[arg(long, value_delimiter = ',')]
     pub formats: Vec<FormatWord>,
+    /// Send the DICOM objects to this DICOMweb server of sat-mcp.toml; --formats are then all by default
+    #[arg(long, value_name = "NAME")]
+    pub send_to: Option<String>,
     /// Try names that the model was never taught, as they stand
     #[arg(long)]
     pub allow_untrained: bool,

@@ -3,6 +3,7 @@
 use super::arguments::{Common, Doctor};
 use super::settings::{Config, given_roots};
 use super::{print, print_json};
+use crate::dicomweb::{Archive, Archives, Credentials};
 use crate::model::{
     ModelError, ModelFolder, Network, Provider, ProviderChoice, Runtime, RuntimeLibrary, Setup, find_runtime,
 };
@@ -23,6 +24,7 @@ struct Report {
     models: Vec<ModelReport>,
     results: ResultsReport,
     data_roots: Vec<PathBuf>,
+    dicomweb: Vec<ArchiveReport>,
     ok: bool,
 }
 
@@ -71,6 +73,31 @@ struct ResultsReport {
     path: PathBuf,
     results: usize,
     error: Option<String>,
+}
+
+/// A DICOMweb server as the settings have it; nothing is asked of it.
+#[derive(Debug, Serialize)]
+struct ArchiveReport {
+    name: String,
+    url: String,
+    /// How we show who we are.
+    credentials: &'static str,
+    default: bool,
+}
+
+impl ArchiveReport {
+    fn of(archive: &Archive, archives: &Archives) -> ArchiveReport {
+        ArchiveReport {
+            name: archive.name.clone(),
+            url: archive.url.to_string(),
+            credentials: match archive.credentials {
+                Credentials::None => "none",
+                Credentials::Basic { .. } => "password",
+                Credentials::Bearer(_) => "token",
+            },
+            default: archives.preset() == Some(archive),
+        }
+    }
 }
 
 /// Whether sat-mcp can segment here; the report itself says what is missing.
@@ -135,6 +162,11 @@ fn examine(config: &Config, settings: &Settings) -> Report {
         models,
         results,
         data_roots: given_roots(&[], config),
+        dicomweb: settings
+            .archives
+            .iter()
+            .map(|archive| ArchiveReport::of(archive, &settings.archives))
+            .collect(),
         ok,
     }
 }
@@ -355,6 +387,15 @@ fn for_people(report: &Report) -> String {
     }
     for root in &report.data_roots {
         let _ = writeln!(text, "data root     {}", root.display());
+    }
+    for archive in &report.dicomweb {
+        let ArchiveReport { name, url, .. } = archive;
+        let default = if archive.default { ", default" } else { "" };
+        let _ = writeln!(
+            text,
+            "DICOMweb      {name}: {url} (credentials: {}{default})",
+            archive.credentials
+        );
     }
     let _ = write!(text, "{}", if report.ok { "ready" } else { "not ready" });
     text

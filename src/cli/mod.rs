@@ -4,6 +4,7 @@ mod anatomy;
 mod arguments;
 mod bar;
 mod demo;
+mod dicomweb;
 mod doctor;
 mod http;
 mod measure;

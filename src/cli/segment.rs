@@ -16,6 +16,7 @@ pub(super) fn run(common: &Common, arguments: &Segment) -> Result<(), Fault> {
         formats: (!formats.is_empty()).then_some(formats),
         allow_untrained: arguments.allow_untrained.then_some(true),
         detail: Some(Detail::Full),
+        send_to: arguments.send_to.clone(),
         ..SegmentRequest::default()
     };
     let service = Service::open(settings::settings(common)?)?;
@@ -69,6 +70,9 @@ pub(super) fn for_people(answer: &SegmentAnswer, out: Option<&Path>) -> String {
         answer.model.name, answer.model.version, execution.seconds
     ));
     text.push_str(&format!("\nresult   {}", answer.result_id));
+    if let Some(sent) = answer.sent.as_ref().filter(|sent| !sent.instances.is_empty()) {
+        text.push_str(&format!("\nsent     {} to {}", sent.in_words(), sent.server));
+    }
     let folder = answer
         .labelmap
         .as_ref()

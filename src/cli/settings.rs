@@ -41,6 +41,9 @@ pub(super) struct Config {
     pub http: HttpTable,
     #[serde(default)]
     pub oauth: OAuthTable,
+    /// Servers of DICOMweb, whose keys are looked at one by one so that no message repeats a secret.
+    #[serde(default)]
+    pub dicomweb: HiddenTable,
     #[serde(default)]
     pub openvino: OpenVinoOptions,
     #[serde(default)]
@@ -50,6 +53,37 @@ pub(super) struct Config {
     /// The file it was read from, if any.
     #[serde(skip)]
     pub path: Option<PathBuf>,
+}
+
+/// A table with secrets in it.
+#[derive(Default, Deserialize)]
+pub(super) struct HiddenTable(toml::Table);
+
+impl std::fmt::Debug for HiddenTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// What is wrong with a settings file. The line is shown, as TOML's reader does it, unless it may hold a secret.
+fn wrong_line(text: &str, error: &toml::de::Error) -> String {
+    let Some(span) = error.span() else {
+        return error.to_string();
+    };
+    let start = text.get(..span.start).unwrap_or_default();
+    let (line, from) = (start.matches('\n').count(), start.rfind('\n').map_or(0, |at| at + 1));
+    let to = text
+        .get(span.end..)
+        .and_then(|rest| rest.find('\n'))
+        .map_or(text.len(), |at| span.end + at);
+    let shown = text.get(from..to).unwrap_or_default().to_ascii_lowercase();
+    match ["password", "token", "://"].iter().any(|word| shown.contains(word)) {
+        true => format!(
+            "TOML parse error in line {}, which may hold a secret and is not shown",
+            line + 1
+        ),
+        false => error.to_string(),
+    }
 }
 
 impl Config {
@@ -71,7 +105,7 @@ impl Config {
                 .hint("Correct the settings file, or name another with --config.")
         };
         let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
-        let config: Config = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let config: Config = toml::from_str(&text).map_err(|error| wrong(wrong_line(&text, &error)))?;
         Ok(Config {
             path: Some(path),
             ..config
@@ -125,6 +159,7 @@ impl Config {
             limits: limits(self.results_max_gb.or(Some(RESULTS_MAX_GB)), self.results_max_days)?,
             reading: self.reading(common)?,
             access: Access::Anything,
+            archives: super::dicomweb::archives(&self.dicomweb.0, self.path.as_deref())?,
         })
     }
 
@@ -243,6 +278,24 @@ mod tests {
         );
         assert_eq!(of("/scratch/alice"), "/scratch/alice-cache");
         assert_eq!(of("results"), "cache");
+    }
+
+    #[test]
+    fn a_line_that_may_hold_a_secret_is_not_shown() {
+        let told = |text: &str| wrong_line(text, &toml::from_str::<Config>(text).unwrap_err());
+        for text in [
+            "threads = 1\n[dicomweb]\npassword = hunter2",
+            "threads = 1\n\npassword = \"hunter2\"",
+            "[dicomweb]\n\ntoken = \"hunter2",
+            "dicomweb = 1\n\nurl: https://u:hunter2@a",
+        ] {
+            let told = told(text);
+            assert!(told.contains("line 3") || !told.contains("hunter2"), "{told}");
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+        assert!(told("threads = \"many\"").contains("many"));
+        let config: Config = toml::from_str("[dicomweb]\nurl = \"https://a\"\ntoken = \"hunter2\"").unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
     }
 
     #[test]

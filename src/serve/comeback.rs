@@ -12,6 +12,8 @@ pub(super) struct Comebacks(Arc<Mutex<HashMap<String, Comeback>>>);
 /// What one request came to so far.
 #[derive(Clone)]
 pub(super) struct Comeback {
+    /// What the run is called.
+    pub run: String,
     /// Of the image, from before it was read.
     pub stamp: Stamp,
     /// What is said while the run goes on.
@@ -27,7 +29,7 @@ impl Comebacks {
     /// Notes it, and forgets those whose runs are no longer `open`.
     pub fn note(&self, key: String, comeback: Comeback, open: impl Fn(&str) -> bool) {
         let mut noted = self.lock();
-        noted.retain(|_, comeback| open(&comeback.running.result_id));
+        noted.retain(|_, comeback| open(&comeback.run));
         noted.insert(key, comeback);
     }
 

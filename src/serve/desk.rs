@@ -23,6 +23,14 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn mentions(&self, report: &str, modality: Modality) -> Result<Mentions, Fault>;
     fn plan(&self, caller: &Caller, request: &SegmentRequest) -> Result<Self::Plan, Fault>;
     fn result_id(plan: &Self::Plan) -> String;
+    /// What names the plan's run: those of one name may stand in for each other.
+    fn run_id(plan: &Self::Plan) -> String {
+        Self::result_id(plan)
+    }
+    /// Whether images may come from other machines, and results may go there.
+    fn reaches_out(&self) -> bool {
+        false
+    }
     /// The answer, where it is already in the store.
     fn stored(&self, plan: &Self::Plan) -> Result<Option<SegmentAnswer>, Fault>;
     fn run(&self, plan: Self::Plan, progress: &dyn Progress, cancel: &Cancel) -> Result<SegmentAnswer, Fault>;
@@ -84,6 +92,14 @@ impl Desk for Service {
 
     fn result_id(plan: &WaitingPlan) -> String {
         plan.result_id().to_owned()
+    }
+
+    fn run_id(plan: &WaitingPlan) -> String {
+        plan.run_id()
+    }
+
+    fn reaches_out(&self) -> bool {
+        self.reaches_out()
     }
 
     fn stored(&self, plan: &WaitingPlan) -> Result<Option<SegmentAnswer>, Fault> {

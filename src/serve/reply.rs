@@ -86,6 +86,9 @@ fn files(answer: &SegmentAnswer) -> Vec<Resource> {
     if let Some(labelmap) = &answer.labelmap {
         files.push(resource(&labelmap.uri, "All masks in one label map"));
     }
+    if let Some(report) = &answer.report {
+        files.push(resource(&report.uri, "Measurements as DICOM SR").with_size(report.bytes));
+    }
     if let Some(preview) = &answer.preview {
         files.push(resource(&preview.uri, "Preview: three planes with outlines"));
     }
@@ -100,7 +103,7 @@ fn title(name: &str, file: &FileAnswer) -> String {
     match file.format {
         Format::Nifti => format!("Mask of {name}"),
         Format::DicomSeg => "Masks as DICOM SEG".into(),
-        Format::DicomSr => "Measurements as DICOM SR".into(),
+        Format::DicomSr => "Measurements as DICOM SR".into(), // of all masks, not of one
     }
 }
 

@@ -102,7 +102,7 @@ impl<D: Desk> Server<D> {
         let (desk, meter) = (self.desk.clone(), self.meter.clone());
         let place = Place::here();
         let waiting = place.waiting();
-        let id = D::result_id(&plan);
+        let id = D::run_id(&plan);
         let seat = self.runs.join(
             &id,
             &turn,
@@ -115,7 +115,8 @@ impl<D: Desk> Server<D> {
         )?;
         if let Some(stamp) = stamp {
             let running = running.clone();
-            let comeback = Comeback { stamp, running };
+            let run = id.clone();
+            let comeback = Comeback { run, stamp, running };
             self.comeback.note(asked.key, comeback, |id| self.runs.is_open(id));
         }
         self.follow(&id, &asker, &running, seat.watch()).await;
@@ -130,13 +131,13 @@ impl<D: Desk> Server<D> {
         turn: &str,
         image: &str,
     ) -> Option<(SegmentAnswer, SharedSeat)> {
-        let Comeback { stamp, running } = self.comeback.get(&asked.key)?;
+        let Comeback { run, stamp, running } = self.comeback.get(&asked.key)?;
         let (caller, image) = (caller.clone(), image.to_owned());
         let now = self.aside(move |desk| Ok(desk.stamp(&caller, &image))).await.ok()?;
         if now? != stamp {
             return None;
         }
-        let seat = self.runs.rejoin(&running.result_id, turn)?;
+        let seat = self.runs.rejoin(&run, turn)?;
         Some((running, seat))
     }
 }

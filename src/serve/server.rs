@@ -213,11 +213,14 @@ impl<D: Desk> ServerHandler for Server<D> {
         _page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(tools::all().to_vec()).kept(Keep::WhileServed, &context))
+        Ok(
+            ListToolsResult::with_all_items(tools::all(self.desk.reaches_out()).to_vec())
+                .kept(Keep::WhileServed, &context),
+        )
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        tools::named(name).cloned()
+        tools::named(name, self.desk.reaches_out()).cloned()
     }
 
     async fn call_tool(
@@ -225,8 +228,8 @@ impl<D: Desk> ServerHandler for Server<D> {
         call: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Some(tool) = tools::named(&call.name) else {
-            let names: Vec<_> = tools::all().iter().map(|tool| tool.name.as_ref()).collect();
+        let Some(tool) = tools::named(&call.name, self.desk.reaches_out()) else {
+            let names: Vec<_> = tools::all(false).iter().map(|tool| tool.name.as_ref()).collect();
             let message = format!("Unknown tool: {}. There are {}.", call.name, names.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };

@@ -58,10 +58,11 @@ impl Drop for Telemetry {
 
 /// Begins to log to stderr, and to trace where the environment wants it. `SAT_MCP_LOG` chooses what is logged, as `RUST_LOG`
 /// does elsewhere. rmcp's own lines quote whole messages, and with them file names, so they are only let through where
-/// `rmcp` itself is named.
+/// `rmcp` itself is named. What decoders of DICOM have to say of a file is told in our own errors, without its values.
 pub fn telemetry(format: LogFormat) -> Telemetry {
     let wanted = std::env::var("SAT_MCP_LOG").unwrap_or_else(|_| "info,ort=warn".into());
-    let chosen = EnvFilter::builder().parse_lossy(format!("rmcp=error,opentelemetry=warn,{wanted}"));
+    let chosen =
+        EnvFilter::builder().parse_lossy(format!("rmcp=error,opentelemetry=warn,dicom=off,jpeg2k=off,{wanted}"));
     // Lines stand for themselves: spans are for traces.
     let lines = chosen.and(filter_fn(|metadata| metadata.is_event()));
     let stderr = tracing_subscriber::fmt::layer()

@@ -134,6 +134,15 @@ pub struct PreviewAnswer {
     pub path: Option<String>,
 }
 
+/// What a DICOMweb server has taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SentAnswer {
+    /// Its name.
+    pub server: String,
+    /// SOP Instance UIDs of what it has now; where some are missing, warning not_sent says why.
+    pub instances: Vec<String>,
+}
+
 /// Something the reader of a number should know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Warning {
@@ -186,6 +195,9 @@ pub struct SegmentAnswer {
     /// The measurements as a DICOM SR, where dicom-sr was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<FileAnswer>,
+    /// What send_to's server has taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<SentAnswer>,
     /// Three planes with outlines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<PreviewAnswer>,

@@ -37,7 +37,8 @@ impl Service {
                 ..fault
             }
         };
-        let given = self.given(caller, &result.image.uri).map_err(about)?;
+        let given = self.given(caller, &result.image.uri);
+        let given = given.and_then(|given| self.at_hand(caller, given)).map_err(about)?;
         let volume = read_within(&given.input, &self.settings.reading)
             .map_err(|error| about(given.fault(error, Code::BadImage)))?;
         if volume.content_hash() != result.image.sha256 {

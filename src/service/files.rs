@@ -2,13 +2,12 @@
 
 use super::found::Measured;
 use super::plan::Plan;
-use super::{Code, Fault, FileAnswer, Format, LabelAnswer, LabelmapAnswer, PreviewAnswer, objects, uris};
+use super::written::{cannot_write, hash_of};
+use super::{Fault, FileAnswer, Format, LabelAnswer, LabelmapAnswer, PreviewAnswer, objects, uris};
 use crate::report::{self, Outline};
 use crate::volume::{PackedMask, write_labels, write_mask};
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 use std::path::Path;
 
 /// Bytes of a file's name at most, since answers repeat it; SAT's longest name is nearly twice as long.
@@ -116,31 +115,6 @@ pub(super) fn write(folder: &Path, plan: &Plan, found: &[(String, Measured)]) ->
             path: None,
         }),
     })
-}
-
-/// Size and hash of a file that was written.
-pub(super) fn hash_of(path: &Path) -> Result<(u64, String), Fault> {
-    let mut hasher = Sha256::new();
-    let mut file = std::fs::File::open(path).map_err(|error| cannot_write(&error))?;
-    let (mut chunk, mut bytes) = (vec![0; 1 << 16], 0);
-    loop {
-        match file.read(&mut chunk).map_err(|error| cannot_write(&error))? {
-            0 => break,
-            got => {
-                hasher.update(&chunk[..got]);
-                bytes += got as u64;
-            }
-        }
-    }
-    Ok((
-        bytes,
-        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
-    ))
-}
-
-pub(super) fn cannot_write(error: &impl ToString) -> Fault {
-    Fault::new(Code::Internal, super::faults::sentence(error.to_string()))
-        .hint("Is the disk full, or the results folder read-only? Another can be named with --results DIR.")
 }
 
 /// `left_hippocampus.nii.gz` and so on: names of classes as plain file names, each once.

@@ -1,5 +1,7 @@
-//! Images as callers name them: a path, a file URI or the URI of an image that was sent, and after a `#` which image there.
+//! Images as callers name them: a path, a file URI, the URI of an image that was sent or a series in an archive, and after a `#`
+//! which image there.
 
+use super::archives::{DICOMWEB, Remote};
 use super::images::IMAGES;
 use super::{Access, Caller, Code, Fault, ResourceFile, Service, paths};
 use crate::store::Whose;
@@ -20,6 +22,8 @@ pub(super) struct Given {
     pub input: Input,
     /// What it is called in answers: it leads to the same image.
     pub uri: String,
+    /// The series in an archive that it is; it lies nowhere until [`Service::at_hand`] has fetched it.
+    pub remote: Option<Remote>,
 }
 
 impl From<ResourceFile> for Given {
@@ -27,6 +31,7 @@ impl From<ResourceFile> for Given {
         Given {
             input: Input::at(file.path),
             uri: file.uri,
+            remote: None,
         }
     }
 }
@@ -80,7 +85,7 @@ pub struct Stamp(Vec<FileStamp>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct FileStamp {
     place: PathBuf,
-    /// None for an image that was sent: its name is its hash, and its time that of its last use.
+    /// None for an image that was sent or is in an archive: its name is its hash, and its time that of its last use.
     modified: Option<SystemTime>,
     bytes: u64,
 }
@@ -119,23 +124,38 @@ impl FileStamp {
 }
 
 impl Service {
-    /// The file that an image's name means to `caller`, where it means one.
+    /// The file that an image's name means to `caller`, or the place in an archive, where it means one.
     pub fn place_of(&self, caller: &Caller, given: &str) -> Option<PathBuf> {
         self.given(caller, given).ok().map(|given| given.input.path)
     }
 
     /// By what it would be seen that the files which an image's name means have changed; none where it means none.
     pub fn stamp(&self, caller: &Caller, given: &str) -> Option<Stamp> {
-        let mut stamp = Stamp::of_all(self.given(caller, given).ok()?.input.files())?;
+        let named = self.given(caller, given).ok()?;
+        if let Some(remote) = &named.remote {
+            // What it is of is in the name; nothing is read here that a file could be written under.
+            return Some(Stamp(vec![FileStamp {
+                place: self.state_of(remote).ok()?.into(),
+                modified: None,
+                bytes: 0,
+            }]));
+        }
+        let input = named.input;
+        // One file of a series stands for those beside it.
+        let beside = input.is_dicom_file().then(|| input.path.parent()).flatten();
+        let mut stamp = Stamp::of_all(input.files().chain(beside))?;
         if given.starts_with(IMAGES) {
             stamp.0.iter_mut().for_each(|file| file.modified = None);
         }
         Some(stamp)
     }
 
-    /// The image that `caller` means by a path, a file URI or the URI of an image that was sent, each with `#` and which image
-    /// there where there are several.
+    /// The image that `caller` means by a path, a file URI, the URI of an image that was sent or the name of a series in an
+    /// archive, each with `#` and which image there where there are several.
     pub(super) fn given(&self, caller: &Caller, given: &str) -> Result<Given, Fault> {
+        if given.starts_with(DICOMWEB) && self.reaches_out() {
+            return self.remote(given);
+        }
         let Some(sent) = given.strip_prefix(IMAGES) else {
             let resolved = self.settings.access.resolve(given);
             let resolved = resolved.and_then(|input| {
@@ -152,10 +172,12 @@ impl Service {
                 true => resolved.map(|input| Given {
                     uri: paths::uri_of(&input),
                     input,
+                    remote: None,
                 }),
                 false => resolved.map_err(paths::unplaced).map(|input| Given {
                     uri: given.to_owned(),
                     input,
+                    remote: None,
                 }),
             };
         };
@@ -168,6 +190,7 @@ impl Service {
                 .choosing(choice.map(str::to_owned))
                 .closing(image.path.parent().map(Path::to_owned)),
             uri: given.to_owned(),
+            remote: None,
         })
     }
 

@@ -295,7 +295,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let service = service(dir.path());
         let hint = |caller: Caller| service.image(&caller, "00").unwrap_err().hint.unwrap();
-        assert!(hint(Caller::neighbour()).contains("path of a .nii"));
+        assert!(hint(Caller::neighbour()).contains("path of a scan"));
         assert!(hint(Caller::neighbour().without_paths()).contains("PUT /images"));
     }
 

@@ -102,7 +102,12 @@ impl Service {
             })
         });
         let reference = reference.transpose()?;
-        let modality = result.as_ref().map(|result| result.image.modality);
+        // What made another image than the result's own is not known from the result.
+        let own = |result: &SegmentAnswer, image: &Volume| image.content_hash() == result.image.sha256;
+        let modality = result
+            .as_ref()
+            .filter(|result| image.as_ref().is_none_or(|image| own(result, image)))
+            .map(|result| result.image.modality);
         let mut answer = MeasureAnswer {
             measurements: Vec::new(),
             warnings: image.as_ref().map(warnings::of_reading).unwrap_or_default(),
@@ -209,6 +214,7 @@ impl Service {
             let file = Given {
                 input: Input::at(self.store.file(&result.result_id, file)?),
                 uri: uris::uri(&result.result_id, file),
+                remote: None,
             };
             let labels = read_labels_within(&file.input, &self.settings.reading)
                 .map_err(|error| file.fault(error, Code::BadMask))?;
@@ -224,7 +230,7 @@ impl Service {
     }
 
     fn scan(&self, caller: &Caller, given: &str) -> Result<Volume, Fault> {
-        let file = self.given(caller, given)?;
+        let file = self.at_hand(caller, self.given(caller, given)?)?;
         read_within(&file.input, &self.settings.reading).map_err(|error| file.fault(error, Code::BadImage))
     }
 }

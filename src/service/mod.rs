@@ -4,6 +4,7 @@
 //! `request`, leaves as `answer`, or fails as a [`Fault`] with a code, a sentence and a way out.
 
 mod answer;
+mod archives;
 mod budget;
 mod caller;
 mod card;
@@ -13,6 +14,7 @@ mod display;
 mod fault;
 mod faults;
 mod files;
+mod formats;
 mod found;
 mod given;
 mod images;
@@ -36,13 +38,14 @@ mod unresolved;
 mod uris;
 mod waiting;
 mod warnings;
+mod written;
 
 pub use crate::anatomy::Detail;
 pub use crate::segment::{Ahead, Cancel, Progress, Step};
 pub use crate::store::{Place, RENEWED_WITHIN};
 pub use answer::{
     Execution, FileAnswer, ImageIdentity, LabelAnswer, LabelmapAnswer, MaskAnswer, MeasureAnswer, ModelIdentity,
-    PreviewAnswer, RunStatus, SegmentAnswer, Trust, Warning,
+    PreviewAnswer, RunStatus, SegmentAnswer, SentAnswer, Trust, Warning,
 };
 pub use caller::Caller;
 pub use card::{ClassCard, Data, Figures, ModelCard, ModelName, Source};
@@ -64,6 +67,7 @@ pub(crate) use uris::mime_of;
 pub use waiting::WaitingPlan;
 
 use crate::anatomy::{Catalogue, ListAnswer, ListRequest, Resolver};
+use crate::dicomweb::Archives;
 use crate::model::{ModelFolder, Network, ProviderChoice, ProviderOptions};
 use crate::segment::FeatureCache;
 use crate::store::{Limits, Store};
@@ -102,6 +106,8 @@ pub struct Settings {
     pub reading: ReadLimits,
     /// Which files callers may name.
     pub access: Access,
+    /// Servers of DICOMweb, from which images are fetched and to which objects are sent.
+    pub archives: Archives,
 }
 
 /// The product behind the command line and the server.
@@ -265,6 +271,7 @@ mod tests {
             limits: Limits::default(),
             reading: ReadLimits::default(),
             access: Access::Anything,
+            archives: Archives::default(),
         }
     }
 }

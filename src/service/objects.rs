@@ -1,8 +1,8 @@
 //! A result's DICOM objects: masks as a SEG, measurements as an SR, of scans that were read from DICOM.
 
-use super::files::{cannot_write, hash_of};
 use super::found::Measured;
 use super::plan::Plan;
+use super::written::{cannot_write, hash_of};
 use super::{Code, Fault, FileAnswer, Format, uris};
 use crate::report::colours;
 use crate::report::dicom::{Coding, DicomError, Made, Segment, write_seg, write_sr};
@@ -13,6 +13,8 @@ use std::path::Path;
 
 const SEG: &str = "segmentation.dcm";
 const SR: &str = "report.dcm";
+/// What each is called in a result.
+pub(super) const FILES: [(Format, &str); 2] = [(Format::DicomSeg, SEG), (Format::DicomSr, SR)];
 
 /// What was written: each with the number of a segment where it is one's.
 #[derive(Default)]
@@ -21,22 +23,6 @@ pub(super) struct Objects {
     pub seg: Option<FileAnswer>,
     /// The SR.
     pub report: Option<FileAnswer>,
-}
-
-/// Refuses formats that a scan cannot be given in.
-pub(super) fn check(formats: &[Format], dicom: bool) -> Result<(), Fault> {
-    let asked = formats.iter().find(|format| **format != Format::Nifti);
-    match asked.filter(|_| !dicom) {
-        None => Ok(()),
-        Some(format) => Err(Fault::new(
-            Code::InvalidArgument,
-            format!(
-                "{} needs a scan from DICOM: it refers to the images of a series, and this is a NIfTI file.",
-                format.as_str()
-            ),
-        )
-        .hint("Give the folder of the DICOM series as image, or leave formats out for NIfTI masks.")),
-    }
 }
 
 /// Writes what was asked for into a draft of the result.

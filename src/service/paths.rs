@@ -24,13 +24,14 @@ impl Access {
     /// A path that has a `#` in it and is there is taken as it stands; in a URI such a `#` is written `%23`.
     pub fn resolve(&self, given: &str) -> Result<Input, Fault> {
         let named = Named::parse(given)?;
-        let place = self.place(given, &named.path)?;
+        let whole = self.place(given, &named.path);
         let (path, place, choice) = match named.split() {
-            Some((path, choice)) if !place.exists() => {
+            // The whole may be outside where the path before the `#` is not: that of a root itself.
+            Some((path, choice)) if !self.is_there(&named.path, whole.as_ref().ok()) => {
                 let place = self.place(given, &path)?;
                 (path, place, Some(choice))
             }
-            _ => (named.path, place, named.choice),
+            _ => (named.path, whole?, named.choice),
         };
         // The other file of a pair goes by the name that was given: links may lead the two to different folders, and neither
         // may lead out.
@@ -45,6 +46,15 @@ impl Access {
             choice,
             closed: None,
         })
+    }
+
+    /// Whether there is something at a path, be it a link that leads out.
+    fn is_there(&self, path: &Path, place: Option<&PathBuf>) -> bool {
+        let link = match self {
+            Access::Anything => None,
+            Access::Roots(roots) => roots.first().map(|first| first.join(path)),
+        };
+        place.is_some_and(|place| place.exists()) || link.is_some_and(|link| link.symlink_metadata().is_ok())
     }
 
     /// Where a path leads, if it may be read.
@@ -126,7 +136,7 @@ impl Named {
     fn parse(given: &str) -> Result<Named, Fault> {
         if given.trim().is_empty() {
             return Err(Fault::new(Code::InvalidArgument, "The path is empty.")
-                .hint("Give the path of a .nii or .nii.gz file."));
+                .hint("Give the path of a NIfTI file or of the folder of a DICOM series."));
         }
         let scheme = given.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| {
             scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
@@ -155,7 +165,7 @@ impl Named {
                 Code::InvalidArgument,
                 format!("{given}: no DICOMweb server is configured."),
             )
-            .hint("This version reads NIfTI files; give the path of a .nii or .nii.gz file.")),
+            .hint("Give the path of a scan, or have a server named in [dicomweb] of sat-mcp.toml.")),
             Some(scheme) if given[scheme.len()..].starts_with("://") => Err(Fault::new(
                 Code::InvalidArgument,
                 format!("{given}: {scheme}: addresses are not fetched."),

@@ -2,7 +2,7 @@
 //! come to light here, before anything is computed.
 
 use super::given::Given;
-use super::{Caller, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, objects, unresolved};
+use super::{Caller, Code, Fault, Format, ImageIdentity, ModelIdentity, SegmentRequest, Service, formats, unresolved};
 use crate::anatomy::{Catalogue, Resolved, Resolver};
 use crate::model::{ModelFolder, NumericClass, Precision};
 use crate::service::models;
@@ -30,6 +30,10 @@ pub struct Plan<Scan = Volume> {
     pub(super) targets: Vec<Target>,
     /// Files wanted, each once.
     pub(super) formats: Vec<Format>,
+    /// What a DICOM series says besides its voxels, as a hash.
+    pub(super) series: Option<String>,
+    /// The DICOMweb server that its objects are to be sent to.
+    pub(super) send_to: Option<String>,
     pub(super) result_id: String,
 }
 
@@ -79,6 +83,12 @@ impl<Scan> Plan<Scan> {
         identity(&self.folder)
     }
 
+    /// What names the run: the result, and where it is to be sent. A run that sends does not stand in for one that doesn't.
+    pub fn run_id(&self) -> String {
+        let to = self.send_to.as_ref().map(|server| format!(">{server}"));
+        format!("{}{}", self.result_id, to.unwrap_or_default())
+    }
+
     /// Who asked for it.
     pub fn caller(&self) -> &Caller {
         &self.caller
@@ -101,6 +111,8 @@ impl<Scan> Plan<Scan> {
             precision: self.precision,
             targets: self.targets,
             formats: self.formats,
+            series: self.series,
+            send_to: self.send_to,
             result_id: self.result_id,
         };
         (self.volume, plan)
@@ -121,6 +133,11 @@ impl Service {
     /// Understands a request of `caller`'s: checks its figures, resolves the targets, reads the image.
     pub fn plan(&self, caller: &Caller, request: &SegmentRequest) -> Result<Plan, Fault> {
         check(request)?;
+        request
+            .send_to
+            .as_ref()
+            .map(|server| self.archive(server))
+            .transpose()?;
         self.verified.wait().clone()?;
         let folder = self.model_for(request.model.as_deref())?;
         // Names before voxels: a misspelt target shall not cost the reading of a scan.
@@ -129,6 +146,7 @@ impl Service {
         if let Some(modality) = modality {
             self.resolve_all(&folder, request, modality)?;
         }
+        let given = self.at_hand(caller, given)?;
         let volume = read_image(&given, &self.settings.reading)?;
         let modality = modality_of(request, &volume)?;
         let targets = self.resolve_all(&folder, request, modality)?;
@@ -146,10 +164,21 @@ impl Service {
             orientation: volume.grid().axis_code().to_string(),
             modality,
         };
-        let mut formats = request.formats.clone().unwrap_or_else(|| vec![Format::Nifti]);
+        let mut formats = request.formats.clone().unwrap_or_else(|| match &request.send_to {
+            Some(_) => vec![Format::Nifti, Format::DicomSeg, Format::DicomSr],
+            None => vec![Format::Nifti],
+        });
         formats.sort();
         formats.dedup();
-        objects::check(&formats, volume.series().is_some())?;
+        if request.send_to.is_some() && volume.series().is_none() {
+            return Err(Fault::new(
+                Code::InvalidArgument,
+                "send_to needs a scan from DICOM: what is sent refers to the images of a series, and this is a NIfTI file.",
+            )
+            .hint("Give the DICOM series as image, or leave send_to out."));
+        }
+        formats::check(&formats, &volume)?;
+        let series = identity_of(&volume);
         let precision = self.precision(&folder);
         let result_id = result_id(
             caller,
@@ -159,7 +188,7 @@ impl Service {
             orientation,
             &formats,
             precision.class(),
-            volume.series().map(|series| series.identity()),
+            series.as_deref(),
         );
         Ok(Plan {
             caller: caller.clone(),
@@ -171,9 +200,17 @@ impl Service {
             precision,
             targets,
             formats,
+            series,
+            send_to: request.send_to.clone(),
             result_id,
         })
     }
+}
+
+/// What is said of an image besides its voxels and their places: by its series, and which unit it has.
+pub(super) fn identity_of(volume: &Volume) -> Option<String> {
+    let unit = volume.unit().map(|unit| unit.as_str()).unwrap_or_default();
+    volume.series().map(|series| format!("{} {unit}", series.identity()))
 }
 
 pub(super) fn read_image(given: &Given, limits: &ReadLimits) -> Result<Volume, Fault> {
@@ -211,11 +248,12 @@ fn check(request: &SegmentRequest) -> Result<(), Fault> {
     if request.formats.as_ref().is_some_and(Vec::is_empty) {
         return Err(invalid("formats is empty.".into()).hint("Leave it out, or give [\"nifti\"]."));
     }
-    if let Some(server) = &request.send_to {
-        return Err(invalid(format!(
-            "send_to names {server:?}, but no DICOMweb server is configured."
-        ))
-        .hint("Leave send_to out; this version writes NIfTI files only."));
+    let none_to_send = |formats: &Vec<Format>| formats.iter().all(|format| *format == Format::Nifti);
+    if request.send_to.is_some() && request.formats.as_ref().is_some_and(none_to_send) {
+        return Err(
+            invalid("send_to sends DICOM objects, and formats asks for none.".into())
+                .hint("Leave formats out, or add dicom-seg, dicom-sr or both."),
+        );
     }
     Ok(())
 }
@@ -323,7 +361,7 @@ fn result_id(
     orientation: AxisCode,
     formats: &[Format],
     numeric: NumericClass,
-    series: Option<String>,
+    series: Option<&str>,
 ) -> String {
     let asked: Vec<(&str, &str, bool)> = targets
         .iter()

@@ -55,7 +55,8 @@ pub enum Format {
 #[serde(deny_unknown_fields)]
 pub struct SegmentRequest {
     /// Path or file URI of a 3-D scan: .nii, .nii.gz, or a DICOM series (its folder, or one file); path#N or
-    /// path#SeriesInstanceUID picks one of several. Over HTTP, sat://images/… as PUT /images returned it.
+    /// path#SeriesInstanceUID picks one of several. Over HTTP, sat://images/… as PUT /images returned it. With a DICOMweb server
+    /// configured, dicomweb:STUDY/SERIES (UIDs).
     #[schemars(length(max = 4096))]
     pub image: String,
     /// What to find, by name: 1 to 512 anatomical names such as "left hippocampus". list_anatomy gives the names.
@@ -82,7 +83,7 @@ pub struct SegmentRequest {
     /// Try phrases the model was never taught, as they stand (default false). The answer carries a warning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_untrained: Option<bool>,
-    /// Name of a DICOMweb server to send the objects to.
+    /// Name of a configured DICOMweb server: the DICOM objects (formats default to all) are sent there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_to: Option<String>,
 }

@@ -65,9 +65,9 @@ impl Service {
     ) -> Result<SegmentAnswer, Fault> {
         let pieces = distinct_pieces(&plan.targets);
         let masks = self.masks(&plan, &pieces, progress, cancel)?;
-        let total = masks.windows + 1;
+        let total = masks.windows + 1 + u32::from(plan.send_to.is_some());
         progress.report(&Step {
-            done: total - 1,
+            done: masks.windows,
             total,
             sentence: "measuring and writing the masks".into(),
         });
@@ -94,15 +94,25 @@ impl Service {
         if let Err(error) = self.store.prune(&self.settings.limits, Some(&plan.result_id)) {
             tracing::warn!(%error, "old results could not be pruned");
         }
+        let mut answer = self.completed(answer, &plan);
+        if let Some(server) = &plan.send_to {
+            progress.report(&Step {
+                done: total - 1,
+                total,
+                sentence: format!("sending the objects to {server}"),
+            });
+            self.send(server, &plan.formats, &mut answer);
+        }
         progress.report(&Step {
             done: total,
             total,
             sentence: "done".into(),
         });
-        Ok(self.completed(answer, &plan))
+        Ok(answer)
     }
 
-    /// The answer to a plan whose result is in the store.
+    /// The answer to a plan whose result is in the store. What is to be sent is sent again: an archive knows it by its UIDs, and
+    /// nobody here knows whether it is still there.
     pub fn stored<Scan>(&self, plan: &Plan<Scan>) -> Result<Option<SegmentAnswer>, Fault> {
         let began = Instant::now();
         let Some(mut answer) = self.stored_result(&plan.result_id)? else {
@@ -119,7 +129,11 @@ impl Service {
         answer.image.uri.clone_from(&plan.image.uri);
         answer.execution.cached = true;
         answer.execution.seconds = seconds(began);
-        Ok(Some(self.completed(answer, plan)))
+        let mut answer = self.completed(answer, plan);
+        if let Some(server) = &plan.send_to {
+            self.send(server, &plan.formats, &mut answer);
+        }
+        Ok(Some(answer))
     }
 
     /// What a caller is told while a plan is under way.
@@ -132,6 +146,7 @@ impl Service {
             masks: Vec::new(),
             labelmap: None,
             report: None,
+            sent: None,
             preview: None,
             warnings: Vec::new(),
             execution: Execution {
@@ -228,6 +243,7 @@ fn answer(plan: &Plan, found: Vec<(String, Measured)>, written: Written) -> Segm
         masks,
         labelmap: written.labelmap,
         report: written.report,
+        sent: None,
         preview: written.preview,
         execution: Execution::default(),
         eta_s: None,

@@ -1,6 +1,6 @@
 //! The answers in a few lines, for models that read only text and for people at a terminal.
 
-use super::{MaskAnswer, MeasureAnswer, RunStatus, SegmentAnswer, Warning};
+use super::{Format, MaskAnswer, MeasureAnswer, RunStatus, SegmentAnswer, SentAnswer, Warning};
 use crate::measure::Status;
 use std::fmt::Write;
 
@@ -74,8 +74,18 @@ impl SegmentAnswer {
         .flatten()
         .collect();
         let _ = write!(text, "Result {}. ", self.result_id);
+        if let Some(sent) = self.sent.as_ref().filter(|sent| !sent.instances.is_empty()) {
+            let _ = write!(text, "Sent to {}: {}. ", sent.server, sent.in_words());
+        }
         if !files.is_empty() {
             let _ = write!(text, "Label map and preview: {}. ", files.join(", "));
+        }
+        let seg = self.masks.iter().flat_map(|mask| &mask.files);
+        let seg = seg.filter(|file| file.format == Format::DicomSeg).take(1);
+        let objects = seg.chain(&self.report);
+        let objects: Vec<&str> = objects.map(|file| file.path.as_deref().unwrap_or(&file.uri)).collect();
+        if !objects.is_empty() {
+            let _ = write!(text, "DICOM: {}. ", objects.join(", "));
         }
         let _ = write!(text, "Masks are linked below. Automatic measurements, not a diagnosis.");
         text
@@ -217,6 +227,16 @@ impl MeasureAnswer {
         write_warnings(&mut text, &self.warnings, &self.names());
         text.truncate(text.trim_end().len());
         text
+    }
+}
+
+impl SentAnswer {
+    /// How many objects.
+    pub(crate) fn in_words(&self) -> String {
+        match self.instances.len() {
+            1 => "1 DICOM object".to_owned(),
+            count => format!("{count} DICOM objects"),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Plans that wait for their turn: their scans stay in memory as long as there is room, and are read again where there was none.
 
 use super::given::Given;
-use super::plan::{Plan, read_image};
+use super::plan::{Plan, identity_of, read_image};
 use super::{Cancel, Code, Fault, Progress, SegmentAnswer, Service, paths};
 use crate::volume::{ReadLimits, Volume};
 use std::sync::Arc;
@@ -81,16 +81,28 @@ impl Service {
         let (scan, plan) = plan.exchange(());
         let volume = match scan {
             Scan::Here(volume, _) => *volume,
-            Scan::There => read_again(&plan.given, &plan.image.sha256, &self.settings.reading)?,
+            Scan::There => {
+                let mut given = plan.given.clone();
+                // A series that was fetched may have had to make room.
+                if !given.input.path.exists() {
+                    given = self.at_hand(&plan.caller, given)?;
+                }
+                read_again(
+                    &given,
+                    &plan.image.sha256,
+                    plan.series.as_deref(),
+                    &self.settings.reading,
+                )?
+            }
         };
         Ok(plan.exchange(volume).1)
     }
 }
 
 /// A scan that was read before and has to be the same.
-fn read_again(given: &Given, sha256: &str, limits: &ReadLimits) -> Result<Volume, Fault> {
+fn read_again(given: &Given, sha256: &str, series: Option<&str>, limits: &ReadLimits) -> Result<Volume, Fault> {
     let volume = read_image(given, limits)?;
-    if volume.content_hash() == sha256 {
+    if volume.content_hash() == sha256 && identity_of(&volume).as_deref() == series {
         return Ok(volume);
     }
     let name = paths::shown(&given.uri);
@@ -119,16 +131,20 @@ mod tests {
         let given = Given {
             uri: paths::uri_of(&input),
             input,
+            remote: None,
         };
         let limits = ReadLimits::DEFAULT;
         let sha256 = read_image(&given, &limits).unwrap().content_hash();
-        assert!(read_again(&given, &sha256, &limits).is_ok());
+        assert!(read_again(&given, &sha256, None, &limits).is_ok());
         write(6);
-        let changed = read_again(&given, &sha256, &limits).unwrap_err();
+        let changed = read_again(&given, &sha256, None, &limits).unwrap_err();
         assert_eq!(changed.code, Code::BadImage);
         assert!(changed.message.contains("scan.nii: the file was changed"), "{changed}");
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(read_again(&given, &sha256, &limits).unwrap_err().code, Code::NotFound);
+        assert_eq!(
+            read_again(&given, &sha256, None, &limits).unwrap_err().code,
+            Code::NotFound
+        );
     }
 
     #[test]

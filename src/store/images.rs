@@ -96,7 +96,7 @@ impl Store {
         Some(name.to_owned()).filter(|name| name != COMMON)
     }
 
-    fn images_of(&self, owner: Option<&str>) -> PathBuf {
+    pub(super) fn images_of(&self, owner: Option<&str>) -> PathBuf {
         self.root.join(IMAGES).join(owner.unwrap_or(COMMON))
     }
 }

@@ -5,16 +5,18 @@
 //!   {result_id}/result.json, masks, label map, preview     one folder a result, renamed into place in one step
 //!   masks/{image}(.{owner})/{key}.mask                     one file a mask, for later requests on the same image
 //!   images/{owner}/{sha256}.nii(.gz)                       one file an image that a caller sent
+//!   images/{owner}/{hash}.series/                          one folder a series that was fetched for a caller
 //!   tasks/                                                 work that outlives the call that asked for it
 //!   sessions/{hash}.json                                   one file a session of an older client
 //!   underway/{result_id}                                   how far a run is, or how it ended without a result
 //! ```
-//! Everything here can be computed or sent again, so the oldest may be pruned.
+//! Everything here can be computed, sent or fetched again, so the oldest may be pruned.
 
 mod images;
 mod index;
 mod kept;
 mod prune;
+mod series;
 mod sessions;
 mod tasks;
 mod underway;
@@ -24,6 +26,7 @@ pub use images::{StoredImage, Upload};
 pub use index::Place;
 pub use kept::{KeptMask, MaskKey};
 pub use prune::{Limits, Pruned};
+pub use series::SeriesDraft;
 pub use tasks::{TaskRecord, TaskState, TaskStore};
 pub use underway::{RENEWED_WITHIN, UnderwayNote};
 pub use whose::Whose;

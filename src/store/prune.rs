@@ -11,7 +11,7 @@ const CUT_OFF_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// How much may stay.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Limits {
-    /// Bytes of all results, kept masks and images together. Beyond, whoever holds the most gives first.
+    /// Bytes of all results, kept masks, images and series together. Beyond, whoever holds the most gives first.
     pub max_bytes: Option<u64>,
     /// Age since last use.
     pub max_age: Option<Duration>,
@@ -20,7 +20,7 @@ pub struct Limits {
 /// What was deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// Results, images with kept masks, images that were sent.
+    /// Results, images with kept masks, images that were sent, series that were fetched.
     pub entries: usize,
     /// Their bytes.
     pub bytes: u64,
@@ -40,7 +40,7 @@ impl Store {
         Ok(self.entries()?.iter().map(|entry| entry.bytes).sum())
     }
 
-    /// Each result, image with kept masks and sent image.
+    /// Each result, image with kept masks, sent image and fetched series.
     fn entries(&self) -> Result<Vec<Entry>, StoreError> {
         let results = self.results()?.into_iter().map(|result| Entry {
             used: result.used,
@@ -64,9 +64,14 @@ impl Store {
                 if !is_partial(&path)
                     && let Ok(metadata) = path.metadata()
                 {
+                    // A series that was fetched is a folder.
+                    let bytes = match metadata.is_dir() {
+                        true => bytes_in(&path),
+                        false => metadata.len(),
+                    };
                     entries.push(Entry {
                         used: last_change(&path),
-                        bytes: metadata.len(),
+                        bytes,
                         owner: owner.clone(),
                         path,
                     });

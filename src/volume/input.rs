@@ -42,6 +42,11 @@ impl Input {
         Input { closed, ..self }
     }
 
+    /// Whether it is one file of DICOM, which stands for a series.
+    pub fn is_dicom_file(&self) -> bool {
+        dicom::is_file(&self.path)
+    }
+
     /// Every file that is named.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         std::iter::once(self.path.as_path()).chain(self.other.as_deref())

@@ -33,6 +33,7 @@ pub fn service(dir: &Path, model: &Path, provider: Provider, options: ProviderOp
         limits: Limits::default(),
         reading: ReadLimits::default(),
         access: Access::Anything,
+        archives: Default::default(),
     })
     .unwrap()
 }

@@ -7,6 +7,7 @@ taken if the grids agree, and the mean intensity of each box only comes out righ
 import json
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import dicom_series as series
@@ -14,8 +15,10 @@ import nibabel
 import numpy
 import pydicom
 import pytest
-from conftest import missing, program
+import scipy.ndimage
+from conftest import CHECKOUT, missing, program
 from pydicom.sequence import Sequence
+from serving import over_stdio
 
 TURNED = numpy.array([[0.36, 0.48, -0.8], [-0.8, 0.6, 0.0], [0.48, 0.64, 0.6]])
 
@@ -347,6 +350,8 @@ def test_localizers_are_left_out_and_other_planes_listed(bright, tmp_path):
     for path in scout.iterdir():
         path.rename(tmp_path / "s" / f"sagittal-{path.name}")
     refused(bright, tmp_path / "s", "axial, 20 x 14, 9 image(s)", "sagittal", "#1")
+    agrees(bright, tmp_path, f"{tmp_path / 's'}#0", array, affine)
+    assert segmented(bright, f"{tmp_path / 's'}#1")["image"]["shape"] == [20, 14, 3]
 
 
 def test_what_is_no_volume_is_refused_by_name(bright, tmp_path):
@@ -468,3 +473,265 @@ def test_damage_anywhere_is_an_error_and_never_the_end_of_the_program(bright, tm
             path.write_bytes(bytes_[: random.integers(len(bytes_) // 2, len(bytes_) + 1)] if random.random() < 0.3 else bytes_)
             code, answer = run(bright, "segment", "--image", folder, "--target", "liver")
             assert code == 0 or answer["error"]["code"] in ("bad_image", "invalid_argument"), answer
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory) -> Path:
+    """Real slices, unpacked: body-ct in JPEG 2000, head-ct-tilted with a tilted gantry and two spacings."""
+    folder = tmp_path_factory.mktemp("real")
+    for packed in (CHECKOUT / "tests" / "data" / "dicom").glob("*.zip"):
+        with zipfile.ZipFile(packed) as files:
+            files.extractall(folder / packed.stem)
+    return folder
+
+
+def converted(folder: Path, out: Path) -> nibabel.Nifti1Image:
+    """What dcm2niix makes of a series, its rows as they are (-y n)."""
+    if not shutil.which("dcm2niix"):
+        missing("dcm2niix is not installed")
+    out.mkdir()
+    subprocess.run(["dcm2niix", "-o", out, "-f", "image", "-z", "n", "-y", "n", folder], check=True, capture_output=True)
+    return nibabel.load(out / "image.nii")
+
+
+def test_real_slices_lie_where_dcm2niix_puts_them(bright, tmp_path, real):
+    image = converted(real / "body-ct", tmp_path / "out")
+    values = numpy.transpose(image.get_fdata(), (2, 1, 0))
+    agrees(bright, tmp_path, real / "body-ct", values, image.affine)
+    # A zip of the series is the series.
+    agrees(bright, tmp_path, CHECKOUT / "tests" / "data" / "dicom" / "body-ct.zip", values, image.affine)
+
+
+def test_a_real_tilted_gantry_is_put_upright(bright, tmp_path, real):
+    answer = segmented(bright, real / "head-ct-tilted")
+    assert "18.5 degrees" in warned(answer)["resampled_grid"] and "unevenly spaced" in warned(answer)["resampled_grid"]
+    # Where the slices are even, each is only shifted along its columns.
+    even = tmp_path / "even"
+    even.mkdir()
+    files = sorted(
+        (pydicom.dcmread(path) for path in (real / "head-ct-tilted").glob("*.dcm")),
+        key=lambda of: float(of.ImagePositionPatient[2]),
+    )
+    files = [of for of in files if float(of.ImagePositionPatient[2]) - float(files[0].ImagePositionPatient[2]) < 16]
+    for n, of in enumerate(files):
+        of.save_as(even / f"{n}.dcm")
+    answer = segmented(bright, even)
+    assert "unevenly" not in warned(answer)["resampled_grid"]
+    mask = nibabel.load(answer["masks"][0]["files"][0]["path"])
+    first = numpy.array(files[0].ImagePositionPatient, float)
+    row = numpy.array(files[0].ImageOrientationPatient[:3], float)
+    column = numpy.array(files[0].ImageOrientationPatient[3:], float)
+    height, width = float(files[0].PixelSpacing[0]), float(files[0].PixelSpacing[1])
+    lowest = min(of.pixel_array.min() for of in files)
+    planes = []
+    for of in files:
+        # From the grid's first voxel to the slice's, in pixels of the grid.
+        corner = numpy.linalg.inv(mask.affine) @ (*(numpy.array(of.ImagePositionPatient, float) * (-1, -1, 1)), 1)
+        plane = numpy.full((mask.shape[1], mask.shape[0]), float(lowest))
+        plane[: of.Rows, : of.Columns] = of.pixel_array
+        planes.append(scipy.ndimage.shift(plane, (corner[1], corner[0]), order=1, cval=float(lowest)))
+    assert abs((numpy.array(files[1].ImagePositionPatient, float) - first) @ column / height) > 1 and width and row[0] == 1
+    agrees(bright, tmp_path, even, numpy.stack(planes), mask.affine, tolerance=0.6)
+
+
+def result_of(environment, image, *options) -> dict:
+    return segmented(environment, image, "--formats", "dicom-seg", *options)
+
+
+def rewrite(folder: Path, change) -> None:
+    for n, path in enumerate(sorted(folder.iterdir())):
+        of = pydicom.dcmread(path)
+        change(of, n)
+        of.save_as(path)
+
+
+def test_a_corrected_header_is_another_result(bright, tmp_path):
+    series.write(tmp_path / "s", series.phantom())
+    wrong = result_of(bright, tmp_path / "s")
+    rewrite(tmp_path / "s", lambda of, n: setattr(of, "PatientID", "P2"))
+    right = result_of(bright, tmp_path / "s")
+    assert right["result_id"] != wrong["result_id"]
+    seg = pydicom.dcmread(right["masks"][0]["files"][0]["path"], stop_before_pixels=True)
+    assert seg.PatientID == "P2"
+
+
+def test_what_values_mean_and_what_was_left_out_belong_to_a_result(bright, tmp_path):
+    series.write(tmp_path / "s", series.phantom())
+    hounsfield = segmented(bright, tmp_path / "s")
+    assert hounsfield["masks"][0]["measurement"]["intensity"]["unit"] == "HU"
+    rewrite(tmp_path / "s", lambda of, n: setattr(of, "RescaleType", "MGML"))
+    other = segmented(bright, tmp_path / "s")
+    assert other["masks"][0]["measurement"]["intensity"]["unit"] == "MGML" and "ct_not_hounsfield" in warned(other)
+    shutil.copy(tmp_path / "s" / "IM0003", tmp_path / "s" / "copy")
+    assert "duplicate_slices" in warned(segmented(bright, tmp_path / "s"))
+
+
+def test_an_enhanced_object_says_its_unit_in_its_groups_and_without_rescaling_there_is_none(bright, tmp_path):
+    series.enhanced(tmp_path / "e.dcm", series.phantom())
+    of = pydicom.dcmread(tmp_path / "e.dcm")
+    for groups in of.PerFrameFunctionalGroupsSequence:
+        groups.PixelValueTransformationSequence[0].RescaleType = "ED"
+    of.save_as(tmp_path / "e.dcm")
+    assert segmented(bright, tmp_path / "e.dcm")["masks"][0]["measurement"]["intensity"]["unit"] == "ED"
+
+    def bare(image, k):
+        del image.RescaleSlope, image.RescaleIntercept, image.RescaleType
+
+    series.write(tmp_path / "s", series.phantom(), each=bare)
+    answer = segmented(bright, tmp_path / "s")
+    assert answer["masks"][0]["measurement"]["intensity"]["unit"] == "as stored"
+    assert "Rescale Slope" in warned(answer)["ct_not_hounsfield"]
+    series.write(tmp_path / "zero", series.phantom(), slope=0)
+    refused(bright, tmp_path / "zero", "Rescale Slope is 0")
+
+    def table(image, k):
+        lut = pydicom.Dataset()
+        lut.LUTDescriptor, lut.LUTData, lut.ModalityLUTType = [4, 0, 16], b"\1\0\2\0\3\0\4\0", "HU"
+        image.ModalityLUTSequence = Sequence([lut])
+
+    series.write(tmp_path / "table", series.phantom(), each=table)
+    refused(bright, tmp_path / "table", "Modality LUT")
+
+
+def test_frames_that_are_only_promised_cost_nothing(bright, tmp_path):
+    series.write(tmp_path / "s", series.phantom((4, 2, 2)), each=lambda image, k: setattr(image, "NumberOfFrames", 65000))
+    refused(bright, tmp_path / "s", "promises 520000 bytes", "8")
+    series.write(tmp_path / "t", series.phantom((4, 2, 2)), each=lambda image, k: setattr(image, "NumberOfFrames", 10**9))
+    refused(bright, tmp_path / "t", "Number of Frames")
+
+
+def test_numbers_beyond_any_scan_are_refused(bright, tmp_path):
+    array = series.phantom()
+
+    def far(image, k):
+        if k == 3:
+            image.ImagePositionPatient = ["1e25", "20", "107.5"]
+
+    series.write(tmp_path / "s", array, each=far)
+    refused(bright, tmp_path / "s", "makes no sense")
+
+    def wide(image, k):
+        image.BitsAllocated, image.BitsStored, image.HighBit = 64, 1, 63
+        image.PixelData = bytes(8 * 14 * 20)
+
+    series.write(tmp_path / "t", array, each=wide)
+    refused(bright, tmp_path / "t", "Bits Allocated")
+
+
+def test_the_zone_of_an_injection_counts_and_a_day_alone_is_no_time(bright, tmp_path):
+    array = numpy.abs(series.phantom())
+    waited = 3600.0
+    factor = 70.0 * 1000 / (3.7e8 * 0.5 ** (waited / 6586.2))
+
+    def written(name, moment, zone=None):
+        of = series.pet(series.common("PT"))
+        tracer = of.RadiopharmaceuticalInformationSequence[0]
+        del tracer.RadiopharmaceuticalStartTime
+        tracer.RadiopharmaceuticalStartDateTime = moment
+        if zone:
+            of.TimezoneOffsetFromUTC = zone
+        return series.write(tmp_path / name, array, modality="PT", of=of)
+
+    affine = written("zone", "20260102041500+0000", "+0500")
+    agrees(bright, tmp_path, tmp_path / "zone", array * factor, affine, tolerance=1e-6)
+    affine = written("plain", "20260102091500")
+    agrees(bright, tmp_path, tmp_path / "plain", array * factor, affine, tolerance=1e-6)
+    written("unknown", "20260102041500+0000")
+    assert "time zone" in warned(segmented(bright, tmp_path / "unknown"))["pet_not_suv"]
+    written("day", "20260102")
+    assert "no time" in warned(segmented(bright, tmp_path / "day"))["pet_not_suv"]
+
+
+def test_bytes_of_the_other_order_stay_where_they_are(bright, tmp_path):
+    array = (series.phantom() + 250) // 8
+    affine = series.write(tmp_path / "s", array, bits=8, signed=False)
+    for path in (tmp_path / "s").iterdir():
+        of = pydicom.dcmread(path)
+        of.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRBigEndian
+        of["PixelData"].VR = "OB"
+        pydicom.dcmwrite(path, of, little_endian=False, implicit_vr=False, force_encoding=True)
+    agrees(bright, tmp_path, tmp_path / "s", array, affine)
+
+
+def test_two_volumes_between_each_others_slices_are_told_apart(bright, tmp_path):
+    of = series.common("MR")
+    array = series.phantom((6, 14, 20))
+    for name, echo, height in (("early", "9.2", 100.0), ("late", "80", 101.25)):
+        each = lambda image, k, echo=echo: setattr(image, "EchoTime", echo)  # noqa: E731
+        affine = series.write(tmp_path / name, array, modality="MR", of=of, origin=(-30.0, 20.0, height), each=each)
+        for path in (tmp_path / name).iterdir():
+            (tmp_path / "s").mkdir(exist_ok=True)
+            path.rename(tmp_path / "s" / f"{name}-{path.name}")
+    refused_mri = run(bright, "segment", "--image", tmp_path / "s", "--target", "liver")
+    assert "Echo Time" in refused_mri[1]["error"]["message"]
+    agrees(bright, tmp_path, f"{tmp_path / 's'}#1", array, affine)
+
+
+def test_slices_of_two_patients_are_no_scan(bright, tmp_path):
+    of = series.common()
+    series.write(tmp_path / "s", series.phantom(), of=of, each=lambda image, k: setattr(image, "PatientID", f"P{k // 5}"))
+    refused(bright, tmp_path / "s", "differ in Patient ID")
+
+
+def test_images_that_share_a_uid_are_read_and_not_referred_to(bright, tmp_path):
+    array = series.phantom()
+    affine = series.write(tmp_path / "s", array, each=lambda image, k: setattr(image, "SOPInstanceUID", "1.2.3"))
+    agrees(bright, tmp_path, tmp_path / "s", array, affine)
+    code, answer = run(bright, "segment", "--image", tmp_path / "s", "--target", "liver", "--formats", "dicom-seg")
+    assert code == 1 and "SOP Instance UIDs" in answer["error"]["message"]
+
+
+def test_an_empty_file_among_slices_is_told(bright, tmp_path):
+    series.write(tmp_path / "s", series.phantom())
+    (tmp_path / "s" / "IM0009.dcm").write_bytes(b"")
+    assert "IM0009.dcm" in warned(segmented(bright, tmp_path / "s"))["images_left_out"]
+
+
+def test_a_codestream_within_its_file_is_decoded_and_a_decoy_before_it_is_not_believed(bright, tmp_path):
+    import imagecodecs
+
+    array = series.phantom((3, 32, 40)) + 500
+    affine = series.write(tmp_path / "s", array, signed=False)
+    for path in (tmp_path / "s").iterdir():
+        of = pydicom.dcmread(path)
+        wrapped = imagecodecs.jpeg2k_encode(of.pixel_array, level=0, reversible=True, codecformat="jp2")
+        of.PixelData = pydicom.encaps.encapsulate([wrapped])
+        of["PixelData"].VR = "OB"
+        of["PixelData"].is_undefined_length = True
+        of.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+        of.save_as(path)
+    agrees(bright, tmp_path, tmp_path / "s", array, affine)
+    large = imagecodecs.jpeg2k_encode(numpy.zeros((3000, 3000), numpy.uint16), level=0, reversible=True, codecformat="jp2")
+    small = imagecodecs.jpeg2k_encode(array[0].astype(numpy.uint16), level=0, reversible=True, codecformat="j2k")
+    decoy = (8 + len(small)).to_bytes(4, "big") + b"free" + small
+    for path in (tmp_path / "s").iterdir():
+        of = pydicom.dcmread(path)
+        of.PixelData = pydicom.encaps.encapsulate([large[:12] + decoy + large[12:]])
+        of["PixelData"].VR = "OB"
+        of["PixelData"].is_undefined_length = True
+        of.save_as(path)
+    refused(bright, tmp_path / "s", "3000 x 3000")
+
+
+def test_nobodys_store_is_found_through_folders_and_links_around_it(bright, tmp_path):
+    root, elsewhere = tmp_path / "root", tmp_path / "root" / "large"
+    array = series.phantom()
+    series.write(elsewhere / "aa", array, each=lambda image, k: setattr(image, "PatientName", "Somebody^Else"))
+    series.write(root / "own", array)
+    (root / "results").mkdir()
+    (root / "results" / "images").symlink_to(elsewhere)
+    (root / "own" / "link").symlink_to(elsewhere / "aa" / "IM0000")
+    environment = {**bright, "SAT_MCP_RESULTS": str(root / "results")}
+    with over_stdio(program(), environment, root) as call:
+        for image in (".", str(root), "own"):
+            answer = call("segment", {"image": image, "targets": ["liver"]})
+            assert not answer.get("isError"), answer
+            assert answer["structuredContent"]["image"]["shape"] == [20, 14, 9]
+        # The root itself can be named with a choice, too.
+        uid = str(pydicom.dcmread(root / "own" / "IM0000").SeriesInstanceUID)
+        for image in (f"{root}#{uid}", f".#{uid}"):
+            answer = call("segment", {"image": image, "targets": ["liver"]})
+            assert not answer.get("isError"), answer
+        other = str(pydicom.dcmread(elsewhere / "aa" / "IM0000").SeriesInstanceUID)
+        answer = call("segment", {"image": f".#{other}", "targets": ["liver"]})
+        assert answer["isError"] and "no series" in answer["content"][0]["text"]

@@ -6,7 +6,6 @@
 use super::codes::{self, Coding, OWN_SCHEME};
 use super::content::{Relation, code, container, image, number, text, uid, under};
 use super::elements::Item;
-use super::seg::label;
 use super::{Code, Made, Segment};
 use crate::measure::{Intensity, Measurement, Status};
 
@@ -51,7 +50,7 @@ pub(super) struct Pointer<'a> {
 /// One segment's group.
 pub(super) fn group(segment: &Segment, at: &Pointer, made: &Made) -> Item {
     let mut content = vec![
-        text(Relation::Context, &TRACKING_ID, label(segment)),
+        text(Relation::Context, &TRACKING_ID, segment.name()),
         uid(Relation::Context, &TRACKING_UID, at.tracking),
         code(Relation::Contains, &FINDING_CATEGORY, &segment.coding.category),
         code(Relation::Contains, &FINDING, &segment.coding.kind),

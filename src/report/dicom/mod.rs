@@ -14,6 +14,7 @@ mod elements;
 mod file;
 mod frames;
 mod header;
+mod identity;
 mod library;
 mod measurements;
 mod references;
@@ -47,6 +48,16 @@ pub struct Segment<'a> {
     pub mask: &'a PackedMask,
     /// What was measured of it.
     pub measurement: &'a Measurement,
+}
+
+impl<'a> Segment<'a> {
+    /// What it is called: a label must not be empty.
+    fn name(&self) -> &'a str {
+        match self.label.trim() {
+            "" => "segment",
+            label => label,
+        }
+    }
 }
 
 /// Who made a result, and when.

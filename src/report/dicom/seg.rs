@@ -13,9 +13,9 @@ use super::elements::{Elements, Item, code_item};
 use super::file;
 use super::frames::{self, Frames, Spacing};
 use super::header::{self, Identity};
+use super::identity::Uids;
 use super::references::source_series;
 use super::source::Source;
-use super::uids::Uids;
 use super::{Code, DicomError, Made, Segment, check};
 use crate::volume::Series;
 
@@ -146,7 +146,7 @@ fn describe(number: usize, segment: &Segment, made: &Made, uids: &Uids) -> Item 
     );
     let mut item = Item::new_empty()
         .short(tags::SEGMENT_NUMBER, number as u16)
-        .text(tags::SEGMENT_LABEL, VR::LO, label(segment))
+        .text(tags::SEGMENT_LABEL, VR::LO, segment.name())
         .word(tags::SEGMENT_ALGORITHM_TYPE, "AUTOMATIC")
         .text(
             tags::SEGMENT_ALGORITHM_NAME,
@@ -161,7 +161,7 @@ fn describe(number: usize, segment: &Segment, made: &Made, uids: &Uids) -> Item 
             VR::US,
             PrimitiveValue::U16(lab(segment.colour).into_iter().collect()),
         )
-        .text(tags::TRACKING_ID, VR::UT, label(segment))
+        .text(tags::TRACKING_ID, VR::UT, segment.name())
         .uid(tags::TRACKING_UID, &uids.tracking(number));
     if let Some(region) = &coding.region {
         let region = sided(&region.structure, tags::ANATOMIC_REGION_MODIFIER_SEQUENCE, region.side);
@@ -170,14 +170,6 @@ fn describe(number: usize, segment: &Segment, made: &Made, uids: &Uids) -> Item 
     match segment.description {
         "" => item,
         description => item.text(tags::SEGMENT_DESCRIPTION, VR::ST, description),
-    }
-}
-
-/// A label must not be empty.
-pub(super) fn label<'a>(segment: &Segment<'a>) -> &'a str {
-    match segment.label.trim() {
-        "" => "segment",
-        label => label,
     }
 }
 

@@ -8,11 +8,12 @@ use super::content::{Relation, code, container, root, text, uid};
 use super::elements::{Elements, Item};
 use super::file;
 use super::header::{self, Identity, codes_of};
+use super::identity::Uids;
 use super::library::library;
 use super::measurements::{Pointer, filled, group};
 use super::references::evidence;
 use super::source::Source;
-use super::uids::{Uids, derived};
+use super::uids::derived;
 use super::{Code, DicomError, Made, Segment, check};
 use crate::volume::Series;
 

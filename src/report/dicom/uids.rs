@@ -1,34 +1,7 @@
 //! Unique identifiers that follow from what they name.
 
-use super::Made;
-use super::source::Source;
-
 /// Root of UIDs that are made of UUIDs (PS3.5 B.2).
 const ROOT: &str = "2.25.";
-
-/// The identifiers of one result's objects. Asked twice they are the same; of another result, another.
-pub(super) struct Uids {
-    seed: [String; 2],
-}
-
-impl Uids {
-    /// Those of a result made from a series.
-    pub(super) fn new(made: &Made, source: &Source) -> Uids {
-        Uids {
-            seed: [made.result_id.to_owned(), source.key()],
-        }
-    }
-
-    /// That of one thing of the result: an instance, a series, a segment that is followed.
-    pub(super) fn of(&self, role: &str) -> String {
-        derived(&[&self.seed[0], &self.seed[1], role])
-    }
-
-    /// That of a segment, by its number from 1.
-    pub(super) fn tracking(&self, number: usize) -> String {
-        self.of(&format!("segment {number}"))
-    }
-}
 
 /// The UID that these words give: a UUID (version 8, its bits a BLAKE3 hash) as an integer.
 pub(super) fn derived(words: &[&str]) -> String {

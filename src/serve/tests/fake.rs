@@ -397,6 +397,8 @@ fn answer(plan: &FakePlan, status: RunStatus) -> SegmentAnswer {
             cached: false,
             seconds: 0.1,
         },
+        report: None,
+        sent: None,
         eta_s: None,
     }
 }

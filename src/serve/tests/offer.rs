@@ -49,7 +49,7 @@ async fn three_tools_come_in_a_fixed_order_with_titles_words_and_hints() {
 
 #[test]
 fn every_schema_is_one_that_function_calling_hosts_accept() {
-    for tool in tools::all() {
+    for tool in tools::all(false) {
         let input = Value::Object(tool.input_schema.as_ref().clone());
         let output = Value::Object(tool.output_schema.as_deref().unwrap().clone());
         assert_eq!(input["additionalProperties"], false, "{}", tool.name);
@@ -133,7 +133,7 @@ fn the_three_tools_cost_a_model_at_most_2500_tokens_and_the_instructions_1000() 
         let words = format!("{} {} {schema}", tool.name, tool.description.as_deref().unwrap());
         tokens.encode_with_special_tokens(&words).len()
     };
-    let counts: Vec<_> = tools::all().iter().map(count).collect();
+    let counts: Vec<_> = tools::all(true).iter().map(count).collect();
     assert!(counts.iter().sum::<usize>() <= 2500, "{counts:?}");
     let instructions = tokens.encode_ordinary(include_str!("../instructions.md")).len();
     assert!(instructions <= 1000, "{instructions}");

@@ -44,7 +44,7 @@ pub enum SeriesError {
     },
     /// A folder without a DICOM image.
     #[error(
-        "{files} file(s) were looked at in this folder, and none is a DICOM image{others}; give the folder of a CT, MR or PET series, or a .nii or .nii.gz file"
+        "{files} file(s) were looked at here, and none is a DICOM image{others}; give the folder of a CT, MR or PET series, or a .nii or .nii.gz file"
     )]
     NoImages {
         /// Files looked at.
@@ -69,6 +69,26 @@ pub enum SeriesError {
         /// What there is.
         found: Vec<SeriesLine>,
     },
+    /// Files of one series that are not of one scan.
+    #[error("files of the series differ in {attribute}, so that they are not of one scan; give the files of one")]
+    Mixed {
+        /// The attribute's name.
+        attribute: &'static str,
+    },
+    /// Images in all directions.
+    #[error(
+        "the images of the series lie in more than {limit} different planes, as projections do; give a series of parallel slices"
+    )]
+    ManyPlanes {
+        /// How many may be.
+        limit: usize,
+    },
+    /// More images than are put in order.
+    #[error("the series has more than {limit} images; split it")]
+    ManyImages {
+        /// How many may be.
+        limit: usize,
+    },
     /// An object that is no CT, MR or PET image.
     #[error(
         "it is a DICOM object of modality {modality}, and CT, MR and PT (PET) images are read; give the image series"
@@ -77,6 +97,9 @@ pub enum SeriesError {
         /// Modality (0008,0060).
         modality: String,
     },
+    /// A zip file that wants a password.
+    #[error("files in the zip file are encrypted; send them without a password")]
+    Encrypted,
     /// An attribute without which voxels have no place or no value.
     #[error(
         "{attribute} is missing in {count} of {total} image(s), so that {consequence}; export the original series, not a derived picture of it"
@@ -263,10 +286,11 @@ fn lines(series: &[SeriesLine]) -> String {
         .take(LISTED)
         .map(|line| {
             let description = line.description.as_deref().unwrap_or("no description");
-            format!(
-                "  {}  {}, {description}, {} image(s)",
-                line.uid, line.modality, line.images
-            )
+            let uid = match line.uid.is_empty() {
+                true => "without a Series Instance UID (name one of its files)",
+                false => &line.uid,
+            };
+            format!("  {uid}  {}, {description}, {} image(s)", line.modality, line.images)
         })
         .collect();
     if series.len() > LISTED {

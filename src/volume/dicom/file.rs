@@ -11,7 +11,7 @@ use dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN;
 use flate2::bufread::DeflateDecoder;
 
 use super::SeriesError;
-use super::spot::{Place, Seen, Spot};
+use super::spot::{MOST_IN_MEMORY, Place, Seen, Spot};
 use super::unknown::reread;
 use super::walk::{Coding, MOST_HEADER, Walked, meta, walk};
 
@@ -80,6 +80,7 @@ fn data_set(mut file: Box<dyn Place>, len: u64, limit: u64) -> Result<(Box<dyn P
     if syntax != uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
         return Ok((file, len, syntax));
     }
+    let limit = limit.min(MOST_IN_MEMORY);
     let mut bytes = Vec::new();
     let inflated = DeflateDecoder::new(file).take(limit + 1).read_to_end(&mut bytes);
     inflated.map_err(|error| SeriesError::Damaged(format!("its deflated data set cannot be read: {error}")))?;

@@ -7,7 +7,7 @@ use dicom_object::InMemDicomObject;
 use super::attributes::{Groups, array, count, number, numbers, text, texts};
 use super::file::Dicom;
 use super::spot::{Seen, Spot};
-use super::walk::Walked;
+use super::walk::{Pixels, Walked};
 use super::{SeriesError, SourceInstance};
 
 /// Rows and columns of a frame at most: they have two bytes each.
@@ -53,7 +53,7 @@ impl Layout {
 /// One image: a file of one frame, or a frame of several.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Image {
-    /// Which of the instances it lies in.
+    /// Which of the series' instances it lies in.
     pub instance: usize,
     /// Its index within the file, from 0.
     pub frame: usize,
@@ -98,7 +98,7 @@ pub(super) const MARKS: [(&str, Tag); 14] = [
 ///
 /// # Errors
 /// When its pixels are none that one grey value each could be read from.
-pub(super) fn images(dicom: &Dicom, spot: Spot, instance: usize) -> Result<(Instance, Vec<Image>), SeriesError> {
+pub(super) fn images(dicom: &Dicom, spot: Spot) -> Result<(Instance, Vec<Image>), SeriesError> {
     let header = &dicom.header;
     let layout = layout(header)?;
     let declared = count(header, tags::NUMBER_OF_FRAMES);
@@ -109,6 +109,8 @@ pub(super) fn images(dicom: &Dicom, spot: Spot, instance: usize) -> Result<(Inst
             value: frames.to_string(),
         });
     }
+    // Nothing is made for frames that are only promised.
+    holds(&dicom.walked, frames, &layout)?;
     // A multi-frame object of the old kind says of its frames only how many they are.
     let enhanced = header.get(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).is_some();
     let file = Instance {
@@ -128,9 +130,42 @@ pub(super) fn images(dicom: &Dicom, spot: Spot, instance: usize) -> Result<(Inst
             header,
             groups: Groups::of(header, frame),
         };
-        facts.image(instance, frame, enhanced, &layout)
+        facts.image(frame, enhanced, &layout)
     });
     Ok((file, images.collect()))
+}
+
+/// Bytes by which pixels may be longer than they should be: padding.
+pub(super) const PADDING: u64 = 16;
+
+/// Whether there are as many pixels as are promised; of compressed ones, at least a fragment a frame.
+fn holds(walked: &Walked, frames: usize, layout: &Layout) -> Result<(), SeriesError> {
+    let exactly = |bytes: usize, found: u64| {
+        let promised = bytes as u64 * frames as u64;
+        match found < promised || found > promised + PADDING {
+            true => Err(SeriesError::Length { promised, found }),
+            false => Ok(()),
+        }
+    };
+    match (&walked.floats, &walked.pixels) {
+        (Some(floats), _) => exactly(layout.len() * floats.size(), floats.length),
+        (None, Some(Pixels::Native { length, .. })) if layout.bits_allocated <= 32 => exactly(layout.bytes(), *length),
+        (None, Some(Pixels::Encapsulated { fragments, .. })) if fragments.len() >= frames => Ok(()),
+        (None, Some(Pixels::Encapsulated { fragments, .. })) => Err(SeriesError::Damaged(format!(
+            "it promises {frames} frames, and has {} fragments of compressed pixels",
+            fragments.len()
+        ))),
+        (None, Some(_)) => Err(SeriesError::Nonsense {
+            attribute: "Bits Allocated",
+            value: format!("{} for whole numbers", layout.bits_allocated),
+        }),
+        (None, None) => Err(SeriesError::Missing {
+            attribute: "Pixel Data",
+            count: 1,
+            total: 1,
+            consequence: "there is nothing to see",
+        }),
+    }
 }
 
 /// How the pixels are stored.
@@ -144,13 +179,17 @@ fn layout(header: &InMemDicomObject) -> Result<Layout, SeriesError> {
         })
     };
     let samples = count(header, tags::SAMPLES_PER_PIXEL).unwrap_or(1);
+    if header.get(tags::MODALITY_LUT_SEQUENCE).is_some() {
+        return Err(SeriesError::NotGrey(
+            "values of a Modality LUT, which is not applied".into(),
+        ));
+    }
     let photometric = text(header, tags::PHOTOMETRIC_INTERPRETATION).unwrap_or_default();
     if samples != 1 || !matches!(&photometric[..], "MONOCHROME2" | "MONOCHROME1" | "") {
         return Err(SeriesError::NotGrey(format!(
             "{photometric} with {samples} sample(s) a pixel"
         )));
     }
-    let floats = [tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA];
     let (rows, columns) = (of(tags::ROWS, "Rows")?, of(tags::COLUMNS, "Columns")?);
     let allocated = of(tags::BITS_ALLOCATED, "Bits Allocated")?;
     let stored = count(header, tags::BITS_STORED).unwrap_or(allocated);
@@ -166,7 +205,6 @@ fn layout(header: &InMemDicomObject) -> Result<Layout, SeriesError> {
             value: format!("{rows}, {columns}, {allocated}, {stored} and {high}"),
         });
     }
-    debug_assert!(floats[0].group() == 0x7fe0);
     Ok(Layout {
         rows,
         columns,
@@ -184,7 +222,7 @@ struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    fn image(&self, instance: usize, frame: usize, multi_frame: bool, layout: &Layout) -> Image {
+    fn image(&self, frame: usize, multi_frame: bool, layout: &Layout) -> Image {
         let rescale = self.place(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
         let measures = self.place(tags::PIXEL_MEASURES_SEQUENCE);
         let kinds = self.kinds();
@@ -194,7 +232,7 @@ impl Facts<'_> {
                 .and_then(|element| element.value().to_int::<i64>().ok())
         };
         Image {
-            instance,
+            instance: 0,
             frame,
             multi_frame,
             position: array(self.place(tags::PLANE_POSITION_SEQUENCE), tags::IMAGE_POSITION_PATIENT),
@@ -204,9 +242,7 @@ impl Facts<'_> {
             ),
             spacing: array(measures, tags::PIXEL_SPACING),
             size: [layout.columns, layout.rows],
-            slope: number(rescale, tags::RESCALE_SLOPE)
-                .filter(|slope| *slope != 0.0)
-                .unwrap_or(1.0),
+            slope: number(rescale, tags::RESCALE_SLOPE).unwrap_or(1.0),
             intercept: number(rescale, tags::RESCALE_INTERCEPT).unwrap_or(0.0),
             localizer: kinds.iter().any(|kind| kind == "LOCALIZER"),
             order: match multi_frame {

@@ -7,9 +7,11 @@
 //! Segmentations are masks (`seg`, `seg_frames`), which are put on the grid that they are wanted on (`seg_place`).
 
 mod attributes;
+mod choice;
 mod codestream;
 mod error;
 mod file;
+mod files;
 mod folder;
 mod image;
 mod note;
@@ -36,6 +38,11 @@ pub(super) use read::read_series;
 pub(super) use seg::read_segmentation;
 pub use seg::{Segment, Segmentation, read_segmentation_bytes};
 pub use series::{Series, SourceFrame, SourceInstance};
+
+/// Whether a file begins as DICOM files do.
+pub(super) fn is_file(path: &std::path::Path) -> bool {
+    file::is_dicom(path)
+}
 
 /// Whether a name is to be read as DICOM: a folder, a file that begins as DICOM files do (PS3.10 section 7.1), or a zip file.
 pub(super) fn is_series(path: &std::path::Path) -> bool {

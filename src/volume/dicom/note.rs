@@ -36,6 +36,20 @@ pub enum Note {
         /// How many.
         images: usize,
     },
+    /// Files that are named as images, or empty, hold no DICOM.
+    FilesWithout {
+        /// How many.
+        files: usize,
+        /// The first of them.
+        first: String,
+    },
+    /// White is low in the images (MONOCHROME1).
+    Inverted,
+    /// CT whose values are no Hounsfield units, as far as its tags say.
+    NotHounsfield {
+        /// Why.
+        why: String,
+    },
     /// PET whose values are no standardized uptake values.
     PetNotStandardized {
         /// What the values are.
@@ -53,7 +67,9 @@ impl Note {
             Note::SlicesMissing { .. } => "missing_slices",
             Note::LocalizersLeftOut { .. } => "localizers_left_out",
             Note::CopiesLeftOut { .. } => "duplicate_slices",
-            Note::OthersLeftOut { .. } => "images_left_out",
+            Note::OthersLeftOut { .. } | Note::FilesWithout { .. } => "images_left_out",
+            Note::Inverted => "inverted_grey",
+            Note::NotHounsfield { .. } => "ct_not_hounsfield",
             Note::PetNotStandardized { .. } => "pet_not_suv",
         }
     }
@@ -101,6 +117,15 @@ impl std::fmt::Display for Note {
                     "{images} object(s) of the series that are no grey images were left out."
                 )
             }
+            Note::FilesWithout { files, first } => write!(
+                f,
+                "{files} file(s) that are named like images or empty hold no DICOM ({first}): slices may be missing at an end of the scan."
+            ),
+            Note::Inverted => write!(
+                f,
+                "The images show low values white (MONOCHROME1); values are taken as they are stored."
+            ),
+            Note::NotHounsfield { why } => write!(f, "Intensities may be no Hounsfield units: {why}."),
             Note::PetNotStandardized { unit, why } => {
                 write!(
                     f,

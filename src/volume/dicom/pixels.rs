@@ -21,9 +21,6 @@ use super::spot::Place;
 use super::unpack;
 use super::walk::Pixels;
 
-/// Bytes by which pixels may be longer than they should be: padding.
-pub(super) const PADDING: u64 = 16;
-
 /// Reads one frame of a file, as it is stored: before slope and intercept.
 ///
 /// # Errors
@@ -36,25 +33,29 @@ pub(super) fn frame(
 ) -> Result<(), SeriesError> {
     values.clear();
     let layout = &instance.layout;
-    if let Some((element, offset, length)) = instance.walked.floats {
-        return floats(place, instance, index, (element, offset, length), values);
-    }
     let big_endian = instance.syntax == EXPLICIT_VR_BIG_ENDIAN;
+    if let Some(found) = &instance.walked.floats {
+        let bytes = (found.size() * layout.len()) as u64;
+        let bytes = read(place, found.offset + bytes * index as u64, bytes)?;
+        floats(&bytes, found.size(), big_endian, values);
+        return Ok(());
+    }
     match &instance.walked.pixels {
-        None => Err(SeriesError::Missing {
-            attribute: "Pixel Data",
-            count: 1,
-            total: 1,
-            consequence: "there is nothing to see",
-        }),
-        Some(Pixels::Native { offset, length }) => {
-            let bytes = native(place, instance, index, (*offset, *length), layout.bytes())?;
-            // The other byte order stores 8-bit pixels in words (PS3.5 annex A.3), so that neighbours change places.
-            let bytes = match big_endian && layout.bits_allocated == 8 {
-                true => swapped(bytes),
-                false => bytes,
-            };
+        // Looked for when the file was.
+        None => Err(SeriesError::Changed),
+        Some(Pixels::Native { offset, words, .. }) => {
+            let length = layout.bytes() as u64;
+            let start = length * index as u64;
             let shift = layout.high_bit + 1 - layout.bits_stored;
+            // The other byte order stores 8-bit pixels in words where it says so (PS3.5 annex A.3): neighbours change places.
+            let bytes = match big_endian && *words && layout.bits_allocated == 8 {
+                true => {
+                    let (first, last) = (start & !1, (start + length).next_multiple_of(2));
+                    let swapped = swapped(read(place, offset + first, last - first)?);
+                    swapped[(start - first) as usize..][..length as usize].to_vec()
+                }
+                false => read(place, offset + start, length)?,
+            };
             integers(&bytes, layout, big_endian, shift, values);
             Ok(())
         }
@@ -76,29 +77,6 @@ pub(super) fn unpacked(frame: Option<Vec<u8>>) -> Result<Vec<u8>, SeriesError> {
     frame.ok_or_else(|| SeriesError::Damaged("a frame cannot be unpacked".into()))
 }
 
-/// The bytes of one frame, where all lie one behind the other.
-fn native(
-    place: &mut dyn Place,
-    instance: &Instance,
-    index: usize,
-    (offset, length): (u64, u64),
-    bytes: usize,
-) -> Result<Vec<u8>, SeriesError> {
-    let promised = bytes as u64 * instance.frames as u64;
-    let more = length.saturating_sub(promised);
-    // Some writers fill up with zeros to whole blocks; what is as long as a frame is another matter.
-    let zeros = |place: &mut dyn Place| -> Result<bool, SeriesError> {
-        Ok(more < bytes as u64 && read(place, offset + promised, more)?.iter().all(|byte| *byte == 0))
-    };
-    if length < promised || (more > PADDING && !zeros(place)?) {
-        return Err(SeriesError::Length {
-            promised,
-            found: length,
-        });
-    }
-    read(place, offset + bytes as u64 * index as u64, bytes as u64)
-}
-
 pub(super) fn read(place: &mut dyn Place, offset: u64, length: u64) -> Result<Vec<u8>, SeriesError> {
     let mut bytes = Vec::new();
     place.seek(SeekFrom::Start(offset)).map_err(SeriesError::Read)?;
@@ -110,16 +88,7 @@ pub(super) fn read(place: &mut dyn Place, offset: u64, length: u64) -> Result<Ve
     }
 }
 
-fn floats(
-    place: &mut dyn Place,
-    instance: &Instance,
-    index: usize,
-    (element, offset, length): (u16, u64, u64),
-    values: &mut Vec<f64>,
-) -> Result<(), SeriesError> {
-    let size = if element == 0x0008 { 4 } else { 8 };
-    let bytes = native(place, instance, index, (offset, length), size * instance.layout.len())?;
-    let big_endian = instance.syntax == EXPLICIT_VR_BIG_ENDIAN;
+fn floats(bytes: &[u8], size: usize, big_endian: bool, values: &mut Vec<f64>) {
     values.extend(bytes.chunks_exact(size).map(|word| {
         let word: Vec<u8> = match big_endian {
             true => word.iter().rev().copied().collect(),
@@ -130,7 +99,6 @@ fn floats(
             Err(_) => <[u8; 8]>::try_from(&word[..]).map_or(f64::NAN, f64::from_le_bytes),
         }
     }));
-    Ok(())
 }
 
 fn swapped(mut bytes: Vec<u8>) -> Vec<u8> {
@@ -187,22 +155,28 @@ pub(super) fn fragments_of(
         (index, index + 1)
     } else {
         // More fragments than frames: the table says at which of them each frame begins.
-        let bytes = read(place, table.0, u64::from(table.1))?;
-        let offsets = bytes.as_chunks::<4>().0;
         let base = fragments
             .first()
             .ok_or_else(|| damaged("its compressed pixels have no fragments"))?
             .0;
-        let begins = |frame: usize| -> Option<usize> {
-            let offset = u64::from(u32::from_le_bytes(*offsets.get(frame)?));
-            fragments.iter().position(|fragment| fragment.0 == base + offset)
-        };
         let unclear =
             || damaged("which fragments belong to which frame is not said: its Basic Offset Table is missing or wrong");
-        let first = begins(index).ok_or_else(unclear)?;
+        let mut begins = |frame: usize| {
+            let at = 4 * frame as u64;
+            if at + 4 > u64::from(table.1) {
+                return Err(unclear());
+            }
+            let bytes = read(place, table.0 + at, 4)?;
+            let offset = <[u8; 4]>::try_from(&bytes[..]).map_err(|_| unclear())?;
+            let wanted = base + u64::from(u32::from_le_bytes(offset));
+            fragments
+                .binary_search_by_key(&wanted, |fragment| fragment.0)
+                .map_err(|_| unclear())
+        };
+        let first = begins(index)?;
         let last = match index + 1 == frames {
             true => fragments.len(),
-            false => begins(index + 1).ok_or_else(unclear)?,
+            false => begins(index + 1)?,
         };
         (first, last)
     };

@@ -1,5 +1,6 @@
 //! From files to an image.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -40,20 +41,25 @@ pub fn read_dicom_bytes(files: &[&[u8]], choice: Option<&str>, limits: &ReadLimi
 }
 
 /// The image of a series that was found.
-fn made(found: Found, volume: Option<usize>, limits: &ReadLimits) -> Result<Volume, SeriesError> {
+fn made(mut found: Found, volume: Option<usize>, limits: &ReadLimits) -> Result<Volume, SeriesError> {
     let limit = limits.unpacked_bytes;
     let modality = Modality::from_word(&found.modality).ok_or(SeriesError::Modality {
         modality: found.modality.clone(),
     })?;
     missing(&found.images)?;
+    let images = std::mem::take(&mut found.images);
     let instances = &found.instances;
-    let same = |a: &Image, b: &Image| same_pixels(instances, a, b, limit);
-    let mut stack = arrange(found.images.clone(), volume, &same)?;
-    let promised = stack.grid.shape().iter().map(|length| *length as u64).product::<u64>();
-    let stored = (stack.plane.size[0] * stack.plane.size[1] * stack.images.len()) as u64;
-    if promised.max(stored) > limits.voxels {
+    let same = |images: &[&Image]| same_pixels(instances, images, limit);
+    let mut stack = arrange(images, volume, &same)?;
+    let voxels = |shape: [usize; 3]| {
+        let lengths = shape.iter().map(|length| *length as u64);
+        lengths.fold(1_u64, u64::saturating_mul)
+    };
+    let [columns, rows] = stack.plane.size;
+    let promised = voxels(stack.grid.shape()).max(voxels([columns, rows, stack.images.len()]));
+    if promised > limits.voxels {
         return Err(SeriesError::TooLarge {
-            promised: promised.max(stored),
+            promised,
             limit: limits.voxels,
         });
     }
@@ -67,7 +73,7 @@ fn made(found: Found, volume: Option<usize>, limits: &ReadLimits) -> Result<Volu
         None => slices,
         Some(uneven) => {
             let lowest = slices.iter().copied().fold(f32::INFINITY, f32::min);
-            regular(stack.plane.size, &slices, &uneven.places, &stack.grid, lowest)
+            regular(stack.plane.size, &slices, &uneven.places, &stack.grid, lowest).map_err(out_of_memory)?
         }
     };
     let mut notes = found.notes.clone();
@@ -115,6 +121,12 @@ fn missing(images: &[Image]) -> Result<(), SeriesError> {
             "their size is unknown",
         ),
     ];
+    if images.iter().any(|image| image.slope == 0.0) {
+        return Err(SeriesError::Nonsense {
+            attribute: "Rescale Slope",
+            value: "0".into(),
+        });
+    }
     for (attribute, has, consequence) in needed {
         let count = images.iter().filter(|image| !has(image)).count();
         if count > 0 {
@@ -129,25 +141,37 @@ fn missing(images: &[Image]) -> Result<(), SeriesError> {
     Ok(())
 }
 
-fn same_pixels(instances: &[Instance], a: &Image, b: &Image, limit: u64) -> Result<bool, SeriesError> {
+/// Whether all of these images have the same pixels as the first.
+fn same_pixels(instances: &[Instance], images: &[&Image], limit: u64) -> Result<bool, SeriesError> {
     let read = |image: &Image| {
         let instance = &instances[image.instance];
         let mut values = Vec::new();
         let mut place = file::again(&instance.spot, instance.seen, limit).map_err(|error| error.of(&instance.spot))?;
         pixels::frame(&mut *place, instance, image.frame, &mut values).map_err(|error| error.of(&instance.spot))?;
-        values
-            .iter_mut()
-            .for_each(|value| *value = *value * image.slope + image.intercept);
+        let meant = |value: &mut f64| *value = *value * image.slope + image.intercept;
+        values.iter_mut().for_each(meant);
         Ok::<_, SeriesError>(values)
     };
-    Ok(a.size == b.size && read(a)? == read(b)?)
+    let [first, others @ ..] = images else {
+        return Ok(true);
+    };
+    let values = read(first)?;
+    for other in others {
+        if other.size != first.size || read(other)? != values {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn out_of_memory(_: std::collections::TryReserveError) -> SeriesError {
+    SeriesError::Read(std::io::ErrorKind::OutOfMemory.into())
 }
 
 /// The pixels of all slices, in order, as what they mean. Files are read side by side, the frames of one file one after another.
 fn slices(instances: &[Instance], stack: &Stack, units: &Units, limit: u64) -> Result<Vec<f32>, SeriesError> {
     let of = stack.plane.size[0] * stack.plane.size[1];
     let mut voxels = Vec::new();
-    let out_of_memory = |_| SeriesError::Read(std::io::ErrorKind::OutOfMemory.into());
     voxels
         .try_reserve_exact(of * stack.images.len())
         .map_err(out_of_memory)?;
@@ -157,11 +181,7 @@ fn slices(instances: &[Instance], stack: &Stack, units: &Units, limit: u64) -> R
     for (image, slice) in stack.images.iter().zip(voxels.chunks_exact_mut(of)) {
         by_file[image.instance].push((image, slice));
     }
-    let read = by_file
-        .into_par_iter()
-        .enumerate()
-        .filter(|(_, images)| !images.is_empty());
-    read.try_for_each(|(at, images)| {
+    let read = |(at, images): (usize, Vec<(&Image, &mut [f32])>)| {
         let instance = &instances[at];
         let told = |error: SeriesError| error.of(&instance.spot);
         let mut place = file::again(&instance.spot, instance.seen, limit).map_err(told)?;
@@ -173,15 +193,29 @@ fn slices(instances: &[Instance], stack: &Stack, units: &Units, limit: u64) -> R
             }
         }
         Ok::<_, SeriesError>(())
-    })?;
+    };
+    let files: Vec<_> = by_file
+        .into_iter()
+        .enumerate()
+        .filter(|(_, images)| !images.is_empty())
+        .collect();
+    // What is unpacked in memory is so one file at a time.
+    match instances
+        .iter()
+        .any(|instance| matches!(instance.spot, Spot::Packed(..)))
+    {
+        true => files.into_iter().try_for_each(read)?,
+        false => files.into_par_iter().try_for_each(read)?,
+    }
     Ok(voxels)
 }
 
 /// What the series says beyond its voxels.
 fn series(found: Found, stack: Stack, notes: Vec<super::Note>) -> Series {
     let mut order: Vec<usize> = Vec::new();
+    let mut places: HashMap<usize, usize> = HashMap::new();
     let frames = stack.images.iter().map(|image| {
-        let instance = order.iter().position(|at| *at == image.instance).unwrap_or_else(|| {
+        let instance = *places.entry(image.instance).or_insert_with(|| {
             order.push(image.instance);
             order.len() - 1
         });

@@ -1,5 +1,7 @@
 //! Tilted and uneven slices on a regular grid.
 
+use std::collections::TryReserveError;
+
 use rayon::prelude::*;
 
 use crate::volume::Grid;
@@ -10,7 +12,16 @@ const ON: f64 = 1e-4;
 /// Interpolates slices to the grid that was made around them: linear within the two slices that a voxel lies between, and
 /// linear from one to the other along the normal. Slices have `size` columns and rows and lie at `places` of the grid; what none covers
 /// has the value `outside`.
-pub(super) fn regular(size: [usize; 2], slices: &[f32], places: &[[f64; 3]], grid: &Grid, outside: f32) -> Vec<f32> {
+///
+/// # Errors
+/// When there is no room.
+pub(super) fn regular(
+    size: [usize; 2],
+    slices: &[f32],
+    places: &[[f64; 3]],
+    grid: &Grid,
+    outside: f32,
+) -> Result<Vec<f32>, TryReserveError> {
     let [columns, rows, _] = grid.shape();
     let of = size[0] * size[1];
     let slice = |k: usize| Slice {
@@ -19,7 +30,9 @@ pub(super) fn regular(size: [usize; 2], slices: &[f32], places: &[[f64; 3]], gri
         place: places[k],
         outside,
     };
-    let mut voxels = vec![0.0; grid.len()];
+    let mut voxels = Vec::new();
+    voxels.try_reserve_exact(grid.len())?;
+    voxels.resize(grid.len(), 0.0);
     voxels
         .par_chunks_mut(columns * rows)
         .enumerate()
@@ -30,7 +43,7 @@ pub(super) fn regular(size: [usize; 2], slices: &[f32], places: &[[f64; 3]], gri
                 slice(below + 1).add(columns, part, voxels);
             }
         });
-    voxels
+    Ok(voxels)
 }
 
 /// The slice at or below a depth, and how far towards the next one the depth is.

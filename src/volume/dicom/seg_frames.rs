@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dicom_dictionary_std::uids;
 
 use super::file::EXPLICIT_VR_BIG_ENDIAN;
-use super::image::Instance;
+use super::image::{Instance, PADDING};
 use super::pixels;
 use super::spot::Place;
 use super::walk::Pixels;
@@ -106,9 +106,9 @@ fn bits(bytes: &mut dyn Place, instance: &Instance, at: usize) -> Result<(Vec<u8
         Some(Pixels::Native { .. }) if instance.syntax == EXPLICIT_VR_BIG_ENDIAN => {
             Err(refused("is not read for single bits"))
         }
-        Some(Pixels::Native { offset, length }) => {
+        Some(Pixels::Native { offset, length, .. }) => {
             let promised = (of as u64 * instance.frames as u64).div_ceil(8);
-            if *length < promised || *length > promised + pixels::PADDING {
+            if *length < promised || *length > promised + PADDING {
                 return Err(SeriesError::Length {
                     promised,
                     found: *length,

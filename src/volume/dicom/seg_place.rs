@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use super::choice::SAME_MM;
 use super::regular::regular;
 use super::seg::Segmentation;
-use super::stack::{Plane, SAME_MM, STEP_MM, TILTED, UNEVEN, UNEVEN_MM, placed};
+use super::stack::{Plane, STEP_MM, TILTED, UNEVEN, UNEVEN_MM, placed};
 use super::vectors::{dot, length, minus, plus, scaled};
 use super::{Series, SeriesError};
 use crate::volume::{Grid, Mask, MaskBuilder, Run, Volume};
@@ -208,10 +209,11 @@ impl Segmentation {
                     slices[at..at + of][*from as usize..*to as usize].fill(1.0);
                 }
             }
-            let part = regular(theirs.size, &slices, places, &grid, 0.0);
-            Mask::from_predicate(Arc::clone(&grid), |index| part[index] > 0.5)
+            let part = regular(theirs.size, &slices, places, &grid, 0.0)
+                .map_err(|_| SeriesError::Read(std::io::ErrorKind::OutOfMemory.into()))?;
+            Ok(Mask::from_predicate(Arc::clone(&grid), |index| part[index] > 0.5))
         });
-        Ok(masks.collect())
+        masks.collect()
     }
 }
 

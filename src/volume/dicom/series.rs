@@ -1,6 +1,7 @@
 //! What a DICOM series says beyond its voxels: what segmentations and reports made of it repeat and refer to.
 
 use dicom_object::InMemDicomObject;
+use dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN;
 
 use super::Note;
 use crate::volume::Mask;
@@ -98,14 +99,30 @@ impl Series {
         &self.frames
     }
 
-    /// Names the images that the series was read from: a hash of their UIDs and frame numbers, in order.
+    /// A hash of what is made of the series besides its voxels: its header, its images by UID and frame number in order, and what
+    /// happened to them.
     pub fn identity(&self) -> String {
         let mut hasher = blake3::Hasher::new();
+        let mut header = Vec::new();
+        // What cannot be written down cannot be repeated in objects either.
+        let _ = self
+            .header
+            .write_dataset_with_ts(&mut header, &EXPLICIT_VR_LITTLE_ENDIAN.erased());
+        hasher.update(&header);
         for frame in &self.frames {
             let instance = &self.instances[frame.instance];
             hasher.update(format!("{}#{}\n", instance.uid, frame.number.unwrap_or(0)).as_bytes());
         }
+        for note in &self.notes {
+            hasher.update(note.to_string().as_bytes());
+        }
         hasher.finalize().to_hex().to_string()
+    }
+
+    /// Whether every instance has a UID of its own, as objects need that refer to them.
+    pub fn has_identities(&self) -> bool {
+        let uids: std::collections::HashSet<&str> = self.instances.iter().map(|instance| &instance.uid[..]).collect();
+        uids.len() == self.instances.len() && !uids.contains("")
     }
 
     /// Columns and rows.

@@ -1,9 +1,9 @@
 //! Where the bytes of a DICOM file are: in a file, in memory, or packed with others into a zip file.
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use zip::ZipArchive;
@@ -11,12 +11,17 @@ use zip::ZipArchive;
 use super::SeriesError;
 use crate::volume::opening::plain_file;
 
+/// Bytes of a file that is unpacked in memory: an enhanced series of 800 slices has half as many.
+pub(super) const MOST_IN_MEMORY: u64 = 1 << 30;
 /// Bytes read from the disk at a time.
 const BUFFER: usize = 16 << 10;
 
 /// A place that bytes are read from.
 pub(super) trait Place: BufRead + Seek {}
 impl<R: BufRead + Seek> Place for R {}
+
+/// Bytes within which a file shows that it is DICOM: a preamble and four letters.
+const HEAD: u64 = 132;
 
 /// One file, wherever it is.
 #[derive(Debug, Clone)]
@@ -54,6 +59,15 @@ impl Spot {
         }
     }
 
+    /// Whether something was expected of it, should it be no DICOM file: it is empty, or named like one.
+    pub fn is_missed(&self) -> bool {
+        let named = self
+            .name()
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("dcm"));
+        named || matches!(self, Spot::File(path) if path.metadata().is_ok_and(|metadata| metadata.len() == 0))
+    }
+
     /// Opens it, and says how long it is; none where it is no plain file. A packed one is unpacked, up to `limit` bytes.
     pub fn open(&self, limit: u64) -> Result<Option<(Box<dyn Place>, u64, Seen)>, SeriesError> {
         let in_memory = |bytes: Vec<u8>| {
@@ -75,30 +89,22 @@ impl Spot {
     }
 }
 
-/// A zip file in memory.
-pub(super) struct Packed(ZipArchive<Cursor<Arc<[u8]>>>);
+/// A zip file. Its files are unpacked one at a time.
+pub(super) struct Packed(Mutex<ZipArchive<BufReader<File>>>);
 
 impl std::fmt::Debug for Packed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "a zip file of {}", self.0.len())
+        f.write_str("a zip file")
     }
 }
 
 impl Packed {
     /// The files of a zip file, which may have up to `limit` bytes together once they are unpacked, and be `most` of them.
     pub fn open(path: &Path, limit: u64, most: usize) -> Result<Vec<Spot>, SeriesError> {
-        let (file, metadata) = plain_file(path)
+        let (file, _) = plain_file(path)
             .map_err(SeriesError::Read)?
             .ok_or(SeriesError::Changed)?;
-        let too_large = || SeriesError::Damaged(format!("its files have more than {limit} bytes together"));
-        if metadata.len() > limit {
-            return Err(too_large());
-        }
-        let mut bytes = Vec::new();
-        file.take(metadata.len())
-            .read_to_end(&mut bytes)
-            .map_err(SeriesError::Read)?;
-        let archive = ZipArchive::new(Cursor::new(Arc::<[u8]>::from(bytes)));
+        let archive = ZipArchive::new(BufReader::with_capacity(BUFFER, file));
         let mut archive =
             archive.map_err(|error| SeriesError::Damaged(format!("the zip file cannot be read: {error}")))?;
         if archive.len() > most {
@@ -109,31 +115,43 @@ impl Packed {
         for at in 0..archive.len() {
             let entry = archive.by_index_raw(at).map_err(damaged)?;
             together = together.saturating_add(entry.size());
-            if entry.is_file() && !entry.encrypted() {
+            if entry.encrypted() {
+                return Err(SeriesError::Encrypted);
+            }
+            if entry.is_file() {
                 let name = entry.name().map_err(damaged)?.into_owned();
                 names.push((name, at));
             }
         }
         if together > limit {
-            return Err(too_large());
+            return Err(SeriesError::Damaged(format!(
+                "its files have more than {limit} bytes together"
+            )));
         }
-        let packed = Arc::new(Packed(archive));
+        let packed = Arc::new(Packed(Mutex::new(archive)));
         Ok(names
             .into_iter()
             .map(|(name, at)| Spot::Packed(name, Arc::clone(&packed), at))
             .collect())
     }
 
+    /// A file's bytes; no more than its first where those show that it is no DICOM.
     fn unpacked(&self, at: usize, limit: u64) -> Result<Vec<u8>, SeriesError> {
-        // What the list of files promises is no more than a promise.
-        let mut archive = self.0.clone();
+        let mut archive = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = archive.by_index(at).map_err(damaged)?;
-        let promised = entry.size().min(limit);
+        // What the list of files promises is no more than a promise.
+        let promised = entry.size().min(limit).min(MOST_IN_MEMORY);
+        let mut entry = entry.take(promised + 1);
         let mut bytes = Vec::new();
-        let read = entry.take(promised + 1).read_to_end(&mut bytes);
-        read.map_err(|error| SeriesError::Damaged(format!("it cannot be unpacked: {error}")))?;
+        let failed = |error| SeriesError::Damaged(format!("it cannot be unpacked: {error}"));
+        (&mut entry).take(HEAD).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.ends_with(b"DICM") {
+            entry.read_to_end(&mut bytes).map_err(failed)?;
+        }
         match bytes.len() as u64 > promised {
-            true => Err(SeriesError::Damaged("it is longer than the zip file says".into())),
+            true => Err(SeriesError::Damaged(
+                "it is longer than the zip file says, or than 1 GiB".into(),
+            )),
             false => Ok(bytes),
         }
     }

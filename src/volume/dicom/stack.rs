@@ -4,16 +4,17 @@
 //! directions of a row and of a column (PS3.3 section C.7.6.2.1.1). The step from one to the next is that from the first
 //! to the last divided by their number, so that rounded positions do not add up.
 
-use std::collections::BTreeMap;
-
 use super::SeriesError;
-use super::image::{Image, MARKS};
+use super::choice::{Same, chosen, one_volume};
+use super::image::Image;
 use super::note::Note;
 use super::vectors::{cross, dot, length, minus, plus, scaled};
 use crate::volume::{Affine, Grid};
 
-/// Positions this close are one place.
-pub(super) const SAME_MM: f64 = 1e-3;
+/// Planes of a series at most: rotating views have one each.
+const MOST_PLANES: usize = 64;
+/// Millimetres by which slices may be shifted against each other: no scan is as wide.
+const MOST_SHIFT_MM: f64 = 2000.0;
 /// How far a slice may lie from where even steps put it, as part of the step: scanners round positions.
 pub(super) const UNEVEN: f64 = 0.05;
 /// The same in millimetres, for thin slices.
@@ -111,14 +112,10 @@ pub(super) struct Uneven {
 
 /// Puts the images of a series in order.
 ///
-/// `volume` is which volume is wanted where there are several, from 0; `same` tells whether two images have the same pixels.
-pub(super) fn arrange(
-    images: Vec<Image>,
-    volume: Option<usize>,
-    same: &dyn Fn(&Image, &Image) -> Result<bool, SeriesError>,
-) -> Result<Stack, SeriesError> {
+/// `volume` is which volume is wanted where there are several, from 0; `same` tells whether images have the same pixels.
+pub(super) fn arrange(images: Vec<Image>, volume: Option<usize>, same: Same<'_>) -> Result<Stack, SeriesError> {
     let mut notes = Vec::new();
-    let (plane, images) = one_plane(images, volume, &mut notes)?;
+    let (plane, images, volume) = one_plane(images, volume, &mut notes)?;
     let normal = plane.normal();
     let mut images: Vec<(f64, Image)> = images
         .into_iter()
@@ -126,24 +123,23 @@ pub(super) fn arrange(
         .collect();
     images.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.order.cmp(&b.1.order)));
     let images = one_volume(images, volume, same, &mut notes)?;
-    if images.len() < 2 {
-        return Err(SeriesError::SingleSlice);
-    }
     grid(plane, images, notes)
 }
 
-/// The images of one plane and size: all of them, those that are no localizers, or the ones that were asked for.
+/// The images of one plane and size: all of them, those that are no localizers, or the ones that were asked for; and what is left of
+/// the choice then.
 fn one_plane(
     images: Vec<Image>,
     volume: Option<usize>,
     notes: &mut Vec<Note>,
-) -> Result<(Plane, Vec<Image>), SeriesError> {
+) -> Result<(Plane, Vec<Image>, Option<usize>), SeriesError> {
     let mut groups: Vec<(Plane, Vec<Image>)> = Vec::new();
     for image in images {
         let plane = plane_of(&image)?;
-        match groups.iter_mut().find(|(other, _)| other.agrees_with(&plane)) {
-            Some((_, group)) => group.push(image),
-            None => groups.push((plane, vec![image])),
+        match groups.iter().position(|(other, _)| other.agrees_with(&plane)) {
+            Some(at) => groups[at].1.push(image),
+            None if groups.len() < MOST_PLANES => groups.push((plane, vec![image])),
+            None => return Err(SeriesError::ManyPlanes { limit: MOST_PLANES }),
         }
     }
     if groups.len() > 1 {
@@ -164,28 +160,15 @@ fn one_plane(
             .map(|(plane, group)| (plane.words(), group.len()))
             .collect();
         let at = chosen(volume, volumes, "the plane or the size of their images")?;
-        return Ok(groups.swap_remove(at));
+        let (plane, images) = groups.swap_remove(at);
+        return Ok((plane, images, None));
     }
-    groups.pop().ok_or(SeriesError::SingleSlice)
+    let (plane, images) = groups.pop().ok_or(SeriesError::SingleSlice)?;
+    Ok((plane, images, volume))
 }
 
 fn all_localizers(group: &[Image]) -> bool {
     group.iter().all(|image| image.localizer)
-}
-
-/// Which of several volumes was asked for, as an index.
-fn chosen(volume: Option<usize>, volumes: Vec<(String, usize)>, attribute: &str) -> Result<usize, SeriesError> {
-    match volume {
-        None => Err(SeriesError::ManyVolumes {
-            attribute: attribute.to_owned(),
-            volumes,
-        }),
-        Some(asked) if asked >= volumes.len() => Err(SeriesError::NoVolume {
-            asked,
-            volumes: volumes.len(),
-        }),
-        Some(asked) => Ok(asked),
-    }
 }
 
 fn plane_of(image: &Image) -> Result<Plane, SeriesError> {
@@ -212,113 +195,6 @@ fn plane_of(image: &Image) -> Result<Plane, SeriesError> {
     };
     plane.check()?;
     Ok(plane)
-}
-
-/// One image a place: copies left out, and of several volumes the one that was asked for.
-fn one_volume(
-    images: Vec<(f64, Image)>,
-    volume: Option<usize>,
-    same: &dyn Fn(&Image, &Image) -> Result<bool, SeriesError>,
-    notes: &mut Vec<Note>,
-) -> Result<Vec<Image>, SeriesError> {
-    let places = places(images);
-    let most = places.iter().map(Vec::len).max().unwrap_or(0);
-    if most <= 1 {
-        // A series of one volume has a first one, and no second.
-        chosen(Some(volume.unwrap_or(0)), vec![(String::new(), places.len())], "")?;
-        return Ok(places.into_iter().flatten().collect());
-    }
-    for (at, (name, _)) in MARKS.iter().enumerate() {
-        if let Some(mut volumes) = told_apart(&places, |image| image.marks[at].clone()) {
-            let listed = volumes
-                .iter()
-                .map(|(value, images)| (value.clone(), images.len()))
-                .collect();
-            let at = chosen(volume, listed, name)?;
-            return Ok(volumes.swap_remove(at).1);
-        }
-    }
-    let mut left_out = 0;
-    let mut kept = Vec::new();
-    let mut unclear = 0;
-    for place in &places {
-        let mut differ = false;
-        for other in &place[1..] {
-            differ |= !same(&place[0], other)?;
-        }
-        unclear += usize::from(differ);
-        left_out += place.len() - 1;
-        kept.push(place[0].clone());
-    }
-    if unclear == 0 {
-        notes.push(Note::CopiesLeftOut { images: left_out });
-        return Ok(kept);
-    }
-    // The last way: the same number of images at every place, one volume after the other.
-    if places.iter().all(|place| place.len() == most) {
-        let listed = (0..most)
-            .map(|_| ("in the order of Instance Number".to_owned(), places.len()))
-            .collect();
-        let at = chosen(volume, listed, "Instance Number alone")?;
-        return Ok(places.into_iter().map(|mut place| place.swap_remove(at)).collect());
-    }
-    Err(SeriesError::Duplicates { places: unclear })
-}
-
-/// Images by place, each place's in the order of their numbers.
-fn places(images: Vec<(f64, Image)>) -> Vec<Vec<Image>> {
-    let mut places: Vec<(f64, Vec<Image>)> = Vec::new();
-    for (depth, image) in images {
-        match places.last_mut() {
-            Some((last, place)) if depth - *last < SAME_MM => place.push(image),
-            _ => places.push((depth, vec![image])),
-        }
-    }
-    places
-        .into_iter()
-        .map(|(_, mut place)| {
-            place.sort_by_key(|image| image.order);
-            place
-        })
-        .collect()
-}
-
-/// The volumes that a mark tells apart: no two images of one at the same place, and all of them of more than one image.
-fn told_apart(places: &[Vec<Image>], mark: impl Fn(&Image) -> Option<String>) -> Option<Vec<(String, Vec<Image>)>> {
-    let mut volumes: BTreeMap<Value, Vec<Image>> = BTreeMap::new();
-    for place in places {
-        let mut seen = Vec::new();
-        for image in place {
-            let value = mark(image)?;
-            if seen.contains(&value) {
-                return None;
-            }
-            seen.push(value.clone());
-            volumes.entry(Value::of(value)).or_default().push(image.clone());
-        }
-    }
-    // Times that differ from slice to slice tell slices apart, not volumes.
-    let sound = volumes.len() > 1 && volumes.values().all(|images| images.len() > 1);
-    sound.then(|| {
-        volumes
-            .into_iter()
-            .map(|(value, images)| (value.text, images))
-            .collect()
-    })
-}
-
-/// Text that is sorted by its numbers where it has some.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Value {
-    number: i64,
-    text: String,
-}
-
-impl Value {
-    fn of(text: String) -> Value {
-        let number = text.parse::<f64>().map_or(0, |number| (number * 1e3) as i64);
-        Value { number, text }
-    }
 }
 
 /// The grid of slices in order, and whether it is theirs.
@@ -366,7 +242,7 @@ fn grid(plane: Plane, images: Vec<Image>, mut notes: Vec<Note>) -> Result<Stack,
             usual,
         });
     }
-    let (grid, uneven) = evened(&plane, &positions, &gaps);
+    let (grid, uneven) = evened(&plane, &positions, &gaps)?;
     let missing = missing(&gaps);
     if !missing.is_empty() {
         notes.push(Note::SlicesMissing {
@@ -428,7 +304,7 @@ fn missing(gaps: &[f64]) -> Vec<(usize, usize)> {
 }
 
 /// An even grid with the slices' plane around all slices, and where they lie in it.
-fn evened(plane: &Plane, positions: &[[f64; 3]], gaps: &[f64]) -> (Grid, Uneven) {
+fn evened(plane: &Plane, positions: &[[f64; 3]], gaps: &[f64]) -> Result<(Grid, Uneven), SeriesError> {
     let (row, column, normal) = (plane.row(), plane.column(), plane.normal());
     let first = positions[0];
     let extent: f64 = gaps.iter().sum();
@@ -453,12 +329,21 @@ fn evened(plane: &Plane, positions: &[[f64; 3]], gaps: &[f64]) -> (Grid, Uneven)
         let most = places.iter().map(|place| place[axis]).fold(0.0, f64::max);
         let before = (-least - 1e-3).ceil().max(0.0);
         let behind = (most - 1e-3).ceil().max(0.0);
+        if (before + behind) * plane.spacing[axis] > MOST_SHIFT_MM {
+            return Err(SeriesError::Nonsense {
+                attribute: "Image Position (Patient)",
+                value: format!(
+                    "such that slices lie {:.0} mm beside each other",
+                    (before + behind) * plane.spacing[axis]
+                ),
+            });
+        }
         size[axis] += (before + behind) as usize;
         origin = minus(origin, scaled(along, before * plane.spacing[axis]));
         places.iter_mut().for_each(|place| place[axis] += before);
     }
     let grid = placed(plane, size, count as usize + 1, origin, scaled(normal, spacing));
-    (grid, Uneven { places })
+    Ok((grid, Uneven { places }))
 }
 
 /// A grid of `size` columns and rows and `slices`, from LPS+ to RAS+.

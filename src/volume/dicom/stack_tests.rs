@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::volume::dicom::image::MARKS;
 use proptest::prelude::*;
 
 const AXIAL: [f64; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
@@ -38,7 +39,7 @@ fn heights(gaps: &[f64]) -> Vec<f64> {
     heights
 }
 
-fn differ(_: &Image, _: &Image) -> Result<bool, SeriesError> {
+fn differ(_: &[&Image]) -> Result<bool, SeriesError> {
     Ok(false)
 }
 
@@ -185,7 +186,7 @@ fn echoes_at_the_same_places_are_volumes_to_choose_from() {
 #[test]
 fn copies_are_left_out_and_other_images_at_the_same_place_are_an_error() {
     let images = axial(&[0.0, 2.0, 2.0, 4.0]);
-    let stack = arrange(images.clone(), None, &|_, _| Ok(true)).unwrap();
+    let stack = arrange(images.clone(), None, &|_| Ok(true)).unwrap();
     assert_eq!(codes(&stack), ["duplicate_slices"]);
     assert_eq!(stack.images.len(), 3);
     assert!(matches!(arranged(images), Err(SeriesError::Duplicates { places: 1 })));

@@ -4,7 +4,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::attributes::{item, number, text, texts};
+use super::attributes::{Groups, item, number, text, texts};
 use super::note::Note;
 use crate::volume::{IntensityUnit, Modality};
 
@@ -29,11 +29,30 @@ pub(super) fn units(header: &InMemDicomObject, modality: Modality, acquired: Opt
     };
     match modality {
         Modality::Mri => plain(None),
-        Modality::Ct => match text(header, tags::RESCALE_TYPE) {
-            Some(other) if !other.starts_with("HU") && other != "US" => plain(Some(IntensityUnit::Other(other))),
-            _ => plain(Some(IntensityUnit::Hounsfield)),
-        },
+        Modality::Ct => ct(header),
         Modality::Pet => pet(header, acquired),
+    }
+}
+
+/// CT is in Hounsfield units unless its rescaling says otherwise, or there is none (PS3.3 section C.8.2.1.1.5, C.7.6.16.2.9).
+fn ct(header: &InMemDicomObject) -> Units {
+    let groups = Groups::of(header, 0);
+    let rescale = groups.get(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE).unwrap_or(header);
+    let other = |unit: &str, why: String| Units {
+        factor: 1.0,
+        unit: Some(IntensityUnit::Other(unit.to_owned())),
+        note: Some(Note::NotHounsfield { why }),
+    };
+    match text(rescale, tags::RESCALE_TYPE) {
+        Some(kind) if !kind.starts_with("HU") && kind != "US" => other(&kind, format!("Rescale Type is {kind}")),
+        _ if rescale.get(tags::RESCALE_SLOPE).is_none() || rescale.get(tags::RESCALE_INTERCEPT).is_none() => {
+            other("as stored", "Rescale Slope or Rescale Intercept is missing".into())
+        }
+        _ => Units {
+            factor: 1.0,
+            unit: Some(IntensityUnit::Hounsfield),
+            note: None,
+        },
     }
 }
 
@@ -133,11 +152,36 @@ fn scan_start(header: &InMemDicomObject, acquired: Option<&(String, String)>) ->
 fn injection(header: &InMemDicomObject, dose: &InMemDicomObject) -> Result<Moment, String> {
     if let Some(at) = text(dose, tags::RADIOPHARMACEUTICAL_START_DATE_TIME) {
         let (date, time) = at.split_at_checked(8).ok_or("the time of injection is no time")?;
-        return Moment::of(date, time).ok_or_else(|| "the time of injection is no time".into());
+        let (time, zone) = match time.find(['+', '-']) {
+            Some(sign) => (&time[..sign], Some(&time[sign..])),
+            None => (time, None),
+        };
+        let moment = Moment::of(date, time).ok_or("the time of injection is no time")?;
+        // The scan's own times are local; where injection says its zone, theirs has to be known.
+        let local = text(header, tags::TIMEZONE_OFFSET_FROM_UTC);
+        let local = local.as_deref().and_then(offset);
+        return match zone {
+            None => Ok(moment),
+            Some(zone) => match (offset(zone), local) {
+                (Some(zone), Some(local)) => Ok(moment.later(local - zone)),
+                _ => Err("the time of injection has a time zone, and that of the scan none".into()),
+            },
+        };
     }
     let time = text(dose, tags::RADIOPHARMACEUTICAL_START_TIME).ok_or("the time of injection is missing")?;
     let date = text(header, tags::SERIES_DATE).ok_or("Series Date is missing")?;
     Moment::of(&date, &time).ok_or_else(|| "the time of injection is no time".into())
+}
+
+/// Seconds of an offset from UTC, as +0530.
+fn offset(zone: &str) -> Option<f64> {
+    let sign = match zone.get(..1)? {
+        "+" => 1.0,
+        "-" => -1.0,
+        _ => return None,
+    };
+    let part = |from: usize| zone.get(from..from + 2)?.parse::<u8>().ok();
+    Some(sign * (f64::from(part(1)?) * 3600.0 + f64::from(part(3)?) * 60.0))
 }
 
 /// Days and seconds.
@@ -148,20 +192,29 @@ struct Moment {
 }
 
 impl Moment {
-    /// DICOM's DA and TM; offsets from UTC are left out, since both of a pair would have the same.
+    /// DICOM's DA and TM, which must say the minute: an hour more or less is a sixth of fluorine's dose.
     fn of(date: &str, time: &str) -> Option<Moment> {
         use chrono::Datelike as _;
         let day = chrono::NaiveDate::parse_from_str(date.get(..8)?, "%Y%m%d").ok()?;
-        let time = time.split(['+', '-']).next()?;
-        let part = |at: usize| time.get(at..at + 2).map_or(Some(0.0), |part| part.parse::<f64>().ok());
-        let seconds = time
-            .get(4..)
-            .filter(|rest| !rest.is_empty())
-            .map_or(Some(0.0), |rest| rest.parse().ok())?;
+        let part = |at: usize| time.get(at..at + 2)?.parse::<u8>().ok().map(f64::from);
+        let seconds = match time.get(4..)? {
+            "" => 0.0,
+            rest => rest
+                .parse::<f64>()
+                .ok()
+                .filter(|seconds| (0.0..61.0).contains(seconds))?,
+        };
         Some(Moment {
             day: i64::from(day.num_days_from_ce()),
             seconds: part(0)? * 3600.0 + part(2)? * 60.0 + seconds,
         })
+    }
+
+    fn later(self, seconds: f64) -> Moment {
+        Moment {
+            seconds: self.seconds + seconds,
+            ..self
+        }
     }
 
     fn since(self, other: Moment) -> f64 {

@@ -16,9 +16,9 @@ use super::SeriesError;
 /// Sequences within sequences; structured reports, the deepest that hospitals have, stay below half of it.
 const MOST_DEPTH: usize = 32;
 /// Elements of a file; an enhanced series of ten thousand frames has about a million.
-const MOST_ELEMENTS: u64 = 8 << 20;
+const MOST_ELEMENTS: u64 = 2 << 20;
 /// Bytes of a header.
-pub(super) const MOST_HEADER: u64 = 512 << 20;
+pub(super) const MOST_HEADER: u64 = 128 << 20;
 
 /// How elements are written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +38,8 @@ impl Coding {
 /// Where the pixels lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Pixels {
-    /// As they are: a place in the file and a number of bytes.
-    Native { offset: u64, length: u64 },
+    /// As they are: a place in the file, a number of bytes, and whether they are words of sixteen bits.
+    Native { offset: u64, length: u64, words: bool },
     /// Compressed, in fragments: (place, bytes); the first item, the Basic Offset Table, apart.
     Encapsulated {
         table: (u64, u32),
@@ -59,8 +59,24 @@ pub(super) struct Walked {
     pub pixels: Option<Pixels>,
     /// What is wrong with the pixels, where that was seen.
     pub damage: Option<String>,
-    /// Float Pixel Data or Double Float Pixel Data: its element number, place and length.
-    pub floats: Option<(u16, u64, u64)>,
+    /// Float Pixel Data or Double Float Pixel Data.
+    pub floats: Option<Floats>,
+}
+
+/// Pixels that are floating-point numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Floats {
+    pub offset: u64,
+    pub length: u64,
+    /// Whether they have eight bytes each, and not four.
+    pub double: bool,
+}
+
+impl Floats {
+    /// Bytes a pixel.
+    pub fn size(&self) -> usize {
+        if self.double { 8 } else { 4 }
+    }
 }
 
 /// Curves and overlays begin here.
@@ -280,7 +296,7 @@ impl<R: BufRead + Seek> Walk<'_, R> {
             }
             self.in_pixels |= outermost && tag.group() == tags::PIXEL_DATA.group();
             if outermost && tag == tags::PIXEL_DATA {
-                walked.pixels = Some(self.pixels(length)?);
+                walked.pixels = Some(self.pixels(vr, length)?);
             } else if length == UNDEFINED || vr == VR::SQ {
                 self.open(&mut levels, length, true)?;
                 // What is unknown and has no length is written down as in the oldest days (PS3.5 section 6.2.2).
@@ -295,7 +311,11 @@ impl<R: BufRead + Seek> Walk<'_, R> {
                     keep.from = None;
                 }
                 if outermost && FLOATS.contains(&tag) {
-                    walked.floats = Some((tag.element(), self.at, u64::from(length)));
+                    walked.floats = Some(Floats {
+                        offset: self.at,
+                        length: u64::from(length),
+                        double: tag == tags::DOUBLE_FLOAT_PIXEL_DATA,
+                    });
                 }
                 self.skip(u64::from(length))?;
             }
@@ -342,7 +362,7 @@ impl<R: BufRead + Seek> Walk<'_, R> {
         Ok(())
     }
 
-    fn pixels(&mut self, length: u32) -> Result<Pixels, SeriesError> {
+    fn pixels(&mut self, vr: VR, length: u32) -> Result<Pixels, SeriesError> {
         if length != UNDEFINED {
             self.within(u64::from(length))?;
             let offset = self.at;
@@ -350,6 +370,7 @@ impl<R: BufRead + Seek> Walk<'_, R> {
             return Ok(Pixels::Native {
                 offset,
                 length: u64::from(length),
+                words: vr == VR::OW,
             });
         }
         let mut items = Vec::new();

@@ -1,0 +1,84 @@
+//! Which instance a DICOM file holds, by the start of it (PS3.10 section 7.1).
+
+use super::Uid;
+
+/// Bytes within which a file says so. The file meta information is some hundred bytes long.
+pub const MOST_HEAD: usize = 4 << 10;
+
+/// Media Storage SOP Instance UID.
+const INSTANCE: [u8; 4] = [0x02, 0x00, 0x03, 0x00];
+/// Representations whose length has four bytes, after two that say nothing (PS3.5 table 7.1-1); those that this group has.
+const LONG: [&[u8; 2]; 3] = [b"OB", b"UN", b"UT"];
+
+/// The Media Storage SOP Instance UID of the file that begins so. None where it begins like no DICOM file.
+pub fn instance_of(start: &[u8]) -> Option<Uid> {
+    let mut rest = start.get(128..)?.strip_prefix(b"DICM")?;
+    loop {
+        let (tag, after) = rest.split_first_chunk::<4>()?;
+        if tag[..2] != INSTANCE[..2] {
+            return None;
+        }
+        let (kind, after) = after.split_first_chunk::<2>()?;
+        let (length, after) = match LONG.contains(&kind) {
+            true => {
+                let (length, after) = after.get(2..)?.split_first_chunk::<4>()?;
+                (usize::try_from(u32::from_le_bytes(*length)).ok()?, after)
+            }
+            false => {
+                let (length, after) = after.split_first_chunk::<2>()?;
+                (usize::from(u16::from_le_bytes(*length)), after)
+            }
+        };
+        let value = after.get(..length)?;
+        if *tag == INSTANCE {
+            let text = std::str::from_utf8(value).ok()?;
+            return Uid::new(text.trim_end_matches(['\0', ' ']));
+        }
+        rest = &after[length..];
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// The start of a file of this instance, and some bytes of pixels.
+    pub fn file(uid: &str) -> Vec<u8> {
+        let mut bytes = vec![0; 128];
+        bytes.extend(b"DICM");
+        bytes.extend(b"\x02\x00\x01\x00OB\x00\x00\x02\x00\x00\x00\x00\x01");
+        for (element, value) in [
+            (2u16, "1.2.840.10008.5.1.4.1.1.2"),
+            (3, uid),
+            (16, "1.2.840.10008.1.2.1"),
+        ] {
+            let mut value = value.to_owned();
+            value.push_str(if value.len() % 2 == 1 { "\0" } else { "" });
+            bytes.extend(2u16.to_le_bytes());
+            bytes.extend(element.to_le_bytes());
+            bytes.extend(b"UI");
+            bytes.extend(u16::try_from(value.len()).unwrap().to_le_bytes());
+            bytes.extend(value.bytes());
+        }
+        bytes.extend([7; 100]);
+        bytes
+    }
+
+    #[test]
+    fn a_file_says_which_instance_it_is_and_anything_else_nothing() {
+        for uid in ["1.2.3", "1.2.34"] {
+            let whole = file(uid);
+            assert_eq!(instance_of(&whole).unwrap().as_str(), uid);
+            let at = whole
+                .windows(5)
+                .position(|bytes| *bytes == uid.as_bytes()[..5])
+                .unwrap();
+            for length in 0..at + uid.len() {
+                assert_eq!(instance_of(&whole[..length]), None, "{length}");
+            }
+        }
+        assert_eq!(instance_of(&file("../../x")), None);
+        assert_eq!(instance_of(b"<html>"), None);
+    }
+}

@@ -78,6 +78,8 @@ fn wrong_line(text: &str, error: &toml::de::Error) -> String {
         .map_or(text.len(), |at| span.end + at);
     let shown = text.get(from..to).unwrap_or_default().to_ascii_lowercase();
     match ["password", "token", "://"].iter().any(|word| shown.contains(word)) {
+        // What TOML's reader says of a key names the key; of a value it may repeat the value.
+        true if error.message().starts_with("unknown field") => format!("line {}: {}", line + 1, error.message()),
         true => format!(
             "TOML parse error in line {}, which may hold a secret and is not shown",
             line + 1

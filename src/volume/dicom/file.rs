@@ -11,7 +11,7 @@ use dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN;
 use flate2::bufread::DeflateDecoder;
 
 use super::SeriesError;
-use super::spot::{MOST_IN_MEMORY, Place, Seen, Spot};
+use super::spot::{MOST_IN_MEMORY, Opened, Place, Seen, Spot};
 use super::unknown::reread;
 use super::walk::{Coding, MOST_HEADER, Walked, meta, walk};
 
@@ -48,7 +48,7 @@ pub(crate) fn is_headless(bytes: &[u8]) -> bool {
 /// [`is_headless`], of a file.
 pub(super) fn lacks_head(spot: &Spot, limit: u64) -> bool {
     let mut letters = [0; 8];
-    let begins = |(mut place, _, _): (Box<dyn Place>, u64, Seen)| place.read_exact(&mut letters).is_ok();
+    let begins = |(mut place, _, _): Opened| place.read_exact(&mut letters).is_ok();
     matches!(spot.open(limit).map(|opened| opened.is_some_and(begins)), Ok(true)) && is_headless(&letters)
 }
 
@@ -62,7 +62,7 @@ pub(super) fn says_directory(spot: &Spot, limit: u64) -> bool {
 }
 
 /// The file, standing behind its four letters, its length, and how it was; none where it is something else.
-fn open(spot: &Spot, limit: u64) -> Result<Option<(Box<dyn Place>, u64, Seen)>, SeriesError> {
+fn open(spot: &Spot, limit: u64) -> Result<Option<Opened>, SeriesError> {
     let Some((mut place, len, seen)) = spot.open(limit)? else {
         return Ok(None);
     };

@@ -23,6 +23,9 @@ impl<R: BufRead + Seek> Place for R {}
 /// Bytes within which a file shows that it is DICOM: a preamble and four letters.
 const HEAD: u64 = 132;
 
+/// An open file, its length, and how it was.
+pub(super) type Opened = (Box<dyn Place>, u64, Seen);
+
 /// One file, wherever it is.
 #[derive(Debug, Clone)]
 pub(super) enum Spot {
@@ -69,7 +72,7 @@ impl Spot {
     }
 
     /// Opens it, and says how long it is; none where it is no plain file. A packed one is unpacked, up to `limit` bytes.
-    pub fn open(&self, limit: u64) -> Result<Option<(Box<dyn Place>, u64, Seen)>, SeriesError> {
+    pub fn open(&self, limit: u64) -> Result<Option<Opened>, SeriesError> {
         let in_memory = |bytes: Vec<u8>| {
             let len = bytes.len() as u64;
             let seen = Seen {

@@ -246,7 +246,8 @@ impl Keep {
         let private = tag.group() % 2 == 1;
         let long = length != UNDEFINED && vr != VR::SQ && length > MOST_VALUE;
         let nested = vr == VR::SQ || length == UNDEFINED;
-        let kept = groups && !long && !(private && nested) && !(vr == VR::UN && length == UNDEFINED);
+        let foreign = (private && nested) || (vr == VR::UN && length == UNDEFINED);
+        let kept = groups && !long && !foreign;
         self.from = kept.then_some(at);
     }
 

@@ -13,7 +13,8 @@ use flate2::bufread::DeflateDecoder;
 use super::SeriesError;
 use super::spot::{MOST_IN_MEMORY, Opened, Place, Seen, Spot};
 use super::unknown::reread;
-use super::walk::{Coding, MOST_HEADER, Walked, meta, walk};
+use super::walk::{MOST_HEADER, Walked, meta, walk};
+use super::words::Coding;
 
 /// Bytes before the four letters that tell a DICOM file.
 const PREAMBLE: u64 = 128;

@@ -29,6 +29,7 @@ mod unknown;
 mod unpack;
 mod vectors;
 mod walk;
+mod words;
 
 pub use error::{SeriesError, SeriesLine};
 pub(super) use file::{is_dicom, is_headless};

@@ -4,36 +4,19 @@
 //! nested. So the file is walked first, element by element, without keeping a value: every length must lie within the file,
 //! sequences within sequences have an end, and where the pixels lie is noted, so that they can be read one frame at a time.
 
-use std::io::{self, BufRead, Seek, SeekFrom};
+use std::io::{BufRead, Seek, SeekFrom};
 use std::ops::Range;
 
-use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
-use dicom_dictionary_std::{StandardDataDictionary, tags};
+use dicom_dictionary_std::tags;
 
 use super::SeriesError;
+use super::words::{Coding, UNDEFINED, Words};
 
 /// Sequences within sequences; structured reports, the deepest that hospitals have, stay below half of it.
 const MOST_DEPTH: usize = 32;
-/// Elements of a file; an enhanced series of ten thousand frames has about a million.
-const MOST_ELEMENTS: u64 = 2 << 20;
 /// Bytes of a header.
 pub(super) const MOST_HEADER: u64 = 128 << 20;
-
-/// How elements are written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Coding {
-    pub implicit: bool,
-    pub big_endian: bool,
-}
-
-impl Coding {
-    /// Of the file meta information, and of nearly all data sets.
-    pub const EXPLICIT: Coding = Coding {
-        implicit: false,
-        big_endian: false,
-    };
-}
 
 /// Where the pixels lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,28 +72,10 @@ const FLOATS: [Tag; 2] = [tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA]
 const ITEM: Tag = Tag(0xfffe, 0xe000);
 const ITEM_END: Tag = Tag(0xfffe, 0xe00d);
 const SEQUENCE_END: Tag = Tag(0xfffe, 0xe0dd);
-const UNDEFINED: u32 = u32::MAX;
 /// The group of the file meta information.
 const META: u16 = 0x0002;
 /// Bytes of a UID at most, a zero or a blank behind it included; the standard ends at 64.
 const LONGEST_UID: u32 = 80;
-/// Explicit VRs whose length has four bytes, after two that say nothing (PS3.5 table 7.1-1).
-const LONG: [VR; 13] = [
-    VR::OB,
-    VR::OD,
-    VR::OF,
-    VR::OL,
-    VR::OV,
-    VR::OW,
-    VR::SQ,
-    VR::SV,
-    VR::UC,
-    VR::UN,
-    VR::UR,
-    VR::UT,
-    VR::UV,
-];
-
 /// Walks a data set from where the reader stands to `end`.
 ///
 /// # Errors
@@ -118,11 +83,7 @@ const LONG: [VR; 13] = [
 pub(super) fn walk<R: BufRead + Seek>(reader: &mut R, end: u64, coding: Coding) -> Result<Walked, SeriesError> {
     let start = reader.stream_position().map_err(SeriesError::Read)?;
     let mut walk = Walk {
-        reader,
-        at: start,
-        end,
-        coding,
-        elements: 0,
+        words: Words::new(reader, start, end, coding),
         in_pixels: false,
     };
     let mut walked = Walked {
@@ -157,35 +118,28 @@ pub(super) struct Meta {
 /// When it is damaged, or names no transfer syntax.
 pub(super) fn meta<R: BufRead + Seek>(reader: &mut R, end: u64) -> Result<Meta, SeriesError> {
     let at = reader.stream_position().map_err(SeriesError::Read)?;
-    let mut walk = Walk {
-        reader,
-        at,
-        end,
-        coding: Coding::EXPLICIT,
-        elements: 0,
-        in_pixels: false,
-    };
+    let mut words = Words::new(reader, at, end, Coding::EXPLICIT);
     let (mut syntax, mut class) = (None, None);
-    while walk.at + 8 <= end {
-        let begins = walk.at;
-        let tag = walk.tag()?;
+    while words.at + 8 <= end {
+        let begins = words.at;
+        let tag = words.tag()?;
         if tag.group() != META {
-            walk.reader.seek(SeekFrom::Start(begins)).map_err(SeriesError::Read)?;
+            words.reader.seek(SeekFrom::Start(begins)).map_err(SeriesError::Read)?;
             break;
         }
-        let (_, length) = walk.vr_and_length(tag)?;
-        walk.within(u64::from(length))?;
-        walk.count()?;
+        let (_, length) = words.vr_and_length(tag)?;
+        words.within(u64::from(length))?;
+        words.count()?;
         let wanted = match tag {
             tags::TRANSFER_SYNTAX_UID => Some(&mut syntax),
             tags::MEDIA_STORAGE_SOP_CLASS_UID => Some(&mut class),
             _ => None,
         };
         match wanted.filter(|_| length <= LONGEST_UID) {
-            None => walk.skip(u64::from(length))?,
+            None => words.skip(u64::from(length))?,
             Some(wanted) => {
                 let mut uid = vec![0; length as usize];
-                walk.fill(&mut uid)?;
+                words.fill(&mut uid)?;
                 *wanted = Some(String::from_utf8_lossy(&uid).trim_end_matches(['\0', ' ']).to_owned());
             }
         }
@@ -218,11 +172,7 @@ struct Level {
 }
 
 struct Walk<'a, R> {
-    reader: &'a mut R,
-    at: u64,
-    end: u64,
-    coding: Coding,
-    elements: u64,
+    words: Words<'a, R>,
     /// Whether the outermost level has come to its pixels.
     in_pixels: bool,
 }
@@ -268,18 +218,18 @@ impl<R: BufRead + Seek> Walk<'_, R> {
         loop {
             while let Some(level) = levels
                 .last()
-                .filter(|level| level.end.is_some_and(|end| self.at >= end))
+                .filter(|level| level.end.is_some_and(|end| self.words.at >= end))
             {
-                self.coding = level.around;
+                self.words.coding = level.around;
                 levels.pop();
             }
             // A few bytes behind the last element are padding.
-            if levels.is_empty() && self.at + 8 > self.end {
-                keep.end(self.at, walked);
+            if levels.is_empty() && self.words.at + 8 > self.words.end {
+                keep.end(self.words.at, walked);
                 return Ok(());
             }
-            let begins = self.at;
-            let tag = self.tag()?;
+            let begins = self.words.at;
+            let tag = self.words.tag()?;
             if tag.group() == ITEM.group() {
                 // The end of nothing is left out of the header: the parser takes it for an element of whatever length it names.
                 if levels.is_empty() {
@@ -289,8 +239,8 @@ impl<R: BufRead + Seek> Walk<'_, R> {
                 continue;
             }
             let outermost = levels.is_empty();
-            let (vr, length) = self.vr_and_length(tag)?;
-            self.count()?;
+            let (vr, length) = self.words.vr_and_length(tag)?;
+            self.words.count()?;
             if outermost {
                 keep.end(begins, walked);
                 keep.begin(tag, vr, length, begins);
@@ -301,40 +251,40 @@ impl<R: BufRead + Seek> Walk<'_, R> {
             } else if length == UNDEFINED || vr == VR::SQ {
                 self.open(&mut levels, length, true)?;
                 // What is unknown and has no length is written down as in the oldest days (PS3.5 section 6.2.2).
-                self.coding.implicit |= vr == VR::UN;
+                self.words.coding.implicit |= vr == VR::UN;
             } else {
-                self.within(u64::from(length))?;
+                self.words.within(u64::from(length))?;
                 // The parser reads as many whole numbers as there are, and takes what is left of one for the next element.
                 if length % bytes_of(vr) != 0 {
                     if !outermost {
-                        return Err(self.odd("numbers that end within one"));
+                        return Err(self.words.odd("numbers that end within one"));
                     }
                     keep.from = None;
                 }
                 if outermost && FLOATS.contains(&tag) {
                     walked.floats = Some(Floats {
-                        offset: self.at,
+                        offset: self.words.at,
                         length: u64::from(length),
                         double: tag == tags::DOUBLE_FLOAT_PIXEL_DATA,
                     });
                 }
-                self.skip(u64::from(length))?;
+                self.words.skip(u64::from(length))?;
             }
         }
     }
 
     /// An item's begin or end, or a sequence's end.
     fn delimiter(&mut self, tag: Tag, levels: &mut Vec<Level>) -> Result<(), SeriesError> {
-        let length = self.u32()?;
+        let length = self.words.u32()?;
         match tag {
             ITEM => self.open(levels, length, false),
             ITEM_END | SEQUENCE_END => {
                 if let Some(level) = levels.pop() {
-                    self.coding = level.around;
+                    self.words.coding = level.around;
                 }
                 Ok(())
             }
-            _ => Err(self.odd("an element of the delimiters' group that is none")),
+            _ => Err(self.words.odd("an element of the delimiters' group that is none")),
         }
     }
 
@@ -345,29 +295,31 @@ impl<R: BufRead + Seek> Walk<'_, R> {
             )));
         }
         if sequence == levels.last().is_some_and(|level| level.sequence) {
-            return Err(self.odd("an item outside of a sequence, or a sequence without items"));
+            return Err(self
+                .words
+                .odd("an item outside of a sequence, or a sequence without items"));
         }
-        self.count()?;
+        self.words.count()?;
         let end = match length {
             UNDEFINED => None,
             length => {
-                self.within(u64::from(length))?;
-                Some(self.at + u64::from(length))
+                self.words.within(u64::from(length))?;
+                Some(self.words.at + u64::from(length))
             }
         };
         levels.push(Level {
             end,
             sequence,
-            around: self.coding,
+            around: self.words.coding,
         });
         Ok(())
     }
 
     fn pixels(&mut self, vr: VR, length: u32) -> Result<Pixels, SeriesError> {
         if length != UNDEFINED {
-            self.within(u64::from(length))?;
-            let offset = self.at;
-            self.skip(u64::from(length))?;
+            self.words.within(u64::from(length))?;
+            let offset = self.words.at;
+            self.words.skip(u64::from(length))?;
             return Ok(Pixels::Native {
                 offset,
                 length: u64::from(length),
@@ -376,17 +328,21 @@ impl<R: BufRead + Seek> Walk<'_, R> {
         }
         let mut items = Vec::new();
         loop {
-            let tag = self.tag()?;
-            let length = self.u32()?;
+            let tag = self.words.tag()?;
+            let length = self.words.u32()?;
             match tag {
                 ITEM => {
-                    self.within(u64::from(length))?;
-                    self.count()?;
-                    items.push((self.at, length));
-                    self.skip(u64::from(length))?;
+                    self.words.within(u64::from(length))?;
+                    self.words.count()?;
+                    items.push((self.words.at, length));
+                    self.words.skip(u64::from(length))?;
                 }
                 SEQUENCE_END => break,
-                _ => return Err(self.odd("something else than a fragment among the fragments of its pixels")),
+                _ => {
+                    return Err(self
+                        .words
+                        .odd("something else than a fragment among the fragments of its pixels"));
+                }
             }
         }
         if items.is_empty() {
@@ -397,90 +353,6 @@ impl<R: BufRead + Seek> Walk<'_, R> {
             table,
             fragments: items,
         })
-    }
-
-    fn count(&mut self) -> Result<(), SeriesError> {
-        self.elements += 1;
-        match self.elements > MOST_ELEMENTS {
-            true => Err(SeriesError::Damaged(format!(
-                "it has more than {MOST_ELEMENTS} elements"
-            ))),
-            false => Ok(()),
-        }
-    }
-
-    fn within(&self, length: u64) -> Result<(), SeriesError> {
-        match self.at.checked_add(length) {
-            Some(end) if end <= self.end => Ok(()),
-            _ => Err(SeriesError::Damaged(format!(
-                "an element at byte {} promises {length} bytes, and the file ends {} bytes later",
-                self.at,
-                self.end.saturating_sub(self.at)
-            ))),
-        }
-    }
-
-    fn odd(&self, what: &str) -> SeriesError {
-        SeriesError::Damaged(format!("{what} at byte {}", self.at))
-    }
-
-    /// An element's value representation, as far as it matters here, and its length.
-    fn vr_and_length(&mut self, tag: Tag) -> Result<(VR, u32), SeriesError> {
-        if self.coding.implicit {
-            let known = StandardDataDictionary.by_tag(tag).map(|entry| entry.vr().relaxed());
-            return Ok((known.unwrap_or(VR::UN), self.u32()?));
-        }
-        let mut vr = [0; 2];
-        self.fill(&mut vr)?;
-        let Some(vr) = VR::from_binary(vr) else {
-            return Err(self.odd("an element whose value representation is none"));
-        };
-        if !LONG.contains(&vr) {
-            return Ok((vr, u32::from(self.u16()?)));
-        }
-        self.u16()?;
-        Ok((vr, self.u32()?))
-    }
-
-    fn tag(&mut self) -> Result<Tag, SeriesError> {
-        Ok(Tag(self.u16()?, self.u16()?))
-    }
-
-    fn u16(&mut self) -> Result<u16, SeriesError> {
-        let mut word = [0; 2];
-        self.fill(&mut word)?;
-        Ok(match self.coding.big_endian {
-            true => u16::from_be_bytes(word),
-            false => u16::from_le_bytes(word),
-        })
-    }
-
-    fn u32(&mut self) -> Result<u32, SeriesError> {
-        let mut word = [0; 4];
-        self.fill(&mut word)?;
-        Ok(match self.coding.big_endian {
-            true => u32::from_be_bytes(word),
-            false => u32::from_le_bytes(word),
-        })
-    }
-
-    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), SeriesError> {
-        self.reader.read_exact(bytes).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                SeriesError::Damaged(format!("it ends within an element, at byte {}", self.at))
-            }
-            _ => SeriesError::Read(error),
-        })?;
-        self.at += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn skip(&mut self, length: u64) -> Result<(), SeriesError> {
-        // A short hop stays within the buffer, and one of no file is longer than this.
-        let hop = i64::try_from(length).unwrap_or(i64::MAX);
-        self.reader.seek(SeekFrom::Current(hop)).map_err(SeriesError::Read)?;
-        self.at += length;
-        Ok(())
     }
 }
 

@@ -2,12 +2,16 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import NoReturn
 
 import nibabel
 import numpy
 import pytest
+
+# Programs that came as wheels, such as dcmqi's, lie beside this Python.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
@@ -17,6 +21,12 @@ def missing(what: str) -> NoReturn:
     if os.environ.get("SAT_MCP_SKIP_NOTHING"):
         pytest.fail(what)
     pytest.skip(what)
+
+
+def needs(tool: str, package: str) -> None:
+    """Skips a test where somebody's program is missing; in CI it fails."""
+    if not shutil.which(tool):
+        missing(f"needs {tool}, of {package}")
 
 
 def program() -> Path:

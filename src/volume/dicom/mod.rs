@@ -1,7 +1,7 @@
 //! DICOM series: a folder of files becomes an image, and what the files say besides is kept for those who write SEG and SR of it.
 //!
-//! A file is first walked over (`walk`), then its header is parsed by dicom-rs (`file`, `unknown`, `attributes`, `image`); the files of a
-//! folder are grouped (`folder`, `spot`), put in order and on a grid (`stack`), decoded (`pixels`, `codestream`, `unpack`), and interpolated where
+//! A file is first walked over (`walk`, `words`), then its header is parsed by dicom-rs (`file`, `unknown`, `attributes`, `image`); the files of a
+//! folder are grouped (`files`, `folder`, `spot`), put in order and on a grid (`choice`, `stack`), decoded (`pixels`, `codestream`, `unpack`), and interpolated where
 //! they make no regular grid (`regular`).
 //!
 //! Segmentations are masks (`seg`, `seg_frames`), which are put on the grid that they are wanted on (`seg_place`).

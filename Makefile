@@ -68,6 +68,7 @@ test-tools: $(VENV)/tools ## what needs PyTorch: architecture, training, export,
 test-long: $(VENV)/tools $(VENV)/tests build ## what takes minutes and 16 GB: ten minutes of load, 300 kills, SAT-Nano at SAT's own window, SAT-Pro
 	$(BIN)/python tests/load/load.py --program target/release/sat-mcp --seconds 600
 	SAT_MCP_KILLS=300 SAT_MCP_PROGRAM=$(CURDIR)/target/release/sat-mcp $(BIN)/python -m pytest -q -s tests/python/test_killed.py
+	SAT_MCP_SLOW=1 SAT_MCP_PROGRAM=$(CURDIR)/target/release/sat-mcp $(BIN)/python -m pytest -q tests/python/test_dicomweb.py
 	cd tools && SAT_MCP_PROGRAM=$(CURDIR)/target/release/sat-mcp $(CURDIR)/$(VENV)/tools-venv/bin/python -m pytest -q -s -m long tests
 
 # Seconds that each target runs. cargo-fuzz wants a nightly compiler for its flags; RUSTC_BOOTSTRAP lets a stable one take them. The targets

@@ -19,6 +19,7 @@
 //! Not a medical device.
 
 pub mod anatomy;
+mod causes;
 pub mod cli;
 pub mod dicomweb;
 pub mod measure;

@@ -6,6 +6,7 @@ use super::{
     Archive, Credentials, DicomWebError, Failure, MediaType, SeriesName, Stored, Uid, instances_in, receive, retrieve,
     stored_in,
 };
+use crate::causes::causes;
 use reqwest::StatusCode;
 use reqwest::blocking::{Body, RequestBuilder, Response};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
@@ -273,19 +274,5 @@ fn unreachable(error: reqwest::Error) -> Failure {
     match error.is_timeout() && !error.is_connect() {
         true => Failure::TooSlow,
         false => Failure::Unreachable(causes(&error.without_url())),
-    }
-}
-
-/// What an error comes of, without the URL that stands in its own words.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut words = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push(error.to_string());
-        cause = error.source();
-    }
-    match words.is_empty() {
-        true => error.to_string(),
-        false => words.join(": "),
     }
 }

@@ -1,40 +1,14 @@
 //! Images that lie in an archive, `dicomweb:STUDY/SERIES`, and results that are sent to one.
 
 use super::given::Given;
+use super::remote::{DICOMWEB, Remote};
 use super::{Caller, Code, Fault, Format, SegmentAnswer, SentAnswer, Service, Warning, faults, objects, paths};
 use crate::dicomweb::{Archive, Client, DicomWebError, Failure, SeriesName, Stored, Uid};
 use crate::volume::Input;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// How the name of such an image begins.
-pub(super) const DICOMWEB: &str = "dicomweb:";
-/// Instances of a series that is fetched: as many as files of a folder are looked at.
-const MOST_INSTANCES: usize = 20_000;
 /// Code of the warning that objects did not arrive.
 const NOT_SENT: &str = "not_sent";
-
-/// A series in an archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Remote {
-    archive: Archive,
-    series: SeriesName,
-}
-
-impl Remote {
-    /// By what its instances are known: the same series under another of the server's names is the same, and once something
-    /// was added to it, it is another.
-    fn key(&self, listed: &BTreeSet<Uid>) -> String {
-        let uids: Vec<&str> = listed.iter().map(Uid::as_str).collect();
-        let SeriesName { study, series } = &self.series;
-        let of = serde_json::json!([self.archive.url.as_str(), study.as_str(), series.as_str(), uids]);
-        blake3::hash(of.to_string().as_bytes()).to_hex().to_string()
-    }
-
-    fn list(&self, client: &Client) -> Result<BTreeSet<Uid>, Fault> {
-        Ok(client.instances(&self.series, MOST_INSTANCES)?)
-    }
-}
 
 impl Service {
     /// Whether images may come from elsewhere, and results may go there.

@@ -1,8 +1,8 @@
 //! Images as callers name them: a path, a file URI, the URI of an image that was sent or a series in an archive, and after a `#`
 //! which image there.
 
-use super::archives::{DICOMWEB, Remote};
 use super::images::IMAGES;
+use super::remote::{DICOMWEB, Remote};
 use super::{Access, Caller, Code, Fault, ResourceFile, Service, paths};
 use crate::store::Whose;
 use crate::volume::{Input, ReadError, pair_names};

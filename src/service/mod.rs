@@ -27,6 +27,7 @@ mod models;
 mod objects;
 mod paths;
 mod plan;
+mod remote;
 mod request;
 mod resources;
 mod run;

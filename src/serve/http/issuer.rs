@@ -4,6 +4,7 @@
 //! comes that is not among them, by one caller at a time and never twice within a while, so that made-up keys cost the issuer
 //! nothing.
 
+use crate::causes::causes;
 use jsonwebtoken::jwk::Jwk;
 use serde::Deserialize;
 use serde_json::Value;
@@ -103,7 +104,7 @@ impl Issuer {
             .build()
             .map_err(|error| IssuerError::Unreachable {
                 url: name.to_owned(),
-                fault: sentence(&error),
+                fault: causes(&error),
             })?;
         Ok(Issuer {
             name: name.to_owned(),
@@ -226,12 +227,12 @@ impl Issuer {
             fault,
         };
         let request = self.client.get(place.clone()).header("accept", "application/json");
-        let mut answer = request.send().await.map_err(|error| unreachable(sentence(&error)))?;
+        let mut answer = request.send().await.map_err(|error| unreachable(causes(&error)))?;
         if !answer.status().is_success() {
             return Err(unreachable(format!("it answers {}", answer.status())));
         }
         let mut bytes = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(sentence(&error)))? {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(causes(&error)))? {
             if bytes.len() + chunk.len() > LARGEST {
                 return Err(unreachable(format!("it is larger than {LARGEST} bytes")));
             }
@@ -280,20 +281,6 @@ fn guarded(url: &Url) -> Result<(), IssuerError> {
     match url.scheme() == "https" || url.scheme() == "http" && here {
         true => Ok(()),
         false => Err(IssuerError::Plain { url: url.to_string() }),
-    }
-}
-
-/// An error with its causes, without the URL that stands before it anyway.
-fn sentence(error: &dyn std::error::Error) -> String {
-    let mut words = vec![];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push(error.to_string());
-        cause = error.source();
-    }
-    match words.is_empty() {
-        true => error.to_string(),
-        false => words.join(": "),
     }
 }
 

@@ -252,6 +252,16 @@ pub enum SeriesError {
 }
 
 impl SeriesError {
+    /// One image lacks an attribute, and what cannot be known without it.
+    pub(super) fn missing(attribute: &'static str, consequence: &'static str) -> SeriesError {
+        SeriesError::Missing {
+            attribute,
+            count: 1,
+            total: 1,
+            consequence,
+        }
+    }
+
     /// The same error, of this file of the folder.
     pub(super) fn of(self, spot: &Spot) -> SeriesError {
         match self {

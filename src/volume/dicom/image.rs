@@ -135,14 +135,16 @@ pub(super) fn images(dicom: &Dicom, spot: Spot) -> Result<(Instance, Vec<Image>)
     Ok((file, images.collect()))
 }
 
-/// Bytes by which pixels may be longer than they should be: some writers fill up a block.
-pub(super) const PADDING: u64 = 512;
+/// Bytes by which pixels may be longer than they should be, whatever they are.
+pub(super) const PADDING: u64 = 16;
 
 /// Whether there are as many pixels as are promised; of compressed ones, at least a fragment a frame.
 fn holds(walked: &Walked, frames: usize, layout: &Layout) -> Result<(), SeriesError> {
     let exactly = |bytes: usize, found: u64| {
         let promised = bytes as u64 * frames as u64;
-        match found < promised || found > promised + PADDING {
+        // Some writers fill up with zeros to whole blocks, as is looked for when pixels are read; what is as long as a frame is another
+        // matter.
+        match found < promised || found >= promised + PADDING.max(bytes as u64) {
             true => Err(SeriesError::Length { promised, found }),
             false => Ok(()),
         }
@@ -159,24 +161,14 @@ fn holds(walked: &Walked, frames: usize, layout: &Layout) -> Result<(), SeriesEr
             attribute: "Bits Allocated",
             value: format!("{} for whole numbers", layout.bits_allocated),
         }),
-        (None, None) => Err(SeriesError::Missing {
-            attribute: "Pixel Data",
-            count: 1,
-            total: 1,
-            consequence: "there is nothing to see",
-        }),
+        (None, None) => Err(SeriesError::missing("Pixel Data", "there is nothing to see")),
     }
 }
 
 /// How the pixels are stored.
 fn layout(header: &InMemDicomObject) -> Result<Layout, SeriesError> {
     let of = |tag: Tag, attribute: &'static str| {
-        count(header, tag).ok_or(SeriesError::Missing {
-            attribute,
-            count: 1,
-            total: 1,
-            consequence: "its pixels cannot be read",
-        })
+        count(header, tag).ok_or(SeriesError::missing(attribute, "its pixels cannot be read"))
     };
     let samples = count(header, tags::SAMPLES_PER_PIXEL).unwrap_or(1);
     if header.get(tags::MODALITY_LUT_SEQUENCE).is_some() {

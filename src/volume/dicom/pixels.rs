@@ -16,7 +16,7 @@ use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use super::SeriesError;
 use super::codestream::{self, Said};
 use super::file::EXPLICIT_VR_BIG_ENDIAN;
-use super::image::{Instance, Layout};
+use super::image::{Instance, Layout, PADDING};
 use super::spot::Place;
 use super::unpack;
 use super::walk::Pixels;
@@ -43,8 +43,20 @@ pub(super) fn frame(
     match &instance.walked.pixels {
         // Looked for when the file was.
         None => Err(SeriesError::Changed),
-        Some(Pixels::Native { offset, words, .. }) => {
+        Some(Pixels::Native {
+            offset,
+            words,
+            length: found,
+        }) => {
             let length = layout.bytes() as u64;
+            let promised = length * instance.frames as u64;
+            let more = found.saturating_sub(promised);
+            if more > PADDING && read(place, offset + promised, more)?.iter().any(|byte| *byte != 0) {
+                return Err(SeriesError::Length {
+                    promised,
+                    found: *found,
+                });
+            }
             let start = length * index as u64;
             let shift = layout.high_bit + 1 - layout.bits_stored;
             // The other byte order stores 8-bit pixels in words where it says so (PS3.5 annex A.3): neighbours change places.

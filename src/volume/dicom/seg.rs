@@ -246,12 +246,6 @@ struct Place {
 impl Place {
     fn of(header: &InMemDicomObject, at: usize, stored: &Layout, kind: &Kind) -> Result<Place, SeriesError> {
         let groups = Groups::of(header, at);
-        let missing = |attribute, consequence| SeriesError::Missing {
-            attribute,
-            count: 1,
-            total: 1,
-            consequence,
-        };
         let nowhere = "the place of its frames is unknown";
         let place = groups.get(tags::PLANE_POSITION_SEQUENCE);
         let place = place.and_then(|of| array(of, tags::IMAGE_POSITION_PATIENT));
@@ -260,11 +254,11 @@ impl Place {
         let measures = groups.get(tags::PIXEL_MEASURES_SEQUENCE);
         let spacing: Option<[f64; 2]> = measures.and_then(|of| array(of, tags::PIXEL_SPACING));
         let [between_rows, between_columns] =
-            spacing.ok_or_else(|| missing("Pixel Spacing", "the size of its pixels is unknown"))?;
+            spacing.ok_or_else(|| SeriesError::missing("Pixel Spacing", "the size of its pixels is unknown"))?;
         let plane = Plane {
             size: [stored.columns, stored.rows],
             spacing: [between_columns, between_rows],
-            orientation: turned.ok_or_else(|| missing("Image Orientation (Patient)", nowhere))?,
+            orientation: turned.ok_or_else(|| SeriesError::missing("Image Orientation (Patient)", nowhere))?,
         };
         plane.check()?;
         let segment = groups.get(tags::SEGMENT_IDENTIFICATION_SEQUENCE);
@@ -272,15 +266,14 @@ impl Place {
         let length = |tag| measures.and_then(|of| number(of, tag)).filter(|length| *length > 0.0);
         Ok(Place {
             plane,
-            position: place.ok_or_else(|| missing("Image Position (Patient)", nowhere))?,
+            position: place.ok_or_else(|| SeriesError::missing("Image Position (Patient)", nowhere))?,
             segment: match kind {
                 Kind::LabelMap => None,
                 Kind::Binary => {
                     let segment = segment.and_then(|number| u32::try_from(number).ok());
-                    Some(
-                        segment
-                            .ok_or_else(|| missing("Referenced Segment Number", "nobody knows whose frame it is"))?,
-                    )
+                    Some(segment.ok_or_else(|| {
+                        SeriesError::missing("Referenced Segment Number", "nobody knows whose frame it is")
+                    })?)
                 }
             },
             between: length(tags::SPACING_BETWEEN_SLICES),

@@ -172,22 +172,16 @@ fn all_localizers(group: &[Image]) -> bool {
 }
 
 fn plane_of(image: &Image) -> Result<Plane, SeriesError> {
-    let missing = |attribute, consequence| SeriesError::Missing {
-        attribute,
-        count: 1,
-        total: 1,
-        consequence,
-    };
     let nowhere = "its place in the patient is unknown";
     image
         .position
-        .ok_or_else(|| missing("Image Position (Patient)", nowhere))?;
+        .ok_or_else(|| SeriesError::missing("Image Position (Patient)", nowhere))?;
     let orientation = image
         .orientation
-        .ok_or_else(|| missing("Image Orientation (Patient)", nowhere))?;
+        .ok_or_else(|| SeriesError::missing("Image Orientation (Patient)", nowhere))?;
     let spacing = image
         .spacing
-        .ok_or_else(|| missing("Pixel Spacing", "its size is unknown"))?;
+        .ok_or_else(|| SeriesError::missing("Pixel Spacing", "its size is unknown"))?;
     let plane = Plane {
         size: image.size,
         spacing: [spacing[1], spacing[0]],

@@ -4,7 +4,7 @@ use flate2::{
     Compression,
     write::{DeflateEncoder, GzEncoder},
 };
-use sat_mcp::volume::ReadLimits;
+use sat_mcp::volume::{ReadLimits, Volume};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
 
@@ -169,4 +169,13 @@ fn file(syntax: u8, set: &[u8]) -> Vec<u8> {
         }
     }
     file
+}
+
+/// What holds of every image that was read.
+pub fn is_sound(image: &Volume) {
+    let grid = image.grid();
+    assert_eq!(image.voxels().len(), grid.len());
+    assert!(grid.len() as u64 <= LIMITS.voxels);
+    assert!(image.voxels().iter().all(|voxel| voxel.is_finite()));
+    assert!(grid.voxel_volume() > 0.0);
 }

@@ -4,7 +4,7 @@ use super::given::Given;
 use super::remote::{DICOMWEB, Remote};
 use super::{Caller, Code, Fault, Format, SegmentAnswer, SentAnswer, Service, Warning, faults, objects, paths};
 use crate::dicomweb::{Archive, Client, DicomWebError, Failure, SeriesName, Stored, Uid};
-use crate::volume::Input;
+use crate::volume::{Around, Input};
 use std::path::PathBuf;
 
 /// Code of the warning that objects did not arrive.
@@ -52,7 +52,7 @@ impl Service {
                 path: PathBuf::from(format!("{base}/studies/{study}/series/{series}")),
                 other: None,
                 choice: choice.map(str::to_owned),
-                closed: None,
+                around: Around::All,
             },
             uri: given.to_owned(),
             remote: Some(remote),

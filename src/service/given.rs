@@ -5,7 +5,7 @@ use super::images::IMAGES;
 use super::remote::{DICOMWEB, Remote};
 use super::{Access, Caller, Code, Fault, ResourceFile, Service, paths};
 use crate::store::Whose;
-use crate::volume::{Input, ReadError, pair_names};
+use crate::volume::{Around, Input, ReadError, pair_names};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -161,11 +161,11 @@ impl Service {
             let resolved = resolved.and_then(|input| {
                 input.files().try_for_each(|file| self.open_to(caller, given, file))?;
                 // Nor is anybody's to be found by naming a folder around the store.
-                let closed = match &self.settings.access {
-                    Access::Anything => None,
-                    Access::Roots(_) => self.store.root().canonicalize().ok(),
+                let around = match (&self.settings.access, self.store.root().canonicalize()) {
+                    (Access::Roots(_), Ok(store)) => Around::Except(store),
+                    _ => Around::All,
                 };
-                Ok(input.closing(closed))
+                Ok(input.within(around))
             });
             // Who shares no disk with us hears of our folders only what they have said themselves.
             return match caller.sees_paths() {
@@ -188,7 +188,7 @@ impl Service {
         Ok(Given {
             input: Input::at(&image.path)
                 .choosing(choice.map(str::to_owned))
-                .closing(image.path.parent().map(Path::to_owned)),
+                .within(Around::Nothing),
             uri: given.to_owned(),
             remote: None,
         })

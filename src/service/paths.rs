@@ -1,7 +1,7 @@
 //! Which file a caller means, and whether the caller may read it.
 
 use super::{Code, Fault};
-use crate::volume::{Input, ReadError, pair_names};
+use crate::volume::{Around, Input, ReadError, pair_names};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use std::path::{Component, Path, PathBuf};
 
@@ -44,7 +44,7 @@ impl Access {
             path: place,
             other,
             choice,
-            closed: None,
+            around: Around::All,
         })
     }
 

@@ -16,8 +16,20 @@ pub struct Input {
     pub other: Option<PathBuf>,
     /// Which image in it.
     pub choice: Option<String>,
-    /// A folder that is not looked into, should it lie within the one that is read: where others' files are kept.
-    pub closed: Option<PathBuf>,
+    /// What of the files around it may be looked at.
+    pub around: Around,
+}
+
+/// What may be looked at of the files beside and below an image that has several.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Around {
+    /// All of them.
+    #[default]
+    All,
+    /// All but what is kept in this folder, should it lie among them: files of others.
+    Except(PathBuf),
+    /// None: the file stands for itself.
+    Nothing,
 }
 
 impl Input {
@@ -28,7 +40,7 @@ impl Input {
             other: other_of(&path),
             path,
             choice: None,
-            closed: None,
+            around: Around::All,
         }
     }
 
@@ -37,9 +49,9 @@ impl Input {
         Input { choice, ..self }
     }
 
-    /// The same, without what lies in this folder.
-    pub fn closing(self, closed: Option<PathBuf>) -> Input {
-        Input { closed, ..self }
+    /// The same, of which no more than this is looked at.
+    pub fn within(self, around: Around) -> Input {
+        Input { around, ..self }
     }
 
     /// Whether it is one file of DICOM, which stands for a series.

@@ -33,7 +33,9 @@ pub use grid::Grid;
 pub(crate) use grid::transform;
 pub use image::{LabelMap, Volume};
 pub(crate) use input::pair_names;
-pub use input::{Input, MaskFile, other_of, read, read_labels, read_labels_within, read_masks_within, read_within};
+pub use input::{
+    Around, Input, MaskFile, other_of, read, read_labels, read_labels_within, read_masks_within, read_within,
+};
 pub use limits::ReadLimits;
 pub use mask::{Mask, MaskBuilder, Run};
 pub use modality::Modality;

@@ -6,7 +6,7 @@ use super::SeriesError;
 use super::attributes::text;
 use super::file::Dicom;
 use super::spot::{Packed, Spot, is_zip};
-use crate::volume::Input;
+use crate::volume::{Around, Input};
 use dicom_dictionary_std::tags;
 
 /// Files that are looked at: three times those of the longest series there is.
@@ -34,12 +34,15 @@ pub(super) fn files_of(input: &Input, limit: u64) -> Result<(Vec<Spot>, Option<S
     let own = own.filter(|own| !own.is_directory());
     let series = own.map(|own| text(&own.header, tags::SERIES_INSTANCE_UID).unwrap_or_default());
     // What lies beside it is none of its caller's.
-    if input.closed.as_ref() == Some(&folder) {
+    if input.around == Around::Nothing {
         let alone = series.iter().map(|_| Spot::File(path.clone())).collect();
         return Ok((alone, series));
     }
     let mut listing = Listing {
-        closed: input.closed.as_deref().map(closed).unwrap_or_default(),
+        closed: match &input.around {
+            Around::Except(folder) => closed(folder),
+            Around::All | Around::Nothing => Vec::new(),
+        },
         files: Vec::new(),
         folders: 0,
     };

@@ -7,16 +7,11 @@ Needs onnx (tried with 1.22): python tests/golden/make_bright_model.py
 The tokenizer is sat-mini's; the tests put it beside the graphs.
 """
 
-import hashlib
-import pathlib
-
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+from small_model import HERE, save, value, write_manifest
 
-HERE = pathlib.Path(__file__).resolve().parent
 OUT = HERE.parent / "data/bright-model"
-TOKENIZER = HERE.parents[1] / "onnx/sat-mini/tokenizer.json"
 SIZE, WIDTH = 64, 4
 # Of the sigmoid of the normalised intensity: half is the image's mean.
 CLASSES = {
@@ -32,18 +27,6 @@ CLASSES = {
 }
 
 
-def value(name, kind, shape):
-    return helper.make_tensor_value_info(name, kind, shape)
-
-
-def save(name, nodes, inputs, outputs, weights):
-    tensors = [numpy_helper.from_array(array, key) for key, array in weights.items()]
-    graph = helper.make_graph(nodes, name, inputs, outputs, initializer=tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(model, full_check=True)
-    (OUT / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
-
-
 def main():
     OUT.mkdir(exist_ok=True)
     node, single, whole = helper.make_node, TensorProto.FLOAT, TensorProto.INT64
@@ -51,6 +34,7 @@ def main():
     first = np.zeros((1, WIDTH, 1, 1, 1), np.float32)
     first[0, 0] = 1
     save(
+        OUT,
         "backbone",
         [
             node("Mul", ["image", "first"], ["features"]),
@@ -61,6 +45,7 @@ def main():
         {"first": first},
     )
     save(
+        OUT,
         "query_decoder",
         [node("Mul", ["memory", "nothing"], ["none"]), node("Add", ["none", "query"], ["mask_embedding"])],
         [value("memory", single, [1, WIDTH]), value("query", single, ["n", WIDTH])],
@@ -70,6 +55,7 @@ def main():
     embedding = np.zeros((1, WIDTH), np.float32)
     embedding[0, 0] = 1
     save(
+        OUT,
         "text_encoder",
         [
             node("Mul", ["input_ids", "attention_mask"], ["ids"]),
@@ -85,51 +71,11 @@ def main():
         [value("query", single, ["n", WIDTH])],
         {"nothing": np.zeros(1, np.float32), "embedding": embedding, "last": np.array([1], np.int64)},
     )
-    files = {path.name: path for path in sorted(OUT.glob("*.onnx"))} | {"tokenizer.json": TOKENIZER}
-    hashes = "\n".join(f'"{name}" = "{hashlib.sha256(path.read_bytes()).hexdigest()}"' for name, path in files.items())
     classes = "\n".join(
         f'[[classes]]\nname = "{name}"\nmodalities = ["ct", "mri", "pet"]\nthreshold = {threshold}\n'
         for name, threshold in CLASSES.items()
     )
-    (OUT / "model.toml").write_text(
-        f"""# Made by tests/golden/make_bright_model.py.
-format = 1
-name = "bright-model"
-version = "0"
-architecture = "UNET"
-licence = "Apache-2.0"
-precision = "fp32"
-
-[preparation]
-orientation = "RAS"
-spacing_mm = [1.0, 1.0, 3.0]
-ct_window_hu = [-500.0, 1000.0]
-percentiles = [0.5, 99.5]
-
-[window]
-size = {space}
-
-[text]
-graph = "text_encoder.onnx"
-tokenizer = "tokenizer.json"
-kind = "ours"
-max_length = 256
-query_width = {WIDTH}
-
-[backbone]
-graph = "backbone.onnx"
-feature_width = {WIDTH}
-memory_tokens = 1
-memory_width = {WIDTH}
-
-[decoder]
-graph = "query_decoder.onnx"
-
-[files]
-{hashes}
-
-{classes}"""
-    )
+    write_manifest(OUT, "make_bright_model.py", "fp32", [1.0, 1.0, 3.0], space, WIDTH, classes)
 
 
 if __name__ == "__main__":

@@ -4,30 +4,13 @@ Needs onnx (tried with 1.22): python tests/golden/make_half_model.py
 The tokenizer is sat-mini's; the tests put it beside them.
 """
 
-import hashlib
-import pathlib
-
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+from small_model import HERE, save, value, write_manifest
 
-HERE = pathlib.Path(__file__).resolve().parent
 OUT = HERE.parent / "data/half-model"
-TOKENIZER = HERE.parents[1] / "onnx/sat-mini/tokenizer.json"
 SIZE, WIDTH = 8, 4
 RNG = np.random.default_rng(5)
-
-
-def value(name, kind, shape):
-    return helper.make_tensor_value_info(name, kind, shape)
-
-
-def save(name, nodes, inputs, outputs, weights):
-    tensors = [numpy_helper.from_array(array, key) for key, array in weights.items()]
-    graph = helper.make_graph(nodes, name, inputs, outputs, initializer=tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(model, full_check=True)
-    (OUT / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
 
 
 def main():
@@ -35,6 +18,7 @@ def main():
     node, single, half, whole = helper.make_node, TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64
     space = [SIZE] * 3
     save(
+        OUT,
         "backbone",
         [
             node("Cast", ["image"], ["half_image"], to=half),
@@ -50,6 +34,7 @@ def main():
         },
     )
     save(
+        OUT,
         "query_decoder",
         [node("Add", ["memory", "query"], ["mask_embedding"])],
         [value("memory", single, [1, WIDTH]), value("query", single, ["n", WIDTH])],
@@ -57,6 +42,7 @@ def main():
         {},
     )
     save(
+        OUT,
         "text_encoder",
         [
             node("Mul", ["input_ids", "attention_mask"], ["ids"]),
@@ -71,50 +57,7 @@ def main():
         [value("query", single, ["n", WIDTH])],
         {"spread": np.full((1, WIDTH), 0.01, np.float32), "last": np.array([1], np.int64)},
     )
-    files = {path.name: path for path in sorted(OUT.glob("*.onnx"))} | {"tokenizer.json": TOKENIZER}
-    hashes = "\n".join(f'"{name}" = "{hashlib.sha256(path.read_bytes()).hexdigest()}"' for name, path in files.items())
-    (OUT / "model.toml").write_text(
-        f"""# Made by tests/golden/make_half_model.py.
-format = 1
-name = "half-model"
-version = "0"
-architecture = "UNET"
-licence = "Apache-2.0"
-precision = "fp16"
-
-[preparation]
-orientation = "RAS"
-spacing_mm = [3.0, 3.0, 3.0]
-ct_window_hu = [-500.0, 1000.0]
-percentiles = [0.5, 99.5]
-
-[window]
-size = {space}
-
-[text]
-graph = "text_encoder.onnx"
-tokenizer = "tokenizer.json"
-kind = "ours"
-max_length = 256
-query_width = {WIDTH}
-
-[backbone]
-graph = "backbone.onnx"
-feature_width = {WIDTH}
-memory_tokens = 1
-memory_width = {WIDTH}
-
-[decoder]
-graph = "query_decoder.onnx"
-
-[files]
-{hashes}
-
-[[classes]]
-name = "brain"
-modalities = ["mri"]
-"""
-    )
+    write_manifest(OUT, "make_half_model.py", "fp16", [3.0, 3.0, 3.0], space, WIDTH, '[[classes]]\nname = "brain"\nmodalities = ["mri"]\n')
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ mod blocks;
 mod dicom;
 mod error;
 mod grid;
+mod head;
 mod image;
 mod input;
 mod limits;
@@ -31,6 +32,7 @@ pub use dicom::{
 pub use error::{ReadError, WriteError};
 pub use grid::Grid;
 pub(crate) use grid::transform;
+pub use head::{Head, MOST_HEAD};
 pub use image::{LabelMap, Volume};
 pub(crate) use input::pair_names;
 pub use input::{
@@ -40,8 +42,8 @@ pub use limits::ReadLimits;
 pub use mask::{Mask, MaskBuilder, Run};
 pub use modality::Modality;
 pub use nifti::{
-    Exactness, Head, MOST_HEAD, Placement, read_bytes, read_labels_bytes, read_slices, slices_in, write_bytes_to,
-    write_labels, write_mask, write_mask_to,
+    Exactness, Placement, read_bytes, read_labels_bytes, read_slices, slices_in, write_bytes_to, write_labels,
+    write_mask, write_mask_to,
 };
 pub(crate) use order::{from_key, to_key};
 pub use packed::{MaskCodeError, PackedMask, PackedMaskBuilder};

@@ -14,7 +14,7 @@ mod source;
 mod stream;
 mod write;
 
-pub use head::{Head, MOST_HEAD};
+pub(super) use head::{LONGEST_HEADER, Start};
 pub use placement::{Exactness, Placement};
 pub use read::{read, read_bytes, read_labels, read_labels_bytes};
 pub use slices::{read_slices, slices_in};

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +15,8 @@ import pytest
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
+ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+NOBODY = 65534
 
 
 def missing(what: str) -> NoReturn:
@@ -93,6 +96,24 @@ def scans(tmp_path_factory) -> Path:
     ])  # fmt: skip
     nibabel.save(nibabel.Nifti1Image(head.astype(numpy.int16), affine), folder / "head.nii.gz")
     return folder
+
+
+def without_rights():
+    """Whom a folder's mode stops: root, it does not."""
+    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if ROOT else {}
+
+
+@pytest.fixture
+def readable(tmp_path):
+    """Everybody may look into pytest's folders, which are for their owner alone."""
+    folder = tmp_path
+    while folder != folder.parent and folder.stat().st_uid == os.geteuid() and "pytest" in str(folder):
+        folder.chmod(folder.stat().st_mode | 0o055)
+        folder = folder.parent
+    probe = subprocess.run([program(), "--version"], capture_output=True, **without_rights())
+    if probe.returncode != 0:
+        missing("nobody else may run the program here")
+    return tmp_path
 
 
 @pytest.fixture

@@ -9,14 +9,13 @@ import itertools
 import json
 import os
 import shutil
-import stat
 import subprocess
 import threading
 
 import nibabel
 import numpy
 import pytest
-from conftest import program
+from conftest import program, without_rights
 from serving import over_stdio
 
 CLASSES = {
@@ -280,12 +279,14 @@ def test_what_is_no_file_is_told_at_once(measure, tmp_path):
         assert error["code"] == code and word in error["message"], error
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_told(measure, tmp_path):
-    path = tmp_path / "secret.nii"
+def test_a_file_that_may_not_be_read_is_told(environment, readable):
+    path = readable / "secret.nii"
     path.write_bytes(b"x")
-    path.chmod(stat.S_IWUSR)
-    assert "Permission denied" in measure(path, ok=False)["message"]
+    path.chmod(0)
+    command = [program(), "measure", "--mask", path, "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, **without_rights())
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] == "bad_mask" and "Permission denied" in error["message"], error
 
 
 def test_a_file_that_changes_while_it_is_read_is_an_answer_of_before_or_an_error(measure, tmp_path):

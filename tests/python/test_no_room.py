@@ -3,7 +3,6 @@ goes on."""
 
 import contextlib
 import json
-import os
 import resource
 import subprocess
 from pathlib import Path
@@ -11,11 +10,8 @@ from pathlib import Path
 import nibabel
 import numpy
 import pytest
-from conftest import program
+from conftest import ROOT, program, without_rights
 from serving import over_stdio
-
-ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
-NOBODY = 65534
 
 
 def sat(environment, *arguments, **how):
@@ -88,24 +84,6 @@ def test_a_file_that_may_not_grow_is_told_and_nothing_half_written_is_listed(env
         assert error["code"] == "internal" and "File too large" in error["message"], error
         nothing_is_listed(own, results)
     assert segment(own, scans)["status"] == "done"
-
-
-def without_rights():
-    """Whom a folder's mode stops: root, it does not."""
-    return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if ROOT else {}
-
-
-@pytest.fixture
-def readable(tmp_path):
-    """Everybody may look into pytest's folders, which are for their owner alone."""
-    folder = tmp_path
-    while folder != folder.parent and folder.stat().st_uid == os.geteuid() and "pytest" in str(folder):
-        folder.chmod(folder.stat().st_mode | 0o055)
-        folder = folder.parent
-    probe = subprocess.run([program(), "--version"], capture_output=True, **without_rights())
-    if probe.returncode != 0:
-        pytest.skip("nobody else may run the program here")
-    return tmp_path
 
 
 def test_a_folder_that_becomes_read_only_under_a_server_stops_segment_alone(environment, scans, readable, mask):

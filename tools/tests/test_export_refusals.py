@@ -188,10 +188,11 @@ def test_want_of_memory_is_one_line(fault, run, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_signal_leaves_nothing(name, files, tmp_path):
-    # A shell that starts the tests in the background has them ignore SIGINT, and all that they start.
+    # A shell that starts the tests in the background has them ignore SIGINT, nohup SIGHUP, and all that they start.
     script = (
         "import signal, sys, time, export_sat; from sat_tools import export; from test_export_refusals import THIN\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         "export_sat.OFFICIAL['UNET'] = THIN\n"
         "export.write_graphs = lambda folder, *_: ((folder / 'large').write_text('x'), time.sleep(300))\n"
         "sys.exit(export_sat.main())"

@@ -1,15 +1,18 @@
-//! What an error of the HTTP client comes of, for all who speak to another server.
+//! What an error of another library comes of, in one line.
 
-/// Its causes, without the URL that stands in the error's own words.
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
-    let mut words = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push(error.to_string());
-        cause = error.source();
-    }
-    match words.is_empty() {
-        true => error.to_string(),
-        false => words.join(": "),
-    }
+use std::error::Error;
+
+/// An error's words, and those of all that lies beneath.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let beneath = std::iter::successors(error.source(), |error| (*error).source());
+    let words = beneath.map(ToString::to_string);
+    let words: Vec<String> = std::iter::once(error.to_string()).chain(words).collect();
+    words.join(": ").replace('\n', " ")
+}
+
+/// What lies beneath an error of the HTTP client, without the URL that stands in its own words.
+pub(crate) fn causes(error: &dyn Error) -> String {
+    error
+        .source()
+        .map_or_else(|| error.to_string(), |beneath| with_causes(beneath))
 }

@@ -1,41 +1,14 @@
 //! Which instance a DICOM file holds, by the start of it (PS3.10 section 7.1).
 
 use super::Uid;
+use crate::volume::instance_uid;
 
 /// Bytes within which a file says so. The file meta information is some hundred bytes long.
 pub const MOST_HEAD: usize = 4 << 10;
 
-/// Media Storage SOP Instance UID.
-const INSTANCE: [u8; 4] = [0x02, 0x00, 0x03, 0x00];
-/// Representations whose length has four bytes, after two that say nothing (PS3.5 table 7.1-1); those that this group has.
-const LONG: [&[u8; 2]; 3] = [b"OB", b"UN", b"UT"];
-
 /// The Media Storage SOP Instance UID of the file that begins so. None where it begins like no DICOM file.
 pub fn instance_of(start: &[u8]) -> Option<Uid> {
-    let mut rest = start.get(128..)?.strip_prefix(b"DICM")?;
-    loop {
-        let (tag, after) = rest.split_first_chunk::<4>()?;
-        if tag[..2] != INSTANCE[..2] {
-            return None;
-        }
-        let (kind, after) = after.split_first_chunk::<2>()?;
-        let (length, after) = match LONG.contains(&kind) {
-            true => {
-                let (length, after) = after.get(2..)?.split_first_chunk::<4>()?;
-                (usize::try_from(u32::from_le_bytes(*length)).ok()?, after)
-            }
-            false => {
-                let (length, after) = after.split_first_chunk::<2>()?;
-                (usize::from(u16::from_le_bytes(*length)), after)
-            }
-        };
-        let value = after.get(..length)?;
-        if *tag == INSTANCE {
-            let text = std::str::from_utf8(value).ok()?;
-            return Uid::new(text.trim_end_matches(['\0', ' ']));
-        }
-        rest = &after[length..];
-    }
+    Uid::new(&instance_uid(start)?)
 }
 
 #[cfg(test)]

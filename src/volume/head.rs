@@ -1,5 +1,6 @@
 //! What a file is, from its first bytes alone: for files that arrive piece by piece.
 
+use super::dicom::is_begun;
 use super::nifti::{LONGEST_HEADER, Start};
 use flate2::bufread::MultiGzDecoder;
 use std::io::Read;
@@ -30,7 +31,7 @@ impl Head {
         match start {
             [b'P', b'K', 3, 4, ..] => Head::Zip,
             [0x1f, 0x8b, ..] => in_gzip(start),
-            _ if is_dicom(start) => Head::Dicom,
+            _ if is_begun(start) => Head::Dicom,
             _ => match Start::of(start) {
                 Start::Nifti => Head::Nifti,
                 Start::TooShort => Head::TooShort,
@@ -40,16 +41,12 @@ impl Head {
     }
 }
 
-fn is_dicom(start: &[u8]) -> bool {
-    start.get(128..132) == Some(b"DICM")
-}
-
 fn in_gzip(start: &[u8]) -> Head {
     let mut header = Vec::with_capacity(LONGEST_HEADER);
     let unpacked = MultiGzDecoder::new(start)
         .take(LONGEST_HEADER as u64)
         .read_to_end(&mut header);
-    if is_dicom(&header) {
+    if is_begun(&header) {
         return Head::Other("it is DICOM in gzip; send the file as it is, or a series as .zip");
     }
     match (Start::of(&header), unpacked) {

@@ -56,7 +56,7 @@ impl Input {
 
     /// Whether it is one file of DICOM, which stands for a series.
     pub fn is_dicom_file(&self) -> bool {
-        dicom::is_file(&self.path)
+        dicom::is_dicom(&self.path)
     }
 
     /// Every file that is named.
@@ -110,8 +110,8 @@ pub fn read_labels(input: impl Into<Input>) -> Result<LabelMap, ReadError> {
     read_labels_within(&input.into(), &ReadLimits::DEFAULT)
 }
 
-/// Reads an image: a DICOM series, given as its folder or as one of its files; or NIfTI-1 or NIfTI-2, in one file or in a `.hdr`/`.img` pair of which either may be given, gzip or not, told
-/// by what is in them.
+/// Reads an image, told by what is in it: a DICOM series, given as its folder, as one of its files or as a zip file of it; or NIfTI-1 or
+/// NIfTI-2, in one file or in a `.hdr`/`.img` pair of which either may be given, gzip or not.
 ///
 /// Voxels are intensities after `scl_slope` and `scl_inter`; the affine is the one that nibabel takes (`get_best_affine`).
 ///

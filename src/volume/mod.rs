@@ -26,8 +26,8 @@ mod unit;
 pub use axes::{Affine, Axis, AxisCode, AxisCodeError, Reorientation};
 pub use blocks::averaged;
 pub use dicom::{
-    Note, Segment, Segmentation, Series, SeriesError, SeriesLine, SourceFrame, SourceInstance, read_dicom_bytes,
-    read_segmentation_bytes,
+    Note, Segment, Segmentation, Series, SeriesError, SeriesLine, SourceFrame, SourceInstance, instance_uid,
+    read_dicom_bytes, read_segmentation_bytes,
 };
 pub use error::{ReadError, WriteError};
 pub use grid::Grid;

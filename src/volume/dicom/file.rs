@@ -11,13 +11,13 @@ use dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN;
 use flate2::bufread::DeflateDecoder;
 
 use super::SeriesError;
+use super::meta::{HEAD, is_begun, meta};
 use super::spot::{MOST_IN_MEMORY, Opened, Place, Seen, Spot};
 use super::unknown::reread;
-use super::walk::{MOST_HEADER, Walked, meta, walk};
+use super::walk::{MOST_HEADER, Walked, walk};
 use super::words::Coding;
+use crate::causes::with_causes;
 
-/// Bytes before the four letters that tell a DICOM file.
-const PREAMBLE: u64 = 128;
 /// Retired, and still met in archives.
 pub(super) const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 /// A file's header, and where its pixels lie.
@@ -67,12 +67,12 @@ fn open(spot: &Spot, limit: u64) -> Result<Option<Opened>, SeriesError> {
     let Some((mut place, len, seen)) = spot.open(limit)? else {
         return Ok(None);
     };
-    let mut letters = [0; PREAMBLE as usize + 4];
-    match place.read_exact(&mut letters) {
+    let mut start = [0; HEAD];
+    match place.read_exact(&mut start) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         result => result.map_err(SeriesError::Read)?,
     }
-    Ok(letters.ends_with(b"DICM").then_some((place, len, seen)))
+    Ok(is_begun(&start).then_some((place, len, seen)))
 }
 
 /// What is read of a data set that is stored as it stands, or of one that was deflated, inflated in memory.
@@ -133,7 +133,7 @@ impl Dicom {
             false => known,
         };
         let mut header = InMemDicomObject::read_dataset_with_ts(&bytes[..], plain)
-            .map_err(|error| SeriesError::Damaged(told(&error)))?;
+            .map_err(|error| SeriesError::Damaged(with_causes(&error)))?;
         reread(&mut header);
         Ok(Some(Dicom {
             syntax,
@@ -154,15 +154,4 @@ pub(super) fn again(spot: &Spot, seen: Seen, limit: u64) -> Result<Box<dyn Place
         return Err(SeriesError::Changed);
     }
     Ok(data_set(file, len, limit)?.0)
-}
-
-/// What a parser says, with what lies beneath, on one line.
-pub(super) fn told(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(deeper) = source {
-        words = format!("{words}: {deeper}");
-        source = deeper.source();
-    }
-    words.replace('\n', " ")
 }

@@ -265,27 +265,28 @@ impl Facts<'_> {
     }
 
     fn mark(&self, tag: Tag, kinds: &[String]) -> Option<String> {
-        let enhanced = |sequence, tag| self.groups.get(sequence).and_then(|group| plain(group, tag));
+        let enhanced = |sequence, tag| self.groups.get(sequence).and_then(|group| text(group, tag));
         match tag {
             tags::IMAGE_TYPE => Some(kinds.join("\\")).filter(|kinds| !kinds.is_empty()),
             tags::STACK_ID => enhanced(tags::FRAME_CONTENT_SEQUENCE, tag),
             tags::ECHO_TIME => {
-                enhanced(tags::MR_ECHO_SEQUENCE, tags::EFFECTIVE_ECHO_TIME).or_else(|| plain(self.header, tag))
+                enhanced(tags::MR_ECHO_SEQUENCE, tags::EFFECTIVE_ECHO_TIME).or_else(|| text(self.header, tag))
             }
-            tags::TEMPORAL_POSITION_IDENTIFIER => enhanced(tags::FRAME_CONTENT_SEQUENCE, tags::TEMPORAL_POSITION_INDEX)
-                .or_else(|| plain(self.header, tag)),
+            tags::TEMPORAL_POSITION_IDENTIFIER => {
+                enhanced(tags::FRAME_CONTENT_SEQUENCE, tags::TEMPORAL_POSITION_INDEX).or_else(|| text(self.header, tag))
+            }
             tags::DIFFUSION_B_VALUE => enhanced(tags::MR_DIFFUSION_SEQUENCE, tag)
-                .or_else(|| plain(self.header, tag))
+                .or_else(|| text(self.header, tag))
                 .or_else(|| self.b_value_of_makers()),
             tags::DIFFUSION_GRADIENT_ORIENTATION => {
                 let direction = self.groups.get(tags::MR_DIFFUSION_SEQUENCE);
                 let direction =
                     direction.and_then(|of| super::attributes::item(of, tags::DIFFUSION_GRADIENT_DIRECTION_SEQUENCE));
                 direction
-                    .and_then(|of| plain(of, tag))
-                    .or_else(|| plain(self.header, tag))
+                    .and_then(|of| text(of, tag))
+                    .or_else(|| text(self.header, tag))
             }
-            _ => plain(self.header, tag),
+            _ => text(self.header, tag),
         }
     }
 
@@ -302,9 +303,4 @@ impl Facts<'_> {
         };
         Some(value.to_string())
     }
-}
-
-/// A value as it is written, in numbers where it is numbers.
-fn plain(of: &InMemDicomObject, tag: Tag) -> Option<String> {
-    text(of, tag)
 }

@@ -20,6 +20,7 @@ use super::image::{Instance, Layout, PADDING};
 use super::spot::Place;
 use super::unpack;
 use super::walk::Pixels;
+use crate::causes::with_causes;
 
 /// Reads one frame of a file, as it is stored: before slope and intercept.
 ///
@@ -236,7 +237,7 @@ fn decoded(syntax: &str, layout: &Layout, bytes: Vec<u8>) -> Result<Vec<u8>, Ser
         Ok(Err(error)) => {
             return Err(SeriesError::Damaged(format!(
                 "a frame cannot be decoded: {}",
-                super::file::told(&error)
+                with_causes(&error)
             )));
         }
         Err(_) => return Err(SeriesError::Damaged("a frame cannot be decoded".into())),

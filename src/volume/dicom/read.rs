@@ -46,8 +46,13 @@ fn made(mut found: Found, volume: Option<usize>, limits: &ReadLimits) -> Result<
     let modality = Modality::from_word(&found.modality).ok_or(SeriesError::Modality {
         modality: found.modality.clone(),
     })?;
-    missing(&found.images)?;
     let images = std::mem::take(&mut found.images);
+    if images.iter().any(|image| image.slope == 0.0) {
+        return Err(SeriesError::Nonsense {
+            attribute: "Rescale Slope",
+            value: "0".into(),
+        });
+    }
     let instances = &found.instances;
     let same = |images: &[&Image]| same_pixels(instances, images, limit);
     let mut stack = arrange(images, volume, &same)?;
@@ -99,46 +104,6 @@ fn chosen(choice: Option<&str>) -> (Option<&str>, Option<usize>) {
             _ => (Some(choice), None),
         },
     }
-}
-
-/// An attribute that images lack without which they have no place.
-fn missing(images: &[Image]) -> Result<(), SeriesError> {
-    type Has = fn(&Image) -> bool;
-    let needed: [(&'static str, Has, &'static str); 3] = [
-        (
-            "Image Position (Patient)",
-            |image| image.position.is_some(),
-            "their place in the patient is unknown",
-        ),
-        (
-            "Image Orientation (Patient)",
-            |image| image.orientation.is_some(),
-            "their place in the patient is unknown",
-        ),
-        (
-            "Pixel Spacing",
-            |image| image.spacing.is_some(),
-            "their size is unknown",
-        ),
-    ];
-    if images.iter().any(|image| image.slope == 0.0) {
-        return Err(SeriesError::Nonsense {
-            attribute: "Rescale Slope",
-            value: "0".into(),
-        });
-    }
-    for (attribute, has, consequence) in needed {
-        let count = images.iter().filter(|image| !has(image)).count();
-        if count > 0 {
-            return Err(SeriesError::Missing {
-                attribute,
-                count,
-                total: images.len(),
-                consequence,
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Whether all of these images have the same pixels as the first.

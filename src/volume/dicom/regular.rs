@@ -101,15 +101,15 @@ impl Slice<'_> {
     }
 }
 
-/// A shift by whole pixels and a part of one.
+/// A place, or a shift, in whole pixels or slices and a part of one.
 #[derive(Debug, Clone, Copy)]
-struct Shift {
-    whole: i64,
-    part: f64,
+pub(super) struct Shift {
+    pub whole: i64,
+    pub part: f64,
 }
 
 impl Shift {
-    fn of(by: f64) -> Shift {
+    pub fn of(by: f64) -> Shift {
         let near = by.round();
         match (by - near).abs() < ON {
             true => Shift {

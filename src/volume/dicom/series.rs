@@ -4,6 +4,7 @@ use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN;
 
 use super::Note;
+use super::regular::Shift;
 use crate::volume::Mask;
 
 /// A series as it was read: its header, its instances and where its images lie.
@@ -182,9 +183,8 @@ impl<'a> Planes<'a> {
     fn slice(&mut self, place: [f64; 3], size: [usize; 2], pixels: &mut [u8]) -> bool {
         pixels.fill(0);
         let grid = self.mask.grid().shape();
-        let below = (place[2] + ON).floor();
-        let up = if place[2] - below < ON { 0.0 } else { place[2] - below };
-        let below = below.clamp(0.0, (grid[2] - 1) as f64) as usize;
+        let Shift { whole: below, part: up } = Shift::of(place[2]);
+        let below = below.clamp(0, grid[2] as i64 - 1) as usize;
         let above = (below + 1).min(grid[2] - 1);
         if self.is_empty(below) && (up == 0.0 || self.is_empty(above)) {
             return false;
@@ -205,27 +205,23 @@ impl<'a> Planes<'a> {
                 false => 0.0,
             }
         };
-        let [across, down] = [place[0], place[1]].map(|shift| {
-            let whole = (shift + ON).floor();
-            let part = if shift - whole < ON { 0.0 } else { shift - whole };
-            (whole as i64, part)
-        });
+        let [across, down] = [place[0], place[1]].map(Shift::of);
         let mut any = false;
         for (j, row) in pixels.chunks_mut(size[0]).enumerate() {
             for (i, pixel) in row.iter_mut().enumerate() {
-                let (i, j) = (i as i64 + across.0, j as i64 + down.0);
+                let (i, j) = (i as i64 + across.whole, j as i64 + down.whole);
                 let weights = [(0, 1.0 - up), (1, up)];
                 let value: f64 = weights
                     .iter()
                     .filter(|(_, weight)| *weight > 0.0)
                     .map(|&(plane, weight)| {
-                        let along = |j| match across.1 == 0.0 {
+                        let along = |j| match across.part == 0.0 {
                             true => at(plane, i, j),
-                            false => (1.0 - across.1) * at(plane, i, j) + across.1 * at(plane, i + 1, j),
+                            false => (1.0 - across.part) * at(plane, i, j) + across.part * at(plane, i + 1, j),
                         };
-                        let value = match down.1 == 0.0 {
+                        let value = match down.part == 0.0 {
                             true => along(j),
-                            false => (1.0 - down.1) * along(j) + down.1 * along(j + 1),
+                            false => (1.0 - down.part) * along(j) + down.part * along(j + 1),
                         };
                         weight * value
                     })
@@ -273,6 +269,3 @@ impl<'a> Planes<'a> {
         at
     }
 }
-
-/// A place this close to a pixel or a slice is that pixel or slice.
-const ON: f64 = 1e-4;

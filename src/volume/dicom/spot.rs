@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use zip::ZipArchive;
 
 use super::SeriesError;
+use super::meta::{HEAD, is_begun};
 use crate::volume::opening::plain_file;
 
 /// Bytes of a file that is unpacked in memory: an enhanced series of 800 slices has half as many.
@@ -19,9 +20,6 @@ const BUFFER: usize = 16 << 10;
 /// A place that bytes are read from.
 pub(super) trait Place: BufRead + Seek {}
 impl<R: BufRead + Seek> Place for R {}
-
-/// Bytes within which a file shows that it is DICOM: a preamble and four letters.
-const HEAD: u64 = 132;
 
 /// An open file, its length, and how it was.
 pub(super) type Opened = (Box<dyn Place>, u64, Seen);
@@ -147,8 +145,8 @@ impl Packed {
         let mut entry = entry.take(promised + 1);
         let mut bytes = Vec::new();
         let failed = |error| SeriesError::Damaged(format!("it cannot be unpacked: {error}"));
-        (&mut entry).take(HEAD).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.ends_with(b"DICM") {
+        (&mut entry).take(HEAD as u64).read_to_end(&mut bytes).map_err(failed)?;
+        if is_begun(&bytes) {
             entry.read_to_end(&mut bytes).map_err(failed)?;
         }
         match bytes.len() as u64 > promised {

@@ -114,6 +114,7 @@ pub(super) struct Uneven {
 ///
 /// `volume` is which volume is wanted where there are several, from 0; `same` tells whether images have the same pixels.
 pub(super) fn arrange(images: Vec<Image>, volume: Option<usize>, same: Same<'_>) -> Result<Stack, SeriesError> {
+    all_placed(&images)?;
     let mut notes = Vec::new();
     let (plane, images, volume) = one_plane(images, volume, &mut notes)?;
     let normal = plane.normal();
@@ -172,23 +173,48 @@ fn all_localizers(group: &[Image]) -> bool {
 }
 
 fn plane_of(image: &Image) -> Result<Plane, SeriesError> {
-    let nowhere = "its place in the patient is unknown";
-    image
-        .position
-        .ok_or_else(|| SeriesError::missing("Image Position (Patient)", nowhere))?;
-    let orientation = image
-        .orientation
-        .ok_or_else(|| SeriesError::missing("Image Orientation (Patient)", nowhere))?;
-    let spacing = image
-        .spacing
-        .ok_or_else(|| SeriesError::missing("Pixel Spacing", "its size is unknown"))?;
+    let [between_rows, between_columns] = image.spacing.unwrap_or_default();
     let plane = Plane {
         size: image.size,
-        spacing: [spacing[1], spacing[0]],
-        orientation,
+        spacing: [between_columns, between_rows],
+        orientation: image.orientation.unwrap_or_default(),
     };
     plane.check()?;
     Ok(plane)
+}
+
+/// That all images say where they lie, and how large their pixels are.
+fn all_placed(images: &[Image]) -> Result<(), SeriesError> {
+    type Has = fn(&Image) -> bool;
+    let needed: [(&'static str, Has, &'static str); 3] = [
+        (
+            "Image Position (Patient)",
+            |image| image.position.is_some(),
+            "their place in the patient is unknown",
+        ),
+        (
+            "Image Orientation (Patient)",
+            |image| image.orientation.is_some(),
+            "their place in the patient is unknown",
+        ),
+        (
+            "Pixel Spacing",
+            |image| image.spacing.is_some(),
+            "their size is unknown",
+        ),
+    ];
+    for (attribute, has, consequence) in needed {
+        let count = images.iter().filter(|image| !has(image)).count();
+        if count > 0 {
+            return Err(SeriesError::Missing {
+                attribute,
+                count,
+                total: images.len(),
+                consequence,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The grid of slices in order, and whether it is theirs.

@@ -4,7 +4,7 @@
 //! nested. So the file is walked first, element by element, without keeping a value: every length must lie within the file,
 //! sequences within sequences have an end, and where the pixels lie is noted, so that they can be read one frame at a time.
 
-use std::io::{BufRead, Seek, SeekFrom};
+use std::io::{BufRead, Seek};
 use std::ops::Range;
 
 use dicom_core::{Tag, VR};
@@ -72,10 +72,7 @@ const FLOATS: [Tag; 2] = [tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA]
 const ITEM: Tag = Tag(0xfffe, 0xe000);
 const ITEM_END: Tag = Tag(0xfffe, 0xe00d);
 const SEQUENCE_END: Tag = Tag(0xfffe, 0xe0dd);
-/// The group of the file meta information.
-const META: u16 = 0x0002;
-/// Bytes of a UID at most, a zero or a blank behind it included; the standard ends at 64.
-const LONGEST_UID: u32 = 80;
+
 /// Walks a data set from where the reader stands to `end`.
 ///
 /// # Errors
@@ -100,54 +97,6 @@ pub(super) fn walk<R: BufRead + Seek>(reader: &mut R, end: u64, coding: Coding) 
         }
         result => result.map(|()| walked),
     }
-}
-
-/// What the file meta information says.
-#[derive(Debug)]
-pub(super) struct Meta {
-    /// Transfer Syntax UID.
-    pub syntax: String,
-    /// Media Storage SOP Class UID, or nothing.
-    pub class: String,
-}
-
-/// Reads the file meta information (PS3.10 section 7.1), which begins where the reader stands. The reader stands at the data set
-/// afterwards.
-///
-/// # Errors
-/// When it is damaged, or names no transfer syntax.
-pub(super) fn meta<R: BufRead + Seek>(reader: &mut R, end: u64) -> Result<Meta, SeriesError> {
-    let at = reader.stream_position().map_err(SeriesError::Read)?;
-    let mut words = Words::new(reader, at, end, Coding::EXPLICIT);
-    let (mut syntax, mut class) = (None, None);
-    while words.at + 8 <= end {
-        let begins = words.at;
-        let tag = words.tag()?;
-        if tag.group() != META {
-            words.reader.seek(SeekFrom::Start(begins)).map_err(SeriesError::Read)?;
-            break;
-        }
-        let (_, length) = words.vr_and_length(tag)?;
-        words.within(u64::from(length))?;
-        words.count()?;
-        let wanted = match tag {
-            tags::TRANSFER_SYNTAX_UID => Some(&mut syntax),
-            tags::MEDIA_STORAGE_SOP_CLASS_UID => Some(&mut class),
-            _ => None,
-        };
-        match wanted.filter(|_| length <= LONGEST_UID) {
-            None => words.skip(u64::from(length))?,
-            Some(wanted) => {
-                let mut uid = vec![0; length as usize];
-                words.fill(&mut uid)?;
-                *wanted = Some(String::from_utf8_lossy(&uid).trim_end_matches(['\0', ' ']).to_owned());
-            }
-        }
-    }
-    Ok(Meta {
-        syntax: syntax.ok_or_else(|| SeriesError::Damaged("it does not name its transfer syntax".into()))?,
-        class: class.unwrap_or_default(),
-    })
 }
 
 /// Bytes of one number of a kind (PS3.5 table 6.2-1); 1 of what is no numbers.

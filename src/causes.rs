@@ -12,7 +12,5 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
 
 /// What lies beneath an error of the HTTP client, without the URL that stands in its own words.
 pub(crate) fn causes(error: &dyn Error) -> String {
-    error
-        .source()
-        .map_or_else(|| error.to_string(), |beneath| with_causes(beneath))
+    error.source().map_or_else(|| error.to_string(), with_causes)
 }

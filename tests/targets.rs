@@ -347,6 +347,19 @@ proptest! {
 }
 
 #[test]
+fn adjectives_without_a_noun_are_of_nothing() {
+    let targets = |report: &str| SAT.mentions(report, Modality::Ct).targets;
+    assert!(
+        targets("Small lesion, hepatic and splenic")
+            .iter()
+            .all(|name| !name.contains("spleen") && name != "liver")
+    );
+    assert_eq!(targets("hippocampal and hippocampal"), Vec::<String>::new());
+    assert_eq!(targets("hepatic and splenic atrophy"), ["liver", "spleen"]);
+    assert!(targets("hepatic, renal cysts").contains(&"renal cysts".to_owned()));
+}
+
+#[test]
 fn long_reports_take_time_in_proportion() {
     let texts = [
         "The liver, spleen and both kidneys are normal; no pleural effusion, no pulmonary nodule. ",

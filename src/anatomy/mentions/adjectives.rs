@@ -27,20 +27,21 @@ impl Scan<'_, '_, '_> {
         let (sides, first) = self.sides(i);
         let mut organs: Vec<(usize, &'static str)> = Vec::new();
         let mut at = first;
-        let mut noun = loop {
+        let (mut noun, named) = loop {
             let name = NAMES.get(self.lower(at)).copied()?;
             if self.longest(at).is_some() {
                 // "hepatic and renal cysts": the kidney has its own name
-                break at;
+                break (at, true);
             }
             organs.push((at, name));
             match self.next_adjective(at + 1) {
                 Some(next) if organs.len() < MOST => at = next,
-                _ => break at + 1,
+                _ => break (at + 1, false),
             }
         };
         let next = noun;
-        if organs.is_empty() || organs.iter().all(|(place, _)| *place + 1 == next) && !self.is_noun(next) {
+        // adjectives that no noun follows are of nothing: "hepatic and splenic."
+        if organs.is_empty() || !named && !self.is_noun(next) {
             return None;
         }
         // "renal cortical thinning", "cerebellar volume loss"

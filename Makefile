@@ -77,7 +77,7 @@ FUZZ_SECONDS ?= 60
 fuzz: $(VENV)/tests ## each reader against changed files, a minute each (FUZZ_SECONDS): needs `cargo install cargo-fuzz` and a C++ compiler
 	$(PYTHON) fuzz/seeds.py
 	$(BIN)/python fuzz/dicom_seeds.py
-	for target in nifti mask_file dicom_series dicom_seg model_manifest dicomweb; do \
+	for target in nifti mask_file dicom_series dicom_seg model_manifest dicomweb report; do \
 		RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(CURDIR)/fuzz/target cargo fuzz run --sanitizer none $$target -- \
 			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=512 -max_len=65536 || exit 1; \
 	done

@@ -102,3 +102,6 @@ for name, content in answers():
     keep("dicomweb", name, content)
 for found in CHECKOUT.glob("onnx/*/model.toml"):
     keep("model_manifest", found.parent.name, found.read_bytes())
+for found in CHECKOUT.glob("tests/data/anatomy/reports/*.txt"):
+    keep("report", found.stem, b"\0" + found.read_bytes())
+keep("report", "words", b"\1" + bytes(range(64)))

@@ -313,6 +313,8 @@ const WORDS: &[&str] = &[
     "medius",
     "hippocampal",
     "hepatic",
+    "splenic",
+    "adrenal",
     "lesion",
     "atrophy",
     "resection of",
@@ -356,7 +358,28 @@ fn adjectives_without_a_noun_are_of_nothing() {
     );
     assert_eq!(targets("hippocampal and hippocampal"), Vec::<String>::new());
     assert_eq!(targets("hepatic and splenic atrophy"), ["liver", "spleen"]);
-    assert!(targets("hepatic, renal cysts").contains(&"renal cysts".to_owned()));
+    // the last of a list may have a name of its own, which is then the others' noun, too
+    let among = |report: &str, organs: &[&str]| {
+        let found = targets(report);
+        assert!(
+            organs.iter().all(|organ| found.contains(&(*organ).to_owned())),
+            "{report}: {found:?}"
+        );
+    };
+    among("hepatic, renal cysts", &["liver", "renal cysts"]);
+    among(
+        "hepatic and splenic and renal cysts",
+        &["liver", "spleen", "renal cysts"],
+    );
+    among("hepatic and adrenal lesions", &["liver"]);
+    among(
+        "hepatic, splenic, pulmonary, pancreatic and adrenal lesions",
+        &["liver", "spleen", "lung", "pancreas"],
+    );
+    among(
+        "hepatic, splenic, gastric, pancreatic, colonic and renal cysts",
+        &["liver", "pancreas", "colon"],
+    );
 }
 
 #[test]

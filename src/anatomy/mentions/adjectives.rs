@@ -34,13 +34,15 @@ impl Scan<'_, '_, '_> {
                 break (at, true);
             }
             organs.push((at, name));
-            match self.next_adjective(at + 1) {
-                Some(next) if organs.len() < MOST => at = next,
+            match self.next_item(at + 1) {
+                Some(next) if NAMES.contains_key(self.lower(next)) && organs.len() < MOST => at = next,
+                // "hepatic and adrenal lesions", or a list that goes on
+                Some(next) if NAMES.contains_key(self.lower(next)) || self.is_finding(next) => break (next, true),
                 _ => break (at + 1, false),
             }
         };
         let next = noun;
-        // adjectives that no noun follows are of nothing: "hepatic and splenic."
+        // adjectives that nothing follows are of nothing: "hepatic and splenic."
         if organs.is_empty() || !named && !self.is_noun(next) {
             return None;
         }
@@ -72,15 +74,22 @@ impl Scan<'_, '_, '_> {
         if together { (sides, at) } else { (Vec::new(), i) }
     }
 
-    /// Where the next adjective of a list stands, whose joining word or sign is at `i`.
-    fn next_adjective(&self, i: usize) -> Option<usize> {
+    /// Where the next item of a list stands, whose joining word or sign is at `i`.
+    fn next_item(&self, i: usize) -> Option<usize> {
         let joined = matches!(self.lower(i), "and" | "or") && matches!(self.gap(i), Gap::Space | Gap::Comma);
-        let next = match self.gap(i) {
-            _ if joined => i + 1,
-            Gap::Comma | Gap::Slash | Gap::And => i,
-            _ => return None,
-        };
-        NAMES.contains_key(self.lower(next)).then_some(next)
+        match self.gap(i) {
+            _ if joined => Some(i + 1),
+            Gap::Comma | Gap::Slash | Gap::And => Some(i),
+            _ => None,
+        }
+    }
+
+    /// Whether a finding's name begins at `i`.
+    fn is_finding(&mut self, i: usize) -> bool {
+        i < self.tokens.len()
+            && self
+                .longest(i)
+                .is_some_and(|(_, reading)| self.lexicon.is_finding(&reading))
     }
 
     /// Whether the word at `i` is a noun that leaves the word before it an organ's adjective.

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::attributes::{number, text, texts};
 use super::file::{self, Dicom};
 use super::files::files_of;
-use super::image::{Image, Instance, images};
+use super::image::{Image, Instance, Told, images};
 use super::note::Note;
 use super::spot::Spot;
 use super::{SeriesError, SeriesLine};
@@ -24,7 +24,7 @@ pub(super) struct Found {
     pub header: InMemDicomObject,
     pub modality: String,
     pub instances: Vec<Instance>,
-    pub images: Vec<Image>,
+    pub images: Vec<Image<Told>>,
     /// The earliest Acquisition Date and Time.
     pub acquired: Option<(String, String)>,
     pub notes: Vec<Note>,
@@ -44,7 +44,7 @@ struct Looked {
     /// Whose it is, and where: what all files of a series have in common.
     common: [Option<String>; COMMON.len()],
     pixels: bool,
-    images: Result<(Instance, Vec<Image>), SeriesError>,
+    images: Result<(Instance, Vec<Image<Told>>), SeriesError>,
 }
 
 /// What two files of one series may not differ in, lest one patient's slices stand in another's scan.

@@ -50,21 +50,16 @@ impl Layout {
     }
 }
 
-/// One image: a file of one frame, or a frame of several.
+/// One image: a file of one frame, or a frame of several. Where it lies is known ([`Place`]), or what is said of it ([`Told`]).
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Image {
+pub(super) struct Image<P = Place> {
     /// Which of the series' instances it lies in.
     pub instance: usize,
     /// Its index within the file, from 0.
     pub frame: usize,
     /// Whether the file may have several.
     pub multi_frame: bool,
-    /// Image Position (Patient).
-    pub position: Option<[f64; 3]>,
-    /// Image Orientation (Patient).
-    pub orientation: Option<[f64; 6]>,
-    /// Pixel Spacing: between rows, between columns.
-    pub spacing: Option<[f64; 2]>,
+    pub place: P,
     pub size: [usize; 2],
     pub slope: f64,
     pub intercept: f64,
@@ -74,6 +69,59 @@ pub(super) struct Image {
     pub order: i64,
     /// What could tell it from another at the same place, in the order of [`MARKS`].
     pub marks: Vec<Option<String>>,
+}
+
+/// Where an image lies in the patient.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Place {
+    /// Image Position (Patient).
+    pub position: [f64; 3],
+    /// Image Orientation (Patient).
+    pub orientation: [f64; 6],
+    /// Pixel Spacing: between rows, between columns.
+    pub spacing: [f64; 2],
+}
+
+/// What a file says of that.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Told {
+    pub position: Option<[f64; 3]>,
+    pub orientation: Option<[f64; 6]>,
+    pub spacing: Option<[f64; 2]>,
+}
+
+impl Image<Told> {
+    /// The image where it lies, if its file says all that it takes.
+    pub fn placed(&self) -> Option<Image> {
+        let place = Place {
+            position: self.place.position?,
+            orientation: self.place.orientation?,
+            spacing: self.place.spacing?,
+        };
+        let Image {
+            instance,
+            frame,
+            multi_frame,
+            size,
+            slope,
+            intercept,
+            localizer,
+            order,
+            ..
+        } = *self;
+        Some(Image {
+            instance,
+            frame,
+            multi_frame,
+            place,
+            size,
+            slope,
+            intercept,
+            localizer,
+            order,
+            marks: self.marks.clone(),
+        })
+    }
 }
 
 /// What may tell volumes of one series apart, from what is most likely meant to what always differs somehow.
@@ -98,7 +146,7 @@ pub(super) const MARKS: [(&str, Tag); 14] = [
 ///
 /// # Errors
 /// When its pixels are none that one grey value each could be read from.
-pub(super) fn images(dicom: &Dicom, spot: Spot) -> Result<(Instance, Vec<Image>), SeriesError> {
+pub(super) fn images(dicom: &Dicom, spot: Spot) -> Result<(Instance, Vec<Image<Told>>), SeriesError> {
     let header = &dicom.header;
     let layout = layout(header)?;
     let declared = count(header, tags::NUMBER_OF_FRAMES);
@@ -214,7 +262,7 @@ struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    fn image(&self, frame: usize, multi_frame: bool, layout: &Layout) -> Image {
+    fn image(&self, frame: usize, multi_frame: bool, layout: &Layout) -> Image<Told> {
         let rescale = self.place(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
         let measures = self.place(tags::PIXEL_MEASURES_SEQUENCE);
         let kinds = self.kinds();
@@ -227,12 +275,14 @@ impl Facts<'_> {
             instance: 0,
             frame,
             multi_frame,
-            position: array(self.place(tags::PLANE_POSITION_SEQUENCE), tags::IMAGE_POSITION_PATIENT),
-            orientation: array(
-                self.place(tags::PLANE_ORIENTATION_SEQUENCE),
-                tags::IMAGE_ORIENTATION_PATIENT,
-            ),
-            spacing: array(measures, tags::PIXEL_SPACING),
+            place: Told {
+                position: array(self.place(tags::PLANE_POSITION_SEQUENCE), tags::IMAGE_POSITION_PATIENT),
+                orientation: array(
+                    self.place(tags::PLANE_ORIENTATION_SEQUENCE),
+                    tags::IMAGE_ORIENTATION_PATIENT,
+                ),
+                spacing: array(measures, tags::PIXEL_SPACING),
+            },
             size: [layout.columns, layout.rows],
             slope: number(rescale, tags::RESCALE_SLOPE).unwrap_or(1.0),
             intercept: number(rescale, tags::RESCALE_INTERCEPT).unwrap_or(0.0),

@@ -41,13 +41,12 @@ pub fn read_dicom_bytes(files: &[&[u8]], choice: Option<&str>, limits: &ReadLimi
 }
 
 /// The image of a series that was found.
-fn made(mut found: Found, volume: Option<usize>, limits: &ReadLimits) -> Result<Volume, SeriesError> {
+fn made(found: Found, volume: Option<usize>, limits: &ReadLimits) -> Result<Volume, SeriesError> {
     let limit = limits.unpacked_bytes;
     let modality = Modality::from_word(&found.modality).ok_or(SeriesError::Modality {
         modality: found.modality.clone(),
     })?;
-    let images = std::mem::take(&mut found.images);
-    if images.iter().any(|image| image.slope == 0.0) {
+    if found.images.iter().any(|image| image.slope == 0.0) {
         return Err(SeriesError::Nonsense {
             attribute: "Rescale Slope",
             value: "0".into(),
@@ -55,7 +54,7 @@ fn made(mut found: Found, volume: Option<usize>, limits: &ReadLimits) -> Result<
     }
     let instances = &found.instances;
     let same = |images: &[&Image]| same_pixels(instances, images, limit);
-    let mut stack = arrange(images, volume, &same)?;
+    let mut stack = arrange(&found.images, volume, &same)?;
     let voxels = |shape: [usize; 3]| {
         let lengths = shape.iter().map(|length| *length as u64);
         lengths.fold(1_u64, u64::saturating_mul)
@@ -187,7 +186,7 @@ fn series(found: Found, stack: Stack, notes: Vec<super::Note>) -> Series {
         SourceFrame {
             instance,
             number: image.multi_frame.then_some(image.frame as u32 + 1),
-            position: image.position.unwrap_or_default(),
+            position: image.place.position,
         }
     });
     let frames: Vec<SourceFrame> = frames.collect();

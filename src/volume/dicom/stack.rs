@@ -6,7 +6,7 @@
 
 use super::SeriesError;
 use super::choice::{Same, chosen, one_volume};
-use super::image::Image;
+use super::image::{Image, Told};
 use super::note::Note;
 use super::vectors::{cross, dot, length, minus, plus, scaled};
 use crate::volume::{Affine, Grid};
@@ -113,14 +113,14 @@ pub(super) struct Uneven {
 /// Puts the images of a series in order.
 ///
 /// `volume` is which volume is wanted where there are several, from 0; `same` tells whether images have the same pixels.
-pub(super) fn arrange(images: Vec<Image>, volume: Option<usize>, same: Same<'_>) -> Result<Stack, SeriesError> {
-    all_placed(&images)?;
+pub(super) fn arrange(images: &[Image<Told>], volume: Option<usize>, same: Same<'_>) -> Result<Stack, SeriesError> {
+    let images = all_placed(images)?;
     let mut notes = Vec::new();
     let (plane, images, volume) = one_plane(images, volume, &mut notes)?;
     let normal = plane.normal();
     let mut images: Vec<(f64, Image)> = images
         .into_iter()
-        .map(|image| (dot(image.position.unwrap_or_default(), normal), image))
+        .map(|image| (dot(image.place.position, normal), image))
         .collect();
     images.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.order.cmp(&b.1.order)));
     let images = one_volume(images, volume, same, &mut notes)?;
@@ -173,54 +173,54 @@ fn all_localizers(group: &[Image]) -> bool {
 }
 
 fn plane_of(image: &Image) -> Result<Plane, SeriesError> {
-    let [between_rows, between_columns] = image.spacing.unwrap_or_default();
+    let [between_rows, between_columns] = image.place.spacing;
     let plane = Plane {
         size: image.size,
         spacing: [between_columns, between_rows],
-        orientation: image.orientation.unwrap_or_default(),
+        orientation: image.place.orientation,
     };
     plane.check()?;
     Ok(plane)
 }
 
-/// That all images say where they lie, and how large their pixels are.
-fn all_placed(images: &[Image]) -> Result<(), SeriesError> {
-    type Has = fn(&Image) -> bool;
-    let needed: [(&'static str, Has, &'static str); 3] = [
-        (
-            "Image Position (Patient)",
-            |image| image.position.is_some(),
-            "their place in the patient is unknown",
-        ),
-        (
-            "Image Orientation (Patient)",
-            |image| image.orientation.is_some(),
-            "their place in the patient is unknown",
-        ),
-        (
+/// The images where they lie: all of them have to say so, and how large their pixels are.
+fn all_placed(images: &[Image<Told>]) -> Result<Vec<Image>, SeriesError> {
+    let placed: Option<Vec<Image>> = images.iter().map(Image::placed).collect();
+    placed.ok_or_else(|| {
+        let lack = |lacks: fn(&Told) -> bool| images.iter().filter(|image| lacks(&image.place)).count();
+        let nowhere = "their place in the patient is unknown";
+        let (attribute, count, consequence) = [
+            (
+                "Image Position (Patient)",
+                lack(|told| told.position.is_none()),
+                nowhere,
+            ),
+            (
+                "Image Orientation (Patient)",
+                lack(|told| told.orientation.is_none()),
+                nowhere,
+            ),
+        ]
+        .into_iter()
+        .find(|(_, count, _)| *count > 0)
+        .unwrap_or((
             "Pixel Spacing",
-            |image| image.spacing.is_some(),
+            lack(|told| told.spacing.is_none()),
             "their size is unknown",
-        ),
-    ];
-    for (attribute, has, consequence) in needed {
-        let count = images.iter().filter(|image| !has(image)).count();
-        if count > 0 {
-            return Err(SeriesError::Missing {
-                attribute,
-                count,
-                total: images.len(),
-                consequence,
-            });
+        ));
+        SeriesError::Missing {
+            attribute,
+            count,
+            total: images.len(),
+            consequence,
         }
-    }
-    Ok(())
+    })
 }
 
 /// The grid of slices in order, and whether it is theirs.
 fn grid(plane: Plane, images: Vec<Image>, mut notes: Vec<Note>) -> Result<Stack, SeriesError> {
     let normal = plane.normal();
-    let positions: Vec<[f64; 3]> = images.iter().map(|image| image.position.unwrap_or_default()).collect();
+    let positions: Vec<[f64; 3]> = images.iter().map(|image| image.place.position).collect();
     let (first, last) = (positions[0], positions[positions.len() - 1]);
     let steps = (positions.len() - 1) as f64;
     let step = scaled(minus(last, first), 1.0 / steps);

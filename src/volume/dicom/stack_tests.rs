@@ -6,14 +6,16 @@ use proptest::prelude::*;
 
 const AXIAL: [f64; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
 
-fn image(position: [f64; 3], orientation: [f64; 6], order: i64) -> Image {
+fn image(position: [f64; 3], orientation: [f64; 6], order: i64) -> Image<Told> {
     Image {
         instance: order as usize,
         frame: 0,
         multi_frame: false,
-        position: Some(position),
-        orientation: Some(orientation),
-        spacing: Some([0.5, 0.8]),
+        place: Told {
+            position: Some(position),
+            orientation: Some(orientation),
+            spacing: Some([0.5, 0.8]),
+        },
         size: [40, 30],
         slope: 1.0,
         intercept: 0.0,
@@ -23,7 +25,7 @@ fn image(position: [f64; 3], orientation: [f64; 6], order: i64) -> Image {
     }
 }
 
-fn axial(heights: &[f64]) -> Vec<Image> {
+fn axial(heights: &[f64]) -> Vec<Image<Told>> {
     let images = heights.iter().enumerate();
     images
         .map(|(n, z)| image([-10.0, -20.0, *z], AXIAL, n as i64))
@@ -43,8 +45,8 @@ fn differ(_: &[&Image]) -> Result<bool, SeriesError> {
     Ok(false)
 }
 
-fn arranged(images: Vec<Image>) -> Result<Stack, SeriesError> {
-    arrange(images, None, &differ)
+fn arranged(images: Vec<Image<Told>>) -> Result<Stack, SeriesError> {
+    arrange(&images, None, &differ)
 }
 
 fn codes(stack: &Stack) -> Vec<&'static str> {
@@ -130,7 +132,7 @@ fn a_tilted_gantry_is_inferred_and_the_grid_is_upright_around_all_slices() {
     // Every slice's first pixel is where its position says.
     for (image, place) in stack.images.iter().zip(&stack.uneven.as_ref().unwrap().places) {
         let world = stack.grid.to_world(*place);
-        let position = image.position.unwrap();
+        let position = image.place.position;
         assert!(length(minus(world, [-position[0], -position[1], position[2]])) < 1e-9);
     }
 }
@@ -154,13 +156,13 @@ fn localizers_are_left_out_and_other_planes_are_listed() {
         error.contains("#0: axial, 40 x 30, 3 image(s)\n  #1: sagittal, 40 x 30, 1 image(s)"),
         "{error}"
     );
-    assert_eq!(arrange(with(false), Some(0), &differ).unwrap().images.len(), 3);
+    assert_eq!(arrange(&with(false), Some(0), &differ).unwrap().images.len(), 3);
     assert!(matches!(
-        arrange(with(false), Some(1), &differ),
+        arrange(&with(false), Some(1), &differ),
         Err(SeriesError::SingleSlice)
     ));
     assert!(matches!(
-        arrange(with(false), Some(2), &differ),
+        arrange(&with(false), Some(2), &differ),
         Err(SeriesError::NoVolume { asked: 2, volumes: 2 })
     ));
 }
@@ -176,7 +178,7 @@ fn echoes_at_the_same_places_are_volumes_to_choose_from() {
         error.contains("Echo Time") && error.contains("#0: 9.5, 3 image(s)\n  #1: 80, 3 image(s)"),
         "{error}"
     );
-    let second = arrange(images, Some(1), &differ).unwrap();
+    let second = arrange(&images, Some(1), &differ).unwrap();
     assert_eq!(
         second.images.iter().map(|image| image.order).collect::<Vec<_>>(),
         [0, 1, 2]
@@ -186,7 +188,7 @@ fn echoes_at_the_same_places_are_volumes_to_choose_from() {
 #[test]
 fn copies_are_left_out_and_other_images_at_the_same_place_are_an_error() {
     let images = axial(&[0.0, 2.0, 2.0, 4.0]);
-    let stack = arrange(images.clone(), None, &|_| Ok(true)).unwrap();
+    let stack = arrange(&images, None, &|_| Ok(true)).unwrap();
     assert_eq!(codes(&stack), ["duplicate_slices"]);
     assert_eq!(stack.images.len(), 3);
     assert!(matches!(arranged(images), Err(SeriesError::Duplicates { places: 1 })));
@@ -224,7 +226,7 @@ proptest! {
     ) {
         let orientation = turned(angles);
         let plane = Plane { size: [40, 30], spacing: [0.8, 0.5], orientation };
-        let mut images: Vec<Image> = heights(&gaps).iter().enumerate().map(|(n, depth)| {
+        let mut images: Vec<Image<Told>> = heights(&gaps).iter().enumerate().map(|(n, depth)| {
             let along = scaled(plane.normal(), *depth);
             let shift = plus(scaled(plane.row(), sideways[0] * depth), scaled(plane.column(), sideways[1] * depth));
             image(plus(origin, plus(along, shift)), orientation, n as i64)
@@ -240,7 +242,7 @@ proptest! {
                 None => [0.0, 0.0, k as f64],
             };
             let allowed = if stack.uneven.is_some() { 1e-6 } else { 0.31 };
-            let position = image.position.unwrap();
+            let position = image.place.position;
             let off = length(minus(stack.grid.to_world(place), [-position[0], -position[1], position[2]]));
             prop_assert!(off < allowed, "{} mm", off);
             // And the whole slice lies within the grid.

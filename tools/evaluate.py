@@ -3,10 +3,12 @@
     python tools/evaluate.py development --model onnx/sat-mini --labels DIR --out A.json
     python tools/evaluate.py head-mr --model onnx/sat-mini --scan test_scan.npz --development A.json --out B.json
     python tools/evaluate.py merge --development A.json --head-mr B.json --out figures.json
+    python tools/evaluate.py images --model MODEL --data held-out.jsonl --out figures.json
     python tools/evaluate.py picture --model onnx/sat-mini --image scan.nii.gz --out picture.png
 
-`development` renders images from the maps that training left out; thresholds are chosen there. `head-mr` is one real
-head with labels and only reports: nothing may be chosen by it. `merge` puts both into what export.py reads.
+`development` renders images from the maps that training left out; thresholds and what is offered are chosen there. `head-mr`
+is one real head with labels and only reports: nothing may be chosen by it. `merge` puts both into what export.py reads.
+`images` does the same for a network that was fine-tuned, on labelled images that training has not seen.
 """
 
 from __future__ import annotations
@@ -20,18 +22,15 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from sat_tools.classes import NUMBERS, HeadClass, read_classes
-from sat_tools.generator import render_scan
+from sat_tools.cases import read_cases
+from sat_tools.classes import read_classes
+from sat_tools.development import development_images
 from sat_tools.inference import Model
-from sat_tools.training import load_maps
+from sat_tools.scores import BINS, OUTSIDE_BRAIN, best_threshold, dice_by_threshold, score
 
-BINS = 100
-THRESHOLDS = np.arange(0.20, 0.751, 0.05)
-WORTH_IT = 0.01
-"""A threshold other than 0.5 must gain this much."""
-OUTSIDE_BRAIN = {"head", "skull", "external cerebrospinal fluid", "cerebrospinal fluid"}
-"""Not to be scored on a head that was stripped of them."""
-KEYS = ("development", "development_any_contrast", "head_mr", "threshold")
+KINDS = ("t1", "t2", "flair", "any", "ct")
+CHOOSING = {"mri": ("t1", "t2", "flair"), "ct": ("ct",)}
+"""Contrasts that thresholds are chosen on. No scanner makes `any`; it is reported."""
 TARGETS = [
     f"{side}{name}"
     for name in ("thalamus", "hippocampus", "lateral ventricle", "putamen", "caudate nucleus")
@@ -39,53 +38,37 @@ TARGETS = [
 ] + ["brainstem", "cerebellum"]
 
 
-def dice_by_threshold(p: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Dice of `p > t` for t = 0, 0.01 … 0.99; 1 where both are empty."""
-    index = np.minimum((p * BINS).astype(np.int32), BINS - 1)
-    hit = np.bincount(index[truth], minlength=BINS)[::-1].cumsum()[::-1]
-    found = np.bincount(index.ravel(), minlength=BINS)[::-1].cumsum()[::-1]
-    total = found + truth.sum()
-    return np.where(total > 0, 2 * hit / np.maximum(total, 1), 1.0)
-
-
-def score(model: Model, image: nib.Nifti1Image, numbers: np.ndarray, classes: list[HeadClass]) -> dict[str, np.ndarray]:
-    """Dice by threshold per class on the image's own grid."""
-    result = {}
-    for c, p in zip(classes, model.segment(image, [c.name for c in classes])):
-        scored = ~np.isin(numbers, c.ignored) if c.ignored else np.ones(p.shape, bool)
-        result[c.name] = dice_by_threshold(p[scored], c.mask(numbers)[scored])
-    return result
-
-
-def development_images(labels: Path, maps: list[int], spacing: float):
-    """(kind, image, label numbers): per map two T1-like heads with skull, two without, one of any contrast."""
-    for number, head in zip(maps, load_maps(labels, maps)):
-        kinds = [("t1", False), ("t1", True), ("t1", False), ("t1", True), ("any", False)]
-        for k, (kind, stripped) in enumerate(kinds):
-            scan = render_scan(head, spacing, 1000 * number + k, 0.6, kind == "t1", stripped)
-            image = nib.Nifti1Image(scan.image, np.diag([spacing, spacing, spacing, 1.0]))
-            yield kind, image, NUMBERS[scan.labels], stripped
-
-
 def development(args: argparse.Namespace) -> None:
     model, classes = Model.read(args.model), read_classes()
-    scores: dict[str, dict[str, list[np.ndarray]]] = {c.name: {"t1": [], "any": []} for c in classes}
-    for kind, image, numbers, stripped in development_images(args.labels, args.maps, args.spacing):
-        usable = [c for c in classes if not (stripped and c.name in OUTSIDE_BRAIN)]
-        for name, curve in score(model, image, numbers, usable).items():
-            scores[name][kind].append(curve)
+    curves: dict[str, dict[str, list[np.ndarray]]] = {c.name: {kind: [] for kind in KINDS} for c in classes}
+    images = []
+    for one in development_images(args.labels, args.quick):
+        usable = [c for c in classes if not (one.stripped and c.name in OUTSIDE_BRAIN)]
+        found = score(model, one.image, one.modality, one.numbers, usable)
+        for name, curve in found.items():
+            curves[name][one.kind].append(curve)
+        mean = np.mean([curve[BINS // 2] for curve in found.values()])
+        images.append({"kind": one.kind, "stripped": one.stripped, "spacing_mm": one.spacing, "mean": round(mean, 3)})
+        print(images[-1], flush=True)
     report = {}
     for c in classes:
-        curve = np.mean(scores[c.name]["t1"], axis=0)
-        at = [int(round(t * BINS)) for t in THRESHOLDS]
-        best = max(at, key=lambda i: curve[i])
-        chosen = best if curve[best] > curve[BINS // 2] + WORTH_IT else BINS // 2
-        report[c.name] = {
-            "threshold": round(chosen / BINS, 2),
-            "development": round(float(curve[chosen]), 3),
-            "development_any_contrast": round(float(np.mean(scores[c.name]["any"], axis=0)[chosen]), 3),
-        }
-    finish(args.out, report, "development")
+        of_kind = {kind: np.mean(found, axis=0) for kind, found in curves[c.name].items() if found}
+        report[c.name] = {}
+        for modality, kinds in CHOOSING.items():
+            at = best_threshold(np.mean([of_kind[kind] for kind in kinds], axis=0))
+            asked = [k for k in of_kind if (k == "ct") == (modality == "ct")]
+            report[c.name][modality] = {
+                "threshold": round(at / BINS, 2),
+                "kinds": {kind: round(float(of_kind[kind][at]), 3) for kind in asked},
+            }
+    args.out.write_text(json.dumps({"classes": report, "images": images}, indent=1))
+    for name, by_modality in report.items():
+        figures = {k: d for entry in by_modality.values() for k, d in entry["kinds"].items()}
+        print(f"{name:48s}", *(f"{kind} {dice:.2f}" for kind, dice in figures.items()))
+    for modality, kinds in CHOOSING.items():
+        for kind in kinds:
+            dice = np.array([by_modality[modality]["kinds"][kind] for by_modality in report.values()])
+            print(f"{kind:6s} mean {dice.mean():.3f}, {np.sum(dice < 0.6)} under 0.6")
 
 
 def head_mr_image(scan: Path) -> tuple[nib.Nifti1Image, np.ndarray]:
@@ -109,31 +92,55 @@ def head_mr(args: argparse.Namespace) -> None:
     # Its labels have no tissue outside the brain; their 24 is only a little of the external fluid.
     classes = [c for c in read_classes() if c.name not in OUTSIDE_BRAIN]
     report = {
-        name: {"head_mr": round(float(curve[round(chosen[name]["threshold"] * BINS)]), 3)}
-        for name, curve in score(model, image, numbers, classes).items()
+        name: round(float(curve[round(chosen[name]["mri"]["threshold"] * BINS)]), 3)
+        for name, curve in score(model, image, "mri", numbers, classes).items()
     }
-    finish(args.out, report, "head_mr")
+    args.out.write_text(json.dumps({"classes": report}, indent=1))
+    for name, dice in report.items():
+        print(f"{name:48s} {dice}")
+    print(f"{'mean':48s} {np.mean(list(report.values())):.3f}")
 
 
-def finish(out: Path, report: dict, key: str) -> None:
-    out.write_text(json.dumps({"classes": report}, indent=1))
-    for name, figures in report.items():
-        print(f"{name:48s}", *(f"{k} {v}" for k, v in figures.items()))
-    print(f"{'mean':48s} {np.mean([f[key] for f in report.values()]):.3f}")
+def images(args: argparse.Namespace) -> None:
+    model = Model.read(args.model)
+    curves: dict[str, dict[str, list[np.ndarray]]] = {}
+    for case in read_cases(args.data):
+        image, names = nib.load(case.image), list(case.masks)
+        for name, p in zip(names, model.segment(image, names, case.modality)):
+            file, values = case.masks[name]
+            labels = np.asanyarray(nib.load(file).dataobj)
+            truth = np.isin(labels, values) if values else labels > 0
+            curves.setdefault(name, {}).setdefault(case.modality, []).append(dice_by_threshold(p, truth))
+    report: dict[str, dict] = {}
+    for name, by_modality in curves.items():
+        for modality, found in by_modality.items():
+            at = best_threshold(np.mean(found, axis=0))
+            each = [round(float(curve[at]), 3) for curve in found]
+            dice = round(float(np.mean(each)), 3)
+            entry = {"threshold": round(at / BINS, 2), "development": dice, "dice": dice, "images": each}
+            report.setdefault(name, {})[modality] = entry
+            print(f"{name:48s} {modality} {dice:.3f} over {len(each)} images, threshold {at / BINS:.2f}")
+    args.out.write_text(json.dumps({"classes": report}, indent=1))
 
 
 def merge(args: argparse.Namespace) -> None:
-    """The Dice that goes into the manifest is the real head's where it has the label."""
+    """The Dice that goes into the manifest is the real head's where it has the label, else that on images like those that
+    thresholds were chosen on."""
     figures = json.loads(args.development.read_text())["classes"]
     real = json.loads(args.head_mr.read_text())["classes"]
-    for name, entry in figures.items():
-        entry.update(real.get(name, {}))
-        entry["dice"] = entry.get("head_mr", entry["development"])
+    columns = ("t1", "t2", "flair", "any", "real T1", "ct")
+    print("| structure |", " | ".join(columns), "| threshold MR, CT |\n|", "---|" * (len(columns) + 2))
+    for name, by_modality in figures.items():
+        for modality, entry in by_modality.items():
+            entry["development"] = round(float(np.mean([entry["kinds"][kind] for kind in CHOOSING[modality]])), 3)
+            entry["dice"] = entry["development"]
+        if name in real:
+            by_modality["mri"]["dice"] = real[name]
+        row = {k: f"{d:.2f}" for entry in by_modality.values() for k, d in entry["kinds"].items()}
+        row["real T1"] = f"{real[name]:.2f}" if name in real else "–"
+        thresholds = ", ".join(f"{entry['threshold']:.2f}" for entry in by_modality.values())
+        print("|", name, "|", " | ".join(row[c] for c in columns), "|", thresholds, "|")
     args.out.write_text(json.dumps({"classes": figures}, indent=1))
-    print("| structure | rendered T1 | rendered, any contrast | real T1 | threshold |\n|---|---|---|---|---|")
-    for name, entry in figures.items():
-        columns = (f"{entry[key]:.2f}" if key in entry else "–" for key in KEYS)
-        print(f"| {name} | {' | '.join(columns)} |")
 
 
 def picture(args: argparse.Namespace) -> None:
@@ -150,21 +157,25 @@ def picture(args: argparse.Namespace) -> None:
         image = nib.load(args.image)
     image = nib.as_closest_canonical(image)
     begun = time.monotonic()
-    thresholds = {c["name"]: c.get("threshold", 0.5) for c in model.entries["classes"]}
-    masks = [p > thresholds.get(name, 0.5) for name, p in zip(args.targets, model.segment(image, args.targets))]
+    classes = [c for c in model.entries["classes"] if args.modality in c["modalities"]]
+    thresholds = {c["name"]: c.get("threshold", 0.5) for c in classes}
+    found = model.segment(image, args.targets, args.modality)
+    masks = [p > thresholds.get(name, 0.5) for name, p in zip(args.targets, found)]
     took = time.monotonic() - begun
     data = np.asarray(image.dataobj, dtype=np.float32)
     found = np.argwhere(np.any(masks, axis=0))
     middle = np.median(found, axis=0).astype(int) if len(found) else np.array(data.shape) // 2
     figure, axes = plt.subplots(3, 4, figsize=(20, 17))
-    top = np.percentile(data[data > 0], 99.5)
+    low, top = (-20, 90) if args.modality == "ct" else (0, np.percentile(data[data > 0], 99.5))
     colours = plt.get_cmap("tab20").colors
     for row, axis in enumerate((2, 1, 0)):
         for column, offset in enumerate((-14, -5, 5, 14)):
             cut = [slice(None)] * 3
             cut[axis] = int(np.clip(middle[axis] + offset, 0, data.shape[axis] - 1))
             view = axes[row, column]
-            view.imshow(data[tuple(cut)].T, origin="lower", cmap="gray", vmin=0, vmax=top)
+            across, up = [mm for a, mm in enumerate(image.header.get_zooms()[:3]) if a != axis]
+            aspect = up / across
+            view.imshow(data[tuple(cut)].T, origin="lower", cmap="gray", aspect=aspect, vmin=low, vmax=top)
             for k, mask in enumerate(masks):
                 if mask[tuple(cut)].any():
                     view.contour(mask[tuple(cut)].T, [0.5], colors=[colours[k % 20]], linewidths=1.2)
@@ -189,8 +200,7 @@ def main() -> None:
     one = commands.add_parser("development")
     one.add_argument("--model", type=Path, required=True)
     one.add_argument("--labels", type=Path, required=True)
-    one.add_argument("--maps", type=int, nargs="+", default=[19, 20])
-    one.add_argument("--spacing", type=float, default=1.5, help="of the rendered images, mm")
+    one.add_argument("--quick", action="store_true", help="four images of each map, one of a contrast: for choosing a checkpoint")
     one.add_argument("--out", type=Path, required=True)
     one.set_defaults(run=development)
     one = commands.add_parser("head-mr")
@@ -199,6 +209,11 @@ def main() -> None:
     one.add_argument("--development", type=Path, required=True, help="figures with the thresholds to use")
     one.add_argument("--out", type=Path, required=True)
     one.set_defaults(run=head_mr)
+    one = commands.add_parser("images")
+    one.add_argument("--model", type=Path, required=True)
+    one.add_argument("--data", type=Path, required=True, help="a .jsonl list, or a folder as nnU-Net has them")
+    one.add_argument("--out", type=Path, required=True)
+    one.set_defaults(run=images)
     one = commands.add_parser("merge")
     one.add_argument("--development", type=Path, required=True)
     one.add_argument("--head-mr", type=Path, required=True)
@@ -207,6 +222,7 @@ def main() -> None:
     one = commands.add_parser("picture")
     one.add_argument("--model", type=Path, required=True)
     one.add_argument("--image", type=Path, required=True)
+    one.add_argument("--modality", choices=["mri", "ct"], default="mri")
     one.add_argument("--targets", nargs="+", default=TARGETS)
     one.add_argument("--out", type=Path, required=True)
     one.set_defaults(run=picture)

@@ -3,50 +3,62 @@
     python tools/export.py --checkpoint RUN/average-012345.pt --tokenizer onnx/sat-mini/tokenizer.json \
         --figures figures.json --out onnx/sat-mini
 
-`--figures` is what evaluate.py wrote: thresholds, Dice, what is experimental. Without it every class is experimental.
-A README.md already in the output folder is kept.
+`--figures` is what evaluate.py wrote: thresholds, Dice, what is experimental. A class without a figure is experimental. A
+README.md already in the output folder is kept. Official networks, fine-tuned or not, go through export_sat.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
-import torch
-
+from sat_tools.checkpoint import CheckpointError
 from sat_tools.classes import HeadClass, read_classes
-from sat_tools.export import PUBLISHED_PREPARATION, Description, export_model
-from sat_tools.network import Sizes
-from sat_tools.training import PHASES, SatMini
+from sat_tools.export import PUBLISHED_PREPARATION, Description, ExportError, export_model
+from sat_tools.heads import FINAL_SPACING, FINAL_WINDOW
+from sat_tools.preparation import CT_WINDOW_HU
+from sat_tools.start import load_own
 
 GOOD_ENOUGH = 0.6
-"""Dice below which a class is marked experimental."""
-WORTH_OFFERING = 0.3
-"""Dice on development images below which it is left out."""
+"""Dice on development images below which a class is left out, and on real ones below which it is marked experimental."""
+MODALITIES = ("mri", "ct")
+MADE_FROM = {
+    "what": "synthetic images rendered from 18 head label maps, github BBillot/SynthSeg 66342c1f",
+    "licence": "Apache-2.0",
+}
 
 
-def load(checkpoint: Path) -> SatMini:
-    """The averaged weights of a checkpoint."""
-    state = torch.load(checkpoint, weights_only=True)
-    model = SatMini(Sizes(**state["sizes"]), state["vocabulary"])
-    model.load_state_dict(state["average"])
-    return model.eval()
-
-
-def is_offered(head_class: HeadClass, figures: dict | None) -> bool:
+def is_offered(head_class: HeadClass, modality: str, figures: dict | None) -> bool:
     """A left structure is offered only with its right, so the worse of the two decides."""
     if figures is None:
         return True
     name = head_class.name
     swapped = {"left": name.replace("left", "right", 1), "right": name.replace("right", "left", 1)}
     pair = (name, swapped.get(head_class.laterality, name))
-    return min(figures[n]["development"] for n in pair) >= WORTH_OFFERING
+    known = [figures[n][modality]["development"] for n in pair if modality in figures.get(n, {})]
+    return min(known, default=1.0) >= GOOD_ENOUGH
 
 
-def class_entry(head_class: HeadClass, figures: dict | None) -> dict:
-    entry: dict = {"name": head_class.name, "modalities": ["mri"]}
-    figure = (figures or {}).get(head_class.name, {})
+def class_entries(figures: dict | None, learnt: dict[str, list[str]]) -> list[dict]:
+    """An entry a modality: thresholds and figures are not the same. First what sat-mini knows of heads, then what a network was
+    fine-tuned on beside."""
+    heads = read_classes()
+    entries = [
+        class_entry(c, modality, figures) for c in heads for modality in MODALITIES if is_offered(c, modality, figures)
+    ]
+    there = {(entry["name"], entry["modalities"][0]) for entry in entries}
+    for name, modalities in learnt.items():
+        side = name.split(" ")[0] if name.startswith(("left ", "right ")) else None
+        known = next((c for c in heads if c.name == name), HeadClass(name, (), side, None, None, (), ()))
+        entries += [class_entry(known, m, figures) for m in modalities if (name, m) not in there]
+    return entries
+
+
+def class_entry(head_class: HeadClass, modality: str, figures: dict | None) -> dict:
+    entry: dict = {"name": head_class.name, "modalities": [modality]}
+    figure = (figures or {}).get(head_class.name, {}).get(modality, {})
     if figure.get("threshold", 0.5) != 0.5:
         entry["threshold"] = figure["threshold"]
     if figure.get("dice") is not None:
@@ -69,44 +81,54 @@ def spoken(head_class: HeadClass) -> list[str]:
     return [f"{side}{synonym}" for synonym in head_class.synonyms]
 
 
-def describe(version: str, figures: dict | None, readme: str | None) -> Description:
-    return Description(
-        name="sat-mini",
-        version=version,
-        description="Structures of the head on MR by name: SAT's design, small, trained on synthetic images",
-        architecture="UNET",
-        licence="Apache-2.0",
-        made_from=[
-            {
-                "what": "synthetic images rendered from 18 head label maps, github BBillot/SynthSeg 66342c1f",
-                "licence": "Apache-2.0",
-            }
-        ],
-        classes=[class_entry(c, figures) for c in read_classes() if is_offered(c, figures)],
-        spacing_mm=(PHASES[-1].spacing,) * 3,
-        preparation={**PUBLISHED_PREPARATION, "anchor": "first_voxel"},
-        readme=readme,
-    )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--tokenizer", type=Path, required=True)
-    parser.add_argument("--figures", type=Path)
-    parser.add_argument("--version", default="0.1.1")
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
+def describe(args: argparse.Namespace, about: dict) -> Description:
     figures = json.loads(args.figures.read_text())["classes"] if args.figures else None
+    learnt, made_from = about.get("learnt", {}), [MADE_FROM]
+    if learnt:
+        what = f"fine-tuned on {about['images']} labelled images for {', '.join(learnt)}"
+        made_from.append({"what": what, "licence": args.data_licence})
     readme = args.out / "README.md"
-    description = describe(args.version, figures, readme.read_bytes() if readme.exists() else None)
-    model = load(args.checkpoint)
-    differences = export_model(
-        args.out, model.network, model.text, args.tokenizer.read_bytes(), PHASES[-1].patch, description
+    return Description(
+        name=args.name,
+        version=args.version,
+        description="Structures of the head on MR and CT by name: SAT's design, small, trained on synthetic images"
+        + (f", and {len(learnt)} more by fine-tuning" if learnt else ""),
+        architecture="UNET",
+        licence=args.licence,
+        made_from=made_from,
+        classes=class_entries(figures, learnt),
+        spacing_mm=tuple(args.spacing or about.get("spacing_mm", (FINAL_SPACING,) * 3)),
+        preparation={**PUBLISHED_PREPARATION, "ct_window_hu": list(CT_WINDOW_HU), "anchor": "first_voxel"},
+        readme=readme.read_bytes() if readme.exists() else None,
     )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--checkpoint", type=Path, required=True)
+    add("--tokenizer", type=Path, required=True)
+    add("--figures", type=Path)
+    add("--name", default="sat-mini")
+    add("--version", default="0.2.0")
+    add("--licence", default="Apache-2.0", help="of the weights (default: Apache-2.0)")
+    add("--data-licence", default="not stated", help="of what a network was fine-tuned on, for the manifest")
+    add("--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"), help="grid in mm (default: that of training's end)")
+    add("--crop-size", type=int, nargs=3, metavar=("X", "Y", "Z"), help="window in voxels (default: that of training's end)")
+    add("--out", type=Path, required=True)
+    args = parser.parse_args()
+    try:
+        model, about = load_own(args.checkpoint)
+        window = tuple(args.crop_size or about.get("window", FINAL_WINDOW))
+        tokenizer = args.tokenizer.read_bytes()
+        differences = export_model(args.out, model.network, model.text, tokenizer, window, describe(args, about))
+    except (CheckpointError, ExportError, OSError) as error:
+        print(f"export.py: {error}", file=sys.stderr)
+        return 1
     size = sum(f.stat().st_size for f in args.out.iterdir()) / 1e6
     print(f"{args.out}: {size:.1f} MB, differences to PyTorch {differences}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,230 +1,186 @@
-"""Train sat-mini on images rendered from label maps.
+"""Train sat-mini, or fine-tune a SAT network on labelled images.
 
-    python tools/train.py --labels DIR --sat-classes sat-classes.tsv --tokenizer onnx/sat-mini/tokenizer.json \
-        --out RUN --minutes 80
+    python tools/train.py heads --labels DIR --tokenizer onnx/sat-mini/tokenizer.json --out RUN
+    python tools/train.py images --data cases.jsonl --checkpoint tools/sat-mini.pt --tokenizer onnx/sat-mini/tokenizer.json --out RUN
+    torchrun --nproc-per-node 8 tools/train.py images --data cases.jsonl --checkpoint SAT.pth --text-checkpoint TEXT.pth \\
+        --backbone UNET --text-encoder ours --text-base DIR --crop-size 288 288 96 --out RUN
 
-The schedule goes by elapsed time (--minutes) or by steps (--steps). RUN/checkpoint.pt is written every few minutes,
-and the same command goes on from it. RUN/average-*.pt are kept for choosing between them.
+`heads` renders its images from label maps. `images` takes a list or a folder of images with labels (tools/README.md). Both write
+RUN/checkpoint.pt every few minutes, and the same command goes on from it; RUN/average-*.pt are averaged weights to choose among.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import ctypes
-import math
-import os
-import random
-import time
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import torch
+from sat_tools.cases import DataError, read_cases
+from sat_tools.checkpoint import CheckpointError
+from sat_tools.classes import DEVELOPMENT, NUMBERS, other_names, read_classes
+from sat_tools.heads import FINAL_SPACING, FINAL_WINDOW, Prompts, RandomHeads
+from sat_tools.images import LabelledImages
+from sat_tools.labels import label_weights, load_maps
+from sat_tools.meanings import teach_meanings
+from sat_tools.network import OFFICIAL, SAT_MINI, SatNetwork
+from sat_tools.prepared import Preparation, prepare
+from sat_tools.sat_classes import SAT_CLASSES
+from sat_tools.start import Start, official, own
+from sat_tools.text import MAX_LENGTH, TextEncoder, mini_config
+from sat_tools.text_base import BaseFolderError
+from sat_tools.trainer import Asked, Schedule, Trainer, World
 from tokenizers import Tokenizer
-from torch.utils.data import DataLoader
 
-from sat_tools.classes import other_names, read_classes
-from sat_tools.network import BY_NAME
-from sat_tools.training import (
-    Average,
-    Prompts,
-    RandomHeads,
-    SatMini,
-    auxiliary_loss,
-    choose_voxels,
-    label_weights,
-    load_maps,
-    phase_at,
-    pretrain_text,
-    query_loss,
-)
-
-DEVELOPMENT = (19, 20)
+SHARES = {"network.backbone.": 1.0, "auxiliary.": 1.0, "text.": 0.1}
+"""Of the learning rate from nothing. Attention, which is the rest, does not bear what convolutions with normalisation like, and
+the text encoder knows its words already."""
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--labels", type=Path, required=True, help="folder of training_seg_NN.nii.gz")
-    parser.add_argument("--sat-classes", type=Path, required=True)
-    parser.add_argument("--tokenizer", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, help="length of the schedule in time; what was trained before counts")
-    parser.add_argument("--steps", type=int, help="length of the schedule in steps")
-    parser.add_argument("--development", type=int, nargs="*", default=DEVELOPMENT, help="maps not to train on")
-    parser.add_argument("--size", default="SAT-MINI", choices=sorted(BY_NAME))
-    parser.add_argument("--width", type=int, help="features of stage 0, instead of the configured")
-    parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
-    parser.add_argument("--text-steps", type=int, default=1000, help="steps of teaching the text encoder beforehand")
-    parser.add_argument("--queries", type=int, default=20)
-    parser.add_argument("--voxels", type=int, default=120_000, help="voxels a step that the losses look at")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--save-minutes", type=float, default=4)
-    args = parser.parse_args()
-    if (args.minutes is None) == (args.steps is None):
-        parser.error("give one of --minutes and --steps")
-    return args
+    commands = parser.add_subparsers(required=True)
+    both = argparse.ArgumentParser(add_help=False)
+    both.add_argument("--out", type=Path, required=True, metavar="RUN")
+    both.add_argument("--voxels", type=int, default=120_000, help="voxels a step that the losses look at (default: 120000)")
+    both.add_argument("--threads", type=int, default=2, help="of PyTorch, where there is no GPU (default: 2)")
+    both.add_argument("--seed", type=int, default=1)
+    both.add_argument("--save-minutes", type=float, default=5)
+
+    one = commands.add_parser("heads", parents=[both], help="sat-mini from nothing, on rendered heads")
+    one.add_argument("--labels", type=Path, required=True, help="folder of training_seg_NN.nii.gz")
+    one.add_argument("--tokenizer", type=Path, required=True)
+    one.add_argument("--steps", type=int, default=30_000)
+    one.add_argument("--development", type=int, nargs="*", default=DEVELOPMENT, help="maps not to train on")
+    one.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
+    one.add_argument("--text-steps", type=int, default=1500, help="steps of teaching the text encoder beforehand")
+    one.add_argument("--queries", type=int, default=20, help="prompts a step")
+    one.set_defaults(run=heads)
+
+    one = commands.add_parser("images", parents=[both], help="a network that has weights, on labelled images")
+    add = one.add_argument
+    add("--data", type=Path, required=True, help="a .jsonl list, or a folder as nnU-Net has them")
+    add("--checkpoint", type=Path, required=True, help="average-N.pt of this program, or SAT's weights as published")
+    add("--tokenizer", type=Path, help="of this program's own networks")
+    add("--text-checkpoint", type=Path, help="published beside SAT's weights")
+    add("--backbone", choices=sorted(OFFICIAL))
+    add("--text-encoder", choices=sorted(MAX_LENGTH))
+    add("--text-base", type=Path, metavar="DIR", help="the base encoder's config.json and tokenizer files")
+    add("--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"), help="grid in mm (default: the network's)")
+    add("--crop-size", type=int, nargs=3, metavar=("X", "Y", "Z"), help="window in voxels (default: the network's)")
+    add("--steps", type=int, default=2000)
+    add("--rate", type=float, default=1e-4, help="highest learning rate")
+    add("--text-share", type=float, default=0.1, help="of it, for the text encoder; 0 leaves that as it is (default: 0.1)")
+    add("--queries", type=int, default=32, help="most prompts a step")
+    add("--workers", type=int, default=1, help="processes a GPU that cut windows out of images")
+    add("--prepared", type=Path, help="folder to keep prepared images in (default: RUN/prepared)")
+    one.set_defaults(run=images)
+    return parser.parse_args()
 
 
-def rate_at(progress: float, step: int, highest: float) -> float:
-    """A short warm-up, then a cosine down to a hundredth."""
-    warm = min(1.0, (step + 1) / 50)
-    return highest * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
+def heads(args: argparse.Namespace) -> None:
+    world = World(args.threads)
+    classes = read_classes()
+    tokenizer = Tokenizer.from_file(str(args.tokenizer))
+    prompts = Prompts(classes, other_names(SAT_CLASSES, classes))
+    maps = load_maps(args.labels, [n for n in range(1, 21) if n not in args.development])
+    text = TextEncoder(mini_config(tokenizer.get_vocab_size()), SAT_MINI.query_width)
+    model = Asked(SatNetwork(SAT_MINI), text, len(NUMBERS))
+    # A mask embedding ends in GELU, so no entry is below -0.17: only strong features can say "not here". With features of
+    # unit size the embeddings are pushed to where GELU is flat, and stay there.
+    torch.nn.init.constant_(model.network.backbone.decoder.stages[-1].convs[-1].norm.weight, 5.0)
+    if not (args.out / "checkpoint.pt").exists():
+        teach_meanings(text, tokenizer, prompts, args.text_steps, args.seed)
+    Trainer(
+        model,
+        tokenizer,
+        RandomHeads(maps, prompts, args.seed, args.steps * world.size, args.queries, args.voxels),
+        Schedule(
+            args.steps,
+            args.rate,
+            # Small structures first, so that the first thing learnt is not to find nothing; in the end all voxels weigh the same.
+            balance=lambda progress: 0.9 * max(0.0, 1 - progress / 0.5),
+            auxiliary=lambda progress: max(0.25, 1 - progress),
+        ),
+        world,
+        args.out,
+        {"sizes": asdict(SAT_MINI), "vocabulary": tokenizer.get_vocab_size()},
+        shares=lambda name: next((s for start, s in SHARES.items() if name.startswith(start)), 0.4),
+        label_weights=label_weights(maps).to(world.device),
+        save_minutes=args.save_minutes,
+    ).run()
 
 
-def keep_memory() -> None:
-    """Have glibc keep freed memory. Feature maps are tens of megabytes, and returning them to the system and zeroing
-    them anew at every step made a step ten times slower here."""
-    with contextlib.suppress(AttributeError, OSError):
-        libc = ctypes.CDLL("libc.so.6")
-        no_mmap, trim, top_pad = -4, -1, -2
-        libc.mallopt(no_mmap, 0)
-        libc.mallopt(trim, 2**31 - 1)
-        libc.mallopt(top_pad, 2**29)
+def images(args: argparse.Namespace) -> None:
+    world = World(args.threads)
+    cases = read_cases(args.data)
+    names = sorted({name for case in cases for name in case.masks})
+    start = starting(args, names)
+    how = Preparation(tuple(args.spacing or start.spacing_mm), ct_window_hu=start.ct_window_hu)
+    window = tuple(args.crop_size or start.window)
+    stride = start.model.network.sizes.stride
+    if any(n < stride or n % stride for n in window):
+        raise DataError(f"--crop-size {window}: each side must be a multiple of {stride}")
+    # One process prepares, the others find it done.
+    kept = args.prepared or args.out / "prepared"
+    folders = world.leader_first(lambda: [prepare(case, how, kept) for case in cases])
+    learnt: dict[str, set[str]] = {}
+    for case in cases:
+        for name in case.masks:
+            learnt.setdefault(name, set()).add(case.modality)
+    about = {
+        **start.about,
+        "learnt": {name: sorted(found) for name, found in learnt.items()},
+        "images": len(cases),
+        "spacing_mm": how.spacing_mm,
+        "window": window,
+    }
+    print(f"{len(cases)} images, {len(names)} names: {', '.join(names[:20])}{' …' if len(names) > 20 else ''}", flush=True)
+    Trainer(
+        start.model,
+        start.tokenizer,
+        LabelledImages(folders, window, args.seed, args.queries, args.voxels),
+        Schedule(args.steps, args.rate),
+        world,
+        args.out,
+        about,
+        shares=lambda name: args.text_share if name.startswith("text.") else 1.0,
+        workers=args.workers,
+        save_minutes=args.save_minutes,
+        on_save=lambda average: start.also_write(average, args.out),
+    ).run()
 
 
-def save(path: Path, state: dict) -> None:
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    os.replace(part, path)
-
-
-class Training:
-    """A model on its way, with all that a checkpoint needs."""
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        self.sizes = BY_NAME[args.size]
-        if args.width:
-            self.sizes = replace(self.sizes, features=(args.width, *self.sizes.features[1:]))
-        classes = read_classes()
-        tokenizer = Tokenizer.from_file(str(args.tokenizer))
-        self.vocabulary = tokenizer.get_vocab_size()
-        self.prompts = Prompts(tokenizer, classes, other_names(args.sat_classes, classes))
-        self.maps = load_maps(args.labels, [n for n in range(1, 21) if n not in args.development])
-        self.weights = label_weights(self.maps)
-        self.model = SatMini(self.sizes, self.vocabulary)
-        self.step, self.seconds = 0, 0.0
-        self.checkpoint = args.out / "checkpoint.pt"
-        begin_anew = not self.checkpoint.exists()
-        if begin_anew:
-            pretrain_text(self.model.text, self.prompts, args.text_steps, args.seed)
-        self.average = Average(self.model, 0.998)
-        self.optimiser = self.make_optimiser()
-        if not begin_anew:
-            self.load()
-        self.heads = RandomHeads(self.maps, args.seed, first=self.step)
-
-    @property
-    def progress(self) -> float:
-        args = self.args
-        return self.seconds / 60 / args.minutes if args.minutes else self.step / args.steps
-
-    def make_optimiser(self) -> torch.optim.Optimizer:
-        """Attention does not bear the rate that convolutions with normalisation like, and the text encoder knows its
-        words already."""
-        model = self.model
-        attention = [p for name, p in model.network.named_parameters() if not name.startswith("backbone.")]
-        groups = [
-            {"params": [*model.network.backbone.parameters(), *model.auxiliary.parameters()], "share": 1.0},
-            {"params": attention, "share": 0.4},
-            {"params": [*model.text.parameters()], "share": 0.1},
-        ]
-        return torch.optim.AdamW(groups, lr=self.args.rate, weight_decay=1e-2, betas=(0.9, 0.98))
-
-    def load(self) -> None:
-        state = torch.load(self.checkpoint, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.average.model.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.average.steps = self.step
-        print(f"going on from step {self.step}, {self.seconds / 60:.1f} min", flush=True)
-
-    def save(self) -> None:
-        small = {
-            "sizes": asdict(self.sizes),
-            "vocabulary": self.vocabulary,
-            "average": self.average.model.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-        whole = {**small, "model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
-        save(self.checkpoint, whole)
-        save(self.args.out / f"average-{self.step:06d}.pt", small)
-
-    def one_step(self, image: torch.Tensor, labels: torch.Tensor, stripped: bool) -> dict[str, float]:
-        args, progress = self.args, self.progress
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["share"] * rate_at(progress, self.step, args.rate)
-        chosen, stand_for = choose_voxels(labels, args.voxels, torch.Generator().manual_seed(self.step))
-        labels = labels.flatten()[chosen]
-        chooser = random.Random(f"prompts/{args.seed}/{self.step}")
-        texts, masks = self.prompts.draw(labels, stripped, args.queries, chooser)
-        words = self.prompts.encode(texts)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            channels = image[None, None].expand(-1, 3, -1, -1, -1).contiguous()
-            logits, scores = self.model(channels, *words, chosen)
-        asked, dice = query_loss(logits, masks, stand_for, balance=0.9 * max(0.0, 1 - progress / 0.5))
-        # Class weights help rare labels to start and blur large ones later.
-        seen = auxiliary_loss(scores, labels, stand_for, self.weights ** max(0.0, 1 - 2 * progress))
-        self.optimiser.zero_grad(set_to_none=True)
-        (asked + seen * max(0.25, 1 - progress)).backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        if torch.isfinite(norm):
-            self.optimiser.step()
-            self.average.update(self.model)
-        self.step += 1
-        return {
-            "query": float(asked.detach()),
-            "auxiliary": float(seen.detach()),
-            "soft Dice": float(dice.nanmean()),
-            "norm": float(norm),
-        }
-
-    def run(self) -> None:
-        self.heads.progress.value = self.progress
-        loader = iter(DataLoader(self.heads, batch_size=None, num_workers=1, prefetch_factor=3))
-        history: list[dict[str, float]] = []
-        last_log = last_save = time.monotonic()
-        while self.progress < 1.0:
-            begun = time.monotonic()
-            item = next(loader)
-            waited = time.monotonic() - begun
-            history.append({**self.one_step(*item), "waited": waited})
-            now = time.monotonic()
-            self.seconds += now - begun
-            self.heads.progress.value = self.progress
-            if now - last_log > 20:
-                self.log(history, (now - last_log) / len(history))
-                history, last_log = [], now
-            if now - last_save > self.args.save_minutes * 60 or self.progress >= 1.0:
-                self.save()
-                last_save = now
-
-    def log(self, history: list[dict[str, float]], pace: float) -> None:
-        means = {key: np.nanmean([h[key] for h in history]) for key in history[0]}
-        figures = ", ".join(f"{key} {value:.3f}" for key, value in means.items())
-        spacing = phase_at(min(self.progress, 1.0)).spacing
-        print(
-            f"{time.strftime('%H:%M:%S')} step {self.step}, {self.seconds / 60:.1f} min, {self.progress:.3f} done, "
-            f"{spacing} mm: {figures}, {pace:.2f} s a step",
-            flush=True,
+def starting(args: argparse.Namespace, names: list[str]) -> Start:
+    """The network to go on from, its own or an official one."""
+    for_official = {
+        "--text-checkpoint": args.text_checkpoint,
+        "--backbone": args.backbone,
+        "--text-encoder": args.text_encoder,
+        "--text-base": args.text_base,
+    }
+    if args.tokenizer is not None:
+        return own(args.checkpoint, args.tokenizer)
+    missing = [option for option, value in for_official.items() if value is None]
+    if missing:
+        raise CheckpointError(
+            f"{args.checkpoint}: give --tokenizer with a checkpoint of this program, or with SAT's own {', '.join(missing)}"
         )
+    return official(args.checkpoint, args.text_checkpoint, args.backbone, args.text_encoder, args.text_base, names)
 
 
-def main() -> None:
+def main() -> int:
     args = arguments()
     args.out.mkdir(parents=True, exist_ok=True)
-    keep_memory()
     torch.manual_seed(args.seed)
-    torch.set_num_threads(args.threads)
-    training = Training(args)
-    weights = sum(p.numel() for p in training.model.parameters())
-    print(f"{weights / 1e6:.2f} M weights, {len(training.maps)} maps", flush=True)
-    training.run()
+    try:
+        args.run(args)
+    except (DataError, CheckpointError, BaseFolderError) as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,18 +15,22 @@ from pathlib import Path
 
 import numpy as np
 
+DEVELOPMENT = (19, 20)
+"""Maps that no training sees: checkpoint and thresholds are chosen on images rendered from them."""
 TABLE = Path(__file__).resolve().parent.parent / "head_classes.tsv"
 
 # Every number in the maps, with the one on the other side. A class table may name more, for real segmentations.
-MIDLINE = (0, 14, 15, 16, 24, 72, 85, 502, 506, 507, 508, 509, 511, 512, 514, 515, 516, 530)
+MIDLINE = (0, 14, 15, 16, 24, 72, 85, 502, 506, 507, 508, 509, 511, 512, 514, 515, 516, 517, 530)
 LEFT = (2, 3, 4, 5, 7, 8, 10, 11, 12, 13, 17, 18, 25, 26, 28, 30, 136, 137)
 RIGHT = (41, 42, 43, 44, 46, 47, 49, 50, 51, 52, 53, 54, 57, 58, 60, 62, 163, 164)
 NUMBERS = np.array((*MIDLINE, *LEFT, *RIGHT))
 """Label numbers of the maps; a voxel of a compact map is an index into this."""
-MIRROR = np.array([*range(18), *range(36, 54), *range(18, 36)], dtype=np.uint8)
+MIRROR = np.array([*range(19), *range(37, 55), *range(19, 37)], dtype=np.uint8)
 """Index of the same structure on the other side."""
 BRAIN = np.array([n < 500 and n not in (0, 24, 85) for n in NUMBERS])
 """Indices that survive skull stripping in any case."""
+INDEX = np.zeros(NUMBERS.max() + 1, dtype=np.uint8)
+INDEX[NUMBERS] = np.arange(len(NUMBERS))
 
 
 @dataclass(frozen=True)

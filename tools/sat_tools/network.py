@@ -54,7 +54,7 @@ UNET_L = Sizes((128, 128, 256, 512, 1024, 1536), 3, 1536, 768, 768, 384)
 UNET_H = Sizes((256, 256, 512, 1024, 1536, 2048), 3, 3072, 1536, 768, 768, query_hidden=1536)
 UMAMBA = Sizes((64, 64, 128, 256, 512, 768), 1, 768, 768, 768, 256, kind="UMamba")
 SWIN_UNETR = Sizes((48, 48, 96, 192, 384, 768), 2, 768, 768, 768, 256, kind="SwinUNETR")
-SAT_MINI = Sizes((16, 32, 64, 96, 128), 2, 128, 128, 128, 64, layers=3, heads=4, feedforward=256)
+SAT_MINI = Sizes((16, 32, 80, 160, 224), 2, 128, 128, 128, 64, layers=3, heads=4, feedforward=256)
 
 OFFICIAL = {"UNET": UNET, "UNET-L": UNET_L, "UNET-H": UNET_H, "UMamba": UMAMBA, "SwinUNETR": SWIN_UNETR}
 """The published backbones, by the names that the published command line has for them."""

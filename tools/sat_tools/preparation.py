@@ -60,9 +60,13 @@ def foreground(data: np.ndarray) -> tuple[slice, slice, slice]:
     return tuple(box)
 
 
-def normalise(data: np.ndarray, percentiles: tuple[float, float] = (0.5, 99.5)) -> np.ndarray:
-    """Clip to percentiles, subtract the mean, divide by the population standard deviation."""
-    low, high = np.percentile(data, percentiles)
+PERCENTILES = (0.5, 99.5)
+CT_WINDOW_HU = (-150.0, 200.0)
+
+
+def normalise(data, modality="mri", percentiles=PERCENTILES, ct_window=CT_WINDOW_HU):
+    """Clip (CT to its window, others to percentiles), subtract the mean, divide by the population standard deviation."""
+    low, high = ct_window if modality == "ct" else np.percentile(data, percentiles)
     data = np.clip(data, low, high)
     return ((data - data.mean()) / max(float(data.std()), 1e-8)).astype(np.float32)
 

@@ -8,8 +8,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from make_tokenizer import make_tokenizer
-from sat_tools.classes import LEFT, NUMBERS, RIGHT, read_classes
-from sat_tools.generator import INDEX, LabelMap
+from sat_tools.classes import INDEX, LEFT, NUMBERS, RIGHT, read_classes
+from sat_tools.labels import LabelMap
 from sat_tools.network import Sizes
 
 ABSENT = ["liver", "spleen", "left kidney", "urinary bladder"]
@@ -44,4 +44,4 @@ def ball() -> LabelMap:
     ventricle = (abs(x) - 10) ** 2 + y**2 + z**2 < 36
     numbers[ventricle & (x < 0)], numbers[ventricle & (x >= 0)] = 4, 43
     assert set(np.unique(numbers)) <= set(NUMBERS.tolist()) and 4 in LEFT and 43 in RIGHT
-    return LabelMap(torch.from_numpy(INDEX[numbers]))
+    return LabelMap.of(INDEX[numbers])

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from evaluate import dice_by_threshold, head_mr_image, merge
-from export import class_entry, is_offered
+from evaluate import head_mr_image, merge
+from export import class_entries, class_entry, is_offered
 from sat_tools.classes import read_classes
+from sat_tools.scores import best_threshold, dice_by_threshold
 
 
 def test_dice_by_threshold_is_dice_at_each_threshold():
@@ -39,33 +40,57 @@ def test_a_mirrored_scan_is_refused(tmp_path):
         head_mr_image(tmp_path / "mirrored.npz")
 
 
-def test_the_real_head_decides_the_figure_where_it_has_the_label(tmp_path):
+def test_the_real_head_decides_the_figure_where_it_has_the_label(tmp_path, capsys):
     class Arguments:
         development, head_mr, out = tmp_path / "a.json", tmp_path / "b.json", tmp_path / "c.json"
 
-    a = {n: {"threshold": 0.5, "development": 0.8, "development_any_contrast": 0.7} for n in ("brain", "skull")}
+    mri = {"threshold": 0.5, "kinds": {"t1": 0.9, "t2": 0.8, "flair": 0.7, "any": 0.2}}
+    a = {n: {"mri": mri, "ct": {"threshold": 0.4, "kinds": {"ct": 0.6}}} for n in ("brain", "skull")}
     Arguments.development.write_text(json.dumps({"classes": a}))
-    Arguments.head_mr.write_text(json.dumps({"classes": {"brain": {"head_mr": 0.5}}}))
+    Arguments.head_mr.write_text(json.dumps({"classes": {"brain": 0.5}}))
     merge(Arguments)
     merged = json.loads(Arguments.out.read_text())["classes"]
-    assert merged["brain"]["dice"] == 0.5 and merged["skull"]["dice"] == 0.8
+    assert merged["brain"]["mri"]["dice"] == 0.5 and merged["brain"]["mri"]["development"] == 0.8
+    assert merged["skull"]["mri"]["dice"] == 0.8 and merged["brain"]["ct"]["dice"] == 0.6
+    assert "| brain | 0.90 | 0.80 | 0.70 | 0.20 | 0.50 | 0.60 | 0.50, 0.40 |" in capsys.readouterr().out
 
 
 def test_manifest_marks_what_is_under_sixty_percent():
     classes = {c.name: c for c in read_classes()}
-    figures = {"brain": {"dice": 0.95, "threshold": 0.5}, "fourth ventricle": {"dice": 0.55, "threshold": 0.4}}
-    brain = class_entry(classes["brain"], figures)
+    brain, fourth = {"dice": 0.95, "threshold": 0.5}, {"dice": 0.55, "threshold": 0.4}
+    figures = {"brain": {"mri": brain}, "fourth ventricle": {"mri": fourth}}
+    brain = class_entry(classes["brain"], "mri", figures)
     assert brain == {"name": "brain", "modalities": ["mri"], "dice": 0.95}
-    fourth = class_entry(classes["fourth ventricle"], figures)
+    fourth = class_entry(classes["fourth ventricle"], "mri", figures)
     assert fourth["experimental"] and fourth["threshold"] == 0.4 and fourth["region"] == "brain"
-    assert "experimental" in class_entry(classes["skull"], figures)
-    left = class_entry(classes["left lateral ventricle"], None)
+    assert "experimental" in class_entry(classes["skull"], "mri", figures)
+    left = class_entry(classes["left lateral ventricle"], "ct", None)
     assert left["laterality"] == "left" and "left ventriculus lateralis" in left["synonyms"]
 
 
 def test_a_side_is_offered_only_with_the_other():
     classes = {c.name: c for c in read_classes()}
-    figures = {f"{side} pallidum": {"development": d} for side, d in (("left", 0.2), ("right", 0.9))}
-    assert not is_offered(classes["right pallidum"], figures)
-    assert not is_offered(classes["left pallidum"], figures)
-    assert is_offered(classes["right pallidum"], None)
+    figures = {f"{side} pallidum": {"ct": {"development": d}} for side, d in (("left", 0.2), ("right", 0.9))}
+    assert not is_offered(classes["right pallidum"], "ct", figures)
+    assert not is_offered(classes["left pallidum"], "ct", figures)
+    assert is_offered(classes["right pallidum"], "ct", None)
+
+
+def test_what_was_learnt_beside_is_offered_where_it_was_learnt():
+    figures = {"left eyeball": {"ct": {"dice": 0.8, "development": 0.8, "threshold": 0.5}}}
+    entries = class_entries(figures, {"left eyeball": ["ct", "mri"], "brain": ["mri"]})
+    eyes = [entry for entry in entries if entry["name"] == "left eyeball"]
+    assert eyes == [
+        {"name": "left eyeball", "modalities": ["ct"], "dice": 0.8, "laterality": "left"},
+        {"name": "left eyeball", "modalities": ["mri"], "experimental": True, "laterality": "left"},
+    ]
+    assert sum(entry["name"] == "brain" and entry["modalities"] == ["mri"] for entry in entries) == 1
+
+
+def test_a_threshold_is_chosen_where_it_gains():
+    level = np.full(100, 0.7)
+    assert best_threshold(level) == 50
+    level[35] = 0.705
+    assert best_threshold(level) == 50
+    level[35] = 0.75
+    assert best_threshold(level) == 35

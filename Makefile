@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # One build for all tests: the program as it ships, and beside it the one that answers the conformance suites.
 TEST_BUILD := --locked --features fixtures
 
-.PHONY: help demo build viewer test test-rust test-python test-load agent-eval test-tools test-long fuzz load bench wheel mcpb check fmt clean
+.PHONY: help demo build model viewer test test-rust test-python test-load agent-eval test-tools test-long fuzz load bench wheel mcpb check fmt clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -81,6 +81,21 @@ fuzz: $(VENV)/tests ## each reader against changed files, a minute each (FUZZ_SE
 		RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(CURDIR)/fuzz/target cargo fuzz run --sanitizer none $$target -- \
 			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=512 -max_len=65536 || exit 1; \
 	done
+
+# Everything that onnx/sat-mini is made of, from nothing. RUN keeps checkpoints: the same command goes on after an interruption.
+RUN ?= target/sat-mini
+HEADS ?= target/head-labels
+SAT_MINI := onnx/sat-mini
+TOOLS := $(VENV)/tools-venv/bin/python tools
+model: $(VENV)/tools ## sat-mini from nothing: fetches label maps, trains for about ten hours on 2 cores, writes onnx/sat-mini
+	$(TOOLS)/fetch_heads.py --out $(HEADS)
+	$(TOOLS)/train.py heads --labels $(HEADS) --tokenizer $(SAT_MINI)/tokenizer.json --out $(RUN)
+	$(TOOLS)/curve.py --run $(RUN) --labels $(HEADS) --tokenizer $(SAT_MINI)/tokenizer.json --last 4 --out $(RUN)/curve.json
+	$(TOOLS)/export.py --checkpoint $(RUN)/best.pt --tokenizer $(SAT_MINI)/tokenizer.json --out $(RUN)/model
+	$(TOOLS)/evaluate.py development --model $(RUN)/model --labels $(HEADS) --out $(RUN)/development.json
+	$(TOOLS)/evaluate.py merge --development $(RUN)/development.json --out $(RUN)/figures.json
+	$(TOOLS)/export.py --checkpoint $(RUN)/best.pt --tokenizer $(SAT_MINI)/tokenizer.json --figures $(RUN)/figures.json \
+		--weights tools/sat-mini.pt --out $(SAT_MINI)
 
 bench: $(VENV)/tools $(VENV)/openvino ## the engine against the published algorithm in PyTorch, about an hour: benches/RESULTS.md
 	$(VENV)/tools-venv/bin/python benches/compare.py \

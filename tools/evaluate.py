@@ -127,7 +127,7 @@ def merge(args: argparse.Namespace) -> None:
     """The Dice that goes into the manifest is the real head's where it has the label, else that on images like those that
     thresholds were chosen on."""
     figures = json.loads(args.development.read_text())["classes"]
-    real = json.loads(args.head_mr.read_text())["classes"]
+    real = json.loads(args.head_mr.read_text())["classes"] if args.head_mr else {}
     columns = ("t1", "t2", "flair", "any", "real T1", "ct")
     print("| structure |", " | ".join(columns), "| threshold MR, CT |\n|", "---|" * (len(columns) + 2))
     for name, by_modality in figures.items():
@@ -216,7 +216,7 @@ def main() -> None:
     one.set_defaults(run=images)
     one = commands.add_parser("merge")
     one.add_argument("--development", type=Path, required=True)
-    one.add_argument("--head-mr", type=Path, required=True)
+    one.add_argument("--head-mr", type=Path, help="without it, figures are of rendered images alone")
     one.add_argument("--out", type=Path, required=True)
     one.set_defaults(run=merge)
     one = commands.add_parser("picture")

@@ -19,7 +19,7 @@ from sat_tools.classes import HeadClass, read_classes
 from sat_tools.export import PUBLISHED_PREPARATION, Description, ExportError, export_model
 from sat_tools.heads import FINAL_SPACING, FINAL_WINDOW
 from sat_tools.preparation import CT_WINDOW_HU
-from sat_tools.start import load_own
+from sat_tools.start import load_own, save_half
 
 GOOD_ENOUGH = 0.6
 """Dice on development images below which a class is left out, and on real ones below which it is marked experimental."""
@@ -115,12 +115,15 @@ def main() -> int:
     add("--data-licence", default="not stated", help="of what a network was fine-tuned on, for the manifest")
     add("--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"), help="grid in mm (default: that of training's end)")
     add("--crop-size", type=int, nargs=3, metavar=("X", "Y", "Z"), help="window in voxels (default: that of training's end)")
+    add("--weights", type=Path, metavar="FILE.pt", help="also write the weights in half precision, for train.py to go on from")
     add("--out", type=Path, required=True)
     args = parser.parse_args()
     try:
         model, about = load_own(args.checkpoint)
         window = tuple(args.crop_size or about.get("window", FINAL_WINDOW))
         tokenizer = args.tokenizer.read_bytes()
+        if args.weights:
+            save_half(args.checkpoint, args.weights)
         differences = export_model(args.out, model.network, model.text, tokenizer, window, describe(args, about))
     except (CheckpointError, ExportError, OSError) as error:
         print(f"export.py: {error}", file=sys.stderr)

@@ -47,8 +47,17 @@ def load_own(checkpoint: Path) -> tuple[Asked, dict]:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise CheckpointError(f"{checkpoint}: does not fit its own sizes ({first_line(error)}); make it anew") from None
-    about = {key: value for key, value in state.items() if key not in ("average", "model", "optimiser", "scaler", "step", "seconds")}
+    about = {key: value for key, value in state.items() if key not in ("average", "model", "optimiser", "scaler")}
     return model.eval(), about
+
+
+def save_half(checkpoint: Path, out: Path) -> None:
+    """What `load_own` reads of a checkpoint, in half precision, which is enough to go on from."""
+    model, about = load_own(checkpoint)
+    part = out.with_name(f".{out.name}.part")
+    # In place: the two names that a convolution's weights have shall go on sharing them in the file.
+    torch.save({**about, "average": model.half().state_dict()}, part)
+    os.replace(part, out)
 
 
 def own(checkpoint: Path, tokenizer: Path) -> Start:

@@ -15,7 +15,7 @@ from sat_tools.losses import auxiliary_loss, query_loss
 from sat_tools.meanings import teach_meanings
 from sat_tools.network import SAT_MINI, SatNetwork
 from sat_tools.sample import choose_voxels
-from sat_tools.start import load_own
+from sat_tools.start import load_own, save_half
 from sat_tools.text import TextEncoder, mini_config
 from sat_tools.trainer import Asked, Schedule, Trainer, World
 
@@ -151,3 +151,15 @@ def test_phases_go_from_coarse_to_fine():
     assert PHASES[-1].windows[-1][1] == FINAL_WINDOW
     for progress in (0.0, 0.5, 1.0):
         assert sum(mix_at(progress).values()) == pytest.approx(1) and set(mix_at(progress)) == set(MIX)
+
+
+def test_half_the_precision_is_half_the_size_and_can_be_gone_on_from(ball, tiny, prompts, tokenizer, tmp_path):
+    training = trainer(tiny, tokenizer, prompts, ball, tmp_path, 1)
+    training.run()
+    whole, half = tmp_path / "average-000001.pt", tmp_path / "half.pt"
+    save_half(whole, half)
+    assert half.stat().st_size < 0.7 * whole.stat().st_size
+    (one, about), (other, same) = load_own(whole), load_own(half)
+    assert about == same
+    for name, weight in one.state_dict().items():
+        assert torch.allclose(weight, other.state_dict()[name], atol=1e-2, rtol=1e-2)

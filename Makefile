@@ -85,12 +85,13 @@ fuzz: $(VENV)/tests ## each reader against changed files, a minute each (FUZZ_SE
 # Everything that onnx/sat-mini is made of, from nothing. RUN keeps checkpoints: the same command goes on after an interruption.
 RUN ?= target/sat-mini
 HEADS ?= target/head-labels
+STEPS ?= 26000
 SAT_MINI := onnx/sat-mini
 TOOLS := $(VENV)/tools-venv/bin/python tools
 model: $(VENV)/tools ## sat-mini from nothing: fetches label maps, trains for about ten hours on 2 cores, writes onnx/sat-mini
 	$(TOOLS)/fetch_heads.py --out $(HEADS)
-	$(TOOLS)/train.py heads --labels $(HEADS) --tokenizer $(SAT_MINI)/tokenizer.json --out $(RUN)
-	$(TOOLS)/curve.py --run $(RUN) --labels $(HEADS) --tokenizer $(SAT_MINI)/tokenizer.json --last 4 --out $(RUN)/curve.json
+	$(TOOLS)/train.py heads --labels $(HEADS) --tokenizer $(SAT_MINI)/tokenizer.json --steps $(STEPS) --out $(RUN)
+	$(TOOLS)/curve.py --run $(RUN) --steps $(STEPS) --labels $(HEADS) --tokenizer $(SAT_MINI)/tokenizer.json --last 4 --out $(RUN)/curve.json
 	$(TOOLS)/export.py --checkpoint $(RUN)/best.pt --tokenizer $(SAT_MINI)/tokenizer.json --out $(RUN)/model
 	$(TOOLS)/evaluate.py development --model $(RUN)/model --labels $(HEADS) --out $(RUN)/development.json
 	$(TOOLS)/evaluate.py merge --development $(RUN)/development.json --out $(RUN)/figures.json

@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--tokenizer", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=30_000, help="of the whole run (default: 30000)")
+    parser.add_argument("--steps", type=int, default=26_000, help="of the whole run (default: 26000)")
     parser.add_argument("--last", type=int, help="only so many of the last checkpoints")
     parser.add_argument("--every", type=int, default=1, help="only every so manieth of them")
     parser.add_argument("--out", type=Path, required=True)

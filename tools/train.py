@@ -51,7 +51,7 @@ def arguments() -> argparse.Namespace:
     one = commands.add_parser("heads", parents=[both], help="sat-mini from nothing, on rendered heads")
     one.add_argument("--labels", type=Path, required=True, help="folder of training_seg_NN.nii.gz")
     one.add_argument("--tokenizer", type=Path, required=True)
-    one.add_argument("--steps", type=int, default=30_000)
+    one.add_argument("--steps", type=int, default=26_000)
     one.add_argument("--development", type=int, nargs="*", default=DEVELOPMENT, help="maps not to train on")
     one.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
     one.add_argument("--text-steps", type=int, default=1500, help="steps of teaching the text encoder beforehand")

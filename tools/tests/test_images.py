@@ -4,20 +4,25 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from official import base_folder, sat_state, text_state
 from scipy.ndimage import affine_transform
 
+import train as train_program
+from sat_tools import start
 from sat_tools.cases import DataError, read_cases
+from sat_tools.checkpoint import fit_sat, fit_text, read_checkpoint
 from sat_tools.images import LabelledImages
 from sat_tools.network import SatNetwork
 from sat_tools.prepared import Preparation, combinations, prepare, read_prepared
 from sat_tools.text import TextEncoder, mini_config
+from sat_tools.text_base import read_base
 from sat_tools.trainer import Asked
 
 TOOLS = Path(__file__).resolve().parents[1]
@@ -196,3 +201,26 @@ def test_what_cannot_be_trained_on_is_said_in_a_line(tmp_path, tiny, tokenizer):
     ):
         done = train(tmp_path, *options)
         assert done.returncode == 1 and fault in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_an_official_checkpoint_comes_back_as_export_takes_it(tmp_path, tiny, monkeypatch):
+    """With a small network in SAT-Nano's place: its own would take gigabytes."""
+    write_case(tmp_path, "a")
+    write_list(tmp_path, [one_file("a")])
+    base = base_folder(tmp_path / "base", "ours")
+    sizes = replace(tiny, query_width=768, query_hidden=32)
+    monkeypatch.setattr(start, "OFFICIAL", {"UNET": sizes})
+    torch.save({"model_state_dict": sat_state(sizes)}, tmp_path / "SAT.pth")
+    torch.save({"model_state_dict": text_state(base, "ours")}, tmp_path / "TEXT.pth")
+    options = ["--data", "cases.jsonl", "--checkpoint", "SAT.pth", "--text-checkpoint", "TEXT.pth", "--text-base", "base"]
+    options += ["--backbone", "UNET", "--text-encoder", "ours", "--out", "run", "--steps", "2", "--rate", "0.01"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py", "images", *options, *"--crop-size 16 16 8 --spacing 2 2 3".split()])
+    assert train_program.main() == 0
+    before, after = (read_checkpoint(tmp_path / place / "SAT.pth") for place in (".", "run"))
+    network = SatNetwork(sizes)
+    fit_sat(network, after, tmp_path / "run" / "SAT.pth", "UNET")
+    moved = [name for name, weight in network.state_dict().items() if not torch.equal(weight, before[name])]
+    assert any(name.startswith("backbone.") for name in moved) and any(name.startswith("mask_embed") for name in moved)
+    text, _ = read_base(tmp_path / "base", "ours", ["left ball"], 768)
+    assert fit_text(text, read_checkpoint(tmp_path / "run" / "TEXT.pth"), tmp_path / "run" / "TEXT.pth", "ours") is None

@@ -179,6 +179,9 @@ def main() -> int:
     except (DataError, CheckpointError, BaseFolderError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
     return 0
 
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from .checkpoint import CheckpointError, first_line
 from .losses import auxiliary_loss, query_loss
 from .network import SatNetwork, position_code
 from .sample import Sample, Samples
@@ -125,7 +126,6 @@ class World:
     def leads(self) -> bool:
         return self.rank == 0
 
-
     def leader_first(self, work: Callable[[], Any]) -> Any:
         """What all processes do, the others once the leader has done it."""
         if self.leads:
@@ -191,12 +191,18 @@ class Trainer:
         return self.step / self.schedule.steps
 
     def load(self) -> None:
-        state = torch.load(self.out / "checkpoint.pt", weights_only=True, map_location=self.world.device)
-        self.model.load_state_dict(state["model"])
-        self.average.model.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.scaler.load_state_dict(state["scaler"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        path = self.out / "checkpoint.pt"
+        try:
+            state = torch.load(path, weights_only=True, map_location=self.world.device)
+            self.model.load_state_dict(state["model"])
+            self.average.model.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.scaler.load_state_dict(state["scaler"])
+            self.step, self.seconds = state["step"], state["seconds"]
+        except Exception as error:  # a file of another network or another program fails in many ways
+            raise CheckpointError(
+                f"{path}: cannot be gone on from ({first_line(error)}); give another --out, or remove it to begin anew"
+            ) from None
         self.average.steps = self.step
         print(f"going on from step {self.step}, {self.seconds / 60:.1f} min", flush=True)
 
@@ -266,6 +272,8 @@ class Trainer:
             if now - last_save > self.save_minutes * 60 or self.step == self.schedule.steps:
                 self.save()
                 last_save = now
+        if self.world.leads:
+            print(f"done: {self.out / f'average-{self.step:06d}.pt'}", flush=True)
 
     def log(self, history: list[dict[str, float]], pace: float) -> None:
         if not self.world.leads:

@@ -203,6 +203,16 @@ def test_what_cannot_be_trained_on_is_said_in_a_line(tmp_path, tiny, tokenizer):
         assert done.returncode == 1 and fault in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
+def test_a_checkpoint_of_another_network_is_not_gone_on_from(tmp_path, tiny, tokenizer):
+    start = own_checkpoint(tmp_path, tiny, tokenizer)
+    write_case(tmp_path, "a")
+    write_list(tmp_path, [one_file("a")])
+    (tmp_path / "run").mkdir()
+    torch.save({"model": {"a": torch.zeros(2)}}, tmp_path / "run" / "checkpoint.pt")
+    done = train(tmp_path, *start, "--steps", "2")
+    assert done.returncode == 1 and "checkpoint.pt: cannot be gone on from" in done.stderr, done.stderr
+
+
 def test_an_official_checkpoint_comes_back_as_export_takes_it(tmp_path, tiny, monkeypatch):
     """With a small network in SAT-Nano's place: its own would take gigabytes."""
     write_case(tmp_path, "a")

@@ -41,7 +41,7 @@ PHASES = (
 FINAL_SPACING, FINAL_WINDOW = PHASES[-1].spacing, PHASES[-1].windows[-1][1]
 
 # How often which contrast at the beginning and at the end.
-MIX = {"t1": (0.80, 0.34), "t2": (0.05, 0.17), "flair": (0.05, 0.12), "ct": (0.05, 0.17), "any": (0.03, 0.14), "body": (0.02, 0.06)}
+MIX = {"t1": (0.78, 0.32), "t2": (0.05, 0.17), "flair": (0.05, 0.12), "ct": (0.05, 0.17), "any": (0.03, 0.12), "body": (0.04, 0.10)}
 
 
 def phase_at(progress: float) -> Phase:

@@ -24,7 +24,11 @@ def query_loss(logits: Tensor, masks: Tensor, stand_for: Tensor, balance: float 
     p = logits.sigmoid()
     dice = (2 * ((p * target) @ stand_for) + 1) / (p @ stand_for + size + 1)
     present = size > 0
-    loss = entropy.clamp(max=20.0).mean() + (1 - dice[present]).sum() / len(size)
+    # Much found where nothing is costs thousands: beyond a bound the loss grows with the logarithm, so that one image does not
+    # outweigh all others and still tells which way is better.
+    bound = 20.0
+    entropy = torch.where(entropy > bound, bound * (1 + (entropy.clamp(min=bound) / bound).log()), entropy)
+    loss = entropy.mean() + (1 - dice[present]).sum() / len(size)
     return loss, torch.where(present, dice, torch.nan).detach()
 
 

@@ -119,6 +119,14 @@ def test_a_perfect_answer_costs_nothing_and_a_wrong_one_much():
     assert dice[0] > 0.99 and dice[1].isnan()
 
 
+def test_the_worst_of_answers_still_says_which_way_is_better():
+    """Everything found in an image of nothing."""
+    logits = torch.full((1, 500_000), 3.0, requires_grad=True)
+    loss, _ = query_loss(logits, torch.zeros(1, 500_000, dtype=torch.bool), torch.ones(500_000))
+    loss.backward()
+    assert 20 < float(loss) < 200 and float(logits.grad.sum()) > 1
+
+
 def test_an_image_of_nothing_has_a_loss():
     scores, labels, ones = torch.randn(5, 100), torch.zeros(100), torch.ones(100)
     assert torch.isfinite(auxiliary_loss(scores, labels, ones, torch.ones(5)))

@@ -48,8 +48,8 @@ TISSUES = {
     511: ((100, 35), (70, 35), (75, 35), (-20, 50)),  # skin
     512: ((95, 12), (68, 10), (70, 10), (32, 6)),  # spinal cord
     514: ((60, 30), (45, 35), (45, 30), (52, 12)),  # veins
-    515: ((22, 10), (15, 10), (14, 8), (950, 300)),  # compact bone
-    516: ((85, 35), (70, 30), (65, 30), (420, 200)),  # marrow
+    515: ((22, 10), (15, 10), (14, 8), (1000, 250)),  # compact bone
+    516: ((85, 35), (70, 30), (65, 30), (450, 150)),  # marrow
     517: ((85, 35), (70, 30), (65, 30), (300, 150)),  # vertebrae
     530: ((80, 15), (75, 15), (72, 15), (28, 8)),  # optic nerve
 }  # fmt: skip
@@ -74,6 +74,8 @@ class Contrast:
 # on CT in HU.
 MIXED = {507: (0.9, 90), 511: (0.5, 40), 516: (0.6, 200), 517: (0.6, 150), 509: (0.6, 60), 514: (0.3, 5), 24: (0.25, 3), 515: (0.3, 200)}
 AIR_HU = -1000.0
+BONES, LOWEST_BONE_HU = (515, 516, 517), 120.0
+"""On CT nothing else is as bright, marrow included: the network may rely on it."""
 
 
 def draw_contrast(draw: Drawn, kind: str) -> Contrast:
@@ -91,6 +93,9 @@ def draw_contrast(draw: Drawn, kind: str) -> Contrast:
         share, hu = MIXED.get(number, (0.0, 0.0))
         if kind == "ct":
             amplitude = hu * draw.uniform(0, 1.2)
+            if number in BONES:
+                value = max(value, LOWEST_BONE_HU)
+                amplitude = min(amplitude, value - LOWEST_BONE_HU)
         else:
             value = max(value, 1.0)
             amplitude = share * value * draw.uniform(0, 1.2)

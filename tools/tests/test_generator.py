@@ -101,6 +101,13 @@ def test_contrasts_are_ordered_as_on_scanners():
     assert bone > 500 and 30 < white + 5 < grey + 5 < 50 and 0 < fluid < 20
 
 
+def test_bone_is_bright_on_every_ct():
+    for seed in range(200):
+        contrast = draw_contrast(Drawn(seed), "ct")
+        bones = INDEX[[515, 516, 517]]
+        assert (contrast.means[bones] - contrast.mixed[bones]).min() >= 119
+
+
 def test_every_tissue_has_its_figures():
     sides = {min(n, int(NUMBERS[i])) for i, n in enumerate(NUMBERS.tolist())}
     assert {n for n in sides if n and n not in RIGHT} == set(TISSUES)

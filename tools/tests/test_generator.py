@@ -104,7 +104,7 @@ def test_contrasts_are_ordered_as_on_scanners():
 def test_bone_is_bright_on_every_ct():
     for seed in range(200):
         contrast = draw_contrast(Drawn(seed), "ct")
-        bones = INDEX[[515, 516, 517]]
+        bones = INDEX[[515, 516, 517]].tolist()
         assert (contrast.means[bones] - contrast.mixed[bones]).min() >= 119
 
 

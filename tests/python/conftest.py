@@ -69,6 +69,21 @@ def environment(results) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def doubted(environment, tmp_path_factory) -> dict[str, str]:
+    """The environment of a program whose sat-mini says of itself that it finds the right hippocampus poorly."""
+    models = tmp_path_factory.mktemp("doubted")
+    shutil.copytree(CHECKOUT / "onnx" / "sat-mini", models / "sat-mini")
+    manifest = models / "sat-mini" / "model.toml"
+    head, *classes = manifest.read_text(encoding="utf-8").split("[[classes]]\n")
+    for k, entry in enumerate(classes):
+        if 'name = "right hippocampus"' in entry and '"mri"' in entry:
+            kept = [line for line in entry.splitlines() if not line.startswith(("dice", "experimental"))]
+            classes[k] = "\n".join([*kept, "dice = 0.55", "experimental = true", "\n"])
+    manifest.write_text("[[classes]]\n".join([head, *classes]), encoding="utf-8")
+    return {**environment, "SAT_MCP_MODELS": str(models)}
+
+
+@pytest.fixture(scope="session")
 def bright(environment, tmp_path_factory) -> dict[str, str]:
     """The environment of a program whose model calls whatever is bright what it was asked for, in CT, MR and PET."""
     models = tmp_path_factory.mktemp("models")

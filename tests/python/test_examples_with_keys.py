@@ -161,11 +161,11 @@ def stage(request) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def play(stage, environment) -> Callable[..., subprocess.CompletedProcess[str]]:
+def play(stage, doubted) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*arguments: str, key: str | None = RIGHT_KEY, sat_mcp: Path = SAT_MCP) -> subprocess.CompletedProcess[str]:
         api = stage.api
         # The tester's own keys and settings stay out of it.
-        where = {name: value for name, value in environment.items() if not name.startswith(("ANTHROPIC_", "OPENAI_"))}
+        where = {name: value for name, value in doubted.items() if not name.startswith(("ANTHROPIC_", "OPENAI_"))}
         where |= {api.base: f"http://127.0.0.1:{stage.port}{api.suffix}", "NO_PROXY": "127.0.0.1"}
         where |= {api.key: key} if key else {}
         command = [sys.executable, str(EXAMPLES / api.example), "--program", str(sat_mcp), *arguments]
@@ -184,9 +184,10 @@ def test_a_report_becomes_a_statement_with_the_servers_volumes(stage, play):
     assert first.tools == ["list_anatomy", "segment", "measure_volume"]
     assert "not a medical device" in first.instructions and "The corpus callosum is thin." in first.prompt
     assert 'does not have "liver"' in refused.answers[0]
-    assert "left hippocampus: 3.23 mL" in found.answers[1] and "do not rely on this mask" in found.answers[1]
+    left, right = re.findall(r"^- (?:left|right) hippocampus: ([\d.]+) mL", found.answers[1], re.MULTILINE)
+    assert "do not rely on this mask" in found.answers[1]
     # What the model said, then where the picture is.
-    assert "The left hippocampus measures 3.23 mL. The right hippocampus measures 4.24 mL." in done.stdout
+    assert f"The left hippocampus measures {left} mL. The right hippocampus measures {right} mL." in done.stdout
     picture = Path(re.search(r"^Picture, .+: (.+)$", done.stdout, re.MULTILINE)[1])
     assert picture.read_bytes().startswith(b"\x89PNG")
     calls = [line for line in done.stderr.splitlines() if line.startswith("segment ")]

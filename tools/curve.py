@@ -33,7 +33,7 @@ def score(checkpoint: Path, args: argparse.Namespace, work: Path) -> dict:
     tokenizer = args.tokenizer.read_bytes()
     export_model(options.out, model.network, model.text, tokenizer, window, describe(options, about))
     figures = work / "figures.json"
-    evaluate.development(argparse.Namespace(model=options.out, labels=args.labels, quick=True, out=figures))
+    evaluate.development(argparse.Namespace(model=options.out, labels=args.labels, quick=True, worst=None, out=figures))
     classes = json.loads(figures.read_text())["classes"].values()
     kinds = {k: by[m]["kinds"] for by in classes for m in by for k in by[m]["kinds"]}
     means = {

@@ -8,7 +8,8 @@
 
 `development` renders images from the maps that training left out; thresholds and what is offered are chosen there. `head-mr`
 is one real head with labels and only reports: nothing may be chosen by it. `merge` puts both into what export.py reads.
-`images` does the same for a network that was fine-tuned, on labelled images that training has not seen.
+`images` does the same for a network that was fine-tuned, on labelled images that training has not seen; with `--report` it
+chooses nothing.
 """
 
 from __future__ import annotations
@@ -41,13 +42,17 @@ TARGETS = [
 def development(args: argparse.Namespace) -> None:
     model, classes = Model.read(args.model), read_classes()
     curves: dict[str, dict[str, list[np.ndarray]]] = {c.name: {kind: [] for kind in KINDS} for c in classes}
-    images = []
+    images: list[dict] = []
     for one in development_images(args.labels, args.quick):
         usable = [c for c in classes if not (one.stripped and c.name in OUTSIDE_BRAIN)]
         found = score(model, one.image, one.modality, one.numbers, usable)
         for name, curve in found.items():
             curves[name][one.kind].append(curve)
         mean = np.mean([curve[BINS // 2] for curve in found.values()])
+        if args.worst and mean < min((other["mean"] for other in images if other["kind"] == one.kind), default=1):
+            args.worst.mkdir(parents=True, exist_ok=True)
+            nib.save(one.image, args.worst / f"{one.kind}.nii.gz")
+            nib.save(nib.Nifti1Image(one.numbers.astype(np.int16), one.image.affine), args.worst / f"{one.kind}-labels.nii.gz")
         images.append({"kind": one.kind, "stripped": one.stripped, "spacing_mm": one.spacing, "mean": round(mean, 3)})
         print(images[-1], flush=True)
     report = {}
@@ -111,10 +116,14 @@ def images(args: argparse.Namespace) -> None:
             labels = np.asanyarray(nib.load(file).dataobj)
             truth = np.isin(labels, values) if values else labels > 0
             curves.setdefault(name, {}).setdefault(case.modality, []).append(dice_by_threshold(p, truth))
+    offered = {(c["name"], modality): c for c in model.entries["classes"] for modality in c["modalities"]}
     report: dict[str, dict] = {}
     for name, by_modality in curves.items():
         for modality, found in by_modality.items():
-            at = best_threshold(np.mean(found, axis=0))
+            if args.report:
+                at = round(offered.get((name, modality), {}).get("threshold", 0.5) * BINS)
+            else:
+                at = best_threshold(np.mean(found, axis=0))
             each = [round(float(curve[at]), 3) for curve in found]
             dice = round(float(np.mean(each)), 3)
             entry = {"threshold": round(at / BINS, 2), "development": dice, "dice": dice, "images": each}
@@ -144,18 +153,23 @@ def merge(args: argparse.Namespace) -> None:
 
 
 def picture(args: argparse.Namespace) -> None:
-    """Slices in three planes with outlines, as radiologists look: the patient's right on the picture's left."""
+    """Slices in three planes with outlines, as radiologists look: the patient's right on the picture's left. What a modality has not
+    been found good enough for is drawn, too."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    model = Model.read(args.model)
+    model, named = Model.read(args.model), {c.name: c for c in read_classes()}
     if args.image.suffix == ".npz":
         image, _ = head_mr_image(args.image)
     else:
         image = nib.load(args.image)
     image = nib.as_closest_canonical(image)
+    truth = [None] * len(args.targets)
+    if args.reference:
+        numbers = np.asarray(nib.as_closest_canonical(nib.load(args.reference)).dataobj)
+        truth = [named[name].mask(numbers) if name in named else None for name in args.targets]
     begun = time.monotonic()
     classes = [c for c in model.entries["classes"] if args.modality in c["modalities"]]
     thresholds = {c["name"]: c.get("threshold", 0.5) for c in classes}
@@ -176,9 +190,10 @@ def picture(args: argparse.Namespace) -> None:
             across, up = [mm for a, mm in enumerate(image.header.get_zooms()[:3]) if a != axis]
             aspect = up / across
             view.imshow(data[tuple(cut)].T, origin="lower", cmap="gray", aspect=aspect, vmin=low, vmax=top)
-            for k, mask in enumerate(masks):
-                if mask[tuple(cut)].any():
-                    view.contour(mask[tuple(cut)].T, [0.5], colors=[colours[k % 20]], linewidths=1.2)
+            for k, outlined in enumerate(zip(masks, truth)):
+                for mask, style in zip(outlined, ("solid", "dotted")):
+                    if mask is not None and mask[tuple(cut)].any():
+                        view.contour(mask[tuple(cut)].T, [0.5], colors=[colours[k % 20]], linewidths=1.2, linestyles=style)
             if axis != 0:
                 view.invert_xaxis()
                 view.set_title("R — L")
@@ -201,6 +216,7 @@ def main() -> None:
     one.add_argument("--model", type=Path, required=True)
     one.add_argument("--labels", type=Path, required=True)
     one.add_argument("--quick", action="store_true", help="four images of each map, one of a contrast: for choosing a checkpoint")
+    one.add_argument("--worst", type=Path, metavar="DIR", help="keep the image of each contrast that goes worst, and its labels")
     one.add_argument("--out", type=Path, required=True)
     one.set_defaults(run=development)
     one = commands.add_parser("head-mr")
@@ -212,6 +228,7 @@ def main() -> None:
     one = commands.add_parser("images")
     one.add_argument("--model", type=Path, required=True)
     one.add_argument("--data", type=Path, required=True, help="a .jsonl list, or a folder as nnU-Net has them")
+    one.add_argument("--report", action="store_true", help="choose nothing: the thresholds are those of the model's manifest")
     one.add_argument("--out", type=Path, required=True)
     one.set_defaults(run=images)
     one = commands.add_parser("merge")
@@ -224,6 +241,7 @@ def main() -> None:
     one.add_argument("--image", type=Path, required=True)
     one.add_argument("--modality", choices=["mri", "ct"], default="mri")
     one.add_argument("--targets", nargs="+", default=TARGETS)
+    one.add_argument("--reference", type=Path, help="labels on the image's grid, FreeSurfer's numbers: outlined in dots")
     one.add_argument("--out", type=Path, required=True)
     one.set_defaults(run=picture)
     args = parser.parse_args()

@@ -83,8 +83,8 @@ fuzz: $(VENV)/tests ## each reader against changed files, a minute each (FUZZ_SE
 	done
 
 # Everything that onnx/sat-mini is made of, from nothing. RUN keeps checkpoints: the same command goes on after an interruption.
-RUN ?= target/sat-mini
-HEADS ?= target/head-labels
+RUN ?= runs/sat-mini
+HEADS ?= runs/head-labels
 STEPS ?= 26000
 SAT_MINI := onnx/sat-mini
 TOOLS := $(VENV)/tools-venv/bin/python tools

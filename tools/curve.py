@@ -27,14 +27,9 @@ def score(checkpoint: Path, args: argparse.Namespace, work: Path) -> dict:
     model, about = load_own(checkpoint)
     phase = phase_at(about["step"] / args.steps)
     window = phase.windows[-1][1]
-    options = argparse.Namespace(
-        figures=None, name="sat-mini", version="0", licence="Apache-2.0", spacing=(phase.spacing,) * 3, out=work / "model"
-    )
-    tokenizer = args.tokenizer.read_bytes()
-    export_model(options.out, model.network, model.text, tokenizer, window, describe(options, about))
-    figures = work / "figures.json"
-    evaluate.development(argparse.Namespace(model=options.out, labels=args.labels, quick=True, worst=None, out=figures))
-    classes = json.loads(figures.read_text())["classes"].values()
+    description = describe(about, work / "model", spacing_mm=(phase.spacing,) * 3)
+    export_model(work / "model", model.network, model.text, args.tokenizer.read_bytes(), window, description)
+    classes = evaluate.development(work / "model", args.labels, quick=True)["classes"].values()
     kinds = {k: by[m]["kinds"] for by in classes for m in by for k in by[m]["kinds"]}
     means = {
         kind: round(float(np.mean([by[m]["kinds"][kind] for by in classes for m in by if kind in by[m]["kinds"]])), 3)
@@ -53,6 +48,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="only every so manieth of them")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     checkpoints = sorted(args.run.glob("average-*.pt"))[:: -args.every][: args.last][::-1]
     found = []
     for checkpoint in checkpoints:

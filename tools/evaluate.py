@@ -3,13 +3,13 @@
     python tools/evaluate.py development --model onnx/sat-mini --labels DIR --out A.json
     python tools/evaluate.py head-mr --model onnx/sat-mini --scan test_scan.npz --development A.json --out B.json
     python tools/evaluate.py merge --development A.json --head-mr B.json --out figures.json
-    python tools/evaluate.py images --model MODEL --data held-out.jsonl --out figures.json
+    python tools/evaluate.py images --model MODEL --data development.jsonl --out figures.json
     python tools/evaluate.py picture --model onnx/sat-mini --image scan.nii.gz --out picture.png
 
 `development` renders images from the maps that training left out; thresholds and what is offered are chosen there. `head-mr`
 is one real head with labels and only reports: nothing may be chosen by it. `merge` puts both into what export.py reads.
-`images` does the same for a network that was fine-tuned, on labelled images that training has not seen; with `--report` it
-chooses nothing.
+`images` does the same for a network that was fine-tuned, on labelled images that training has not seen. Thresholds are chosen on
+them; with `--report` nothing is chosen, for figures on others still.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
-from sat_tools.cases import read_cases
+from sat_tools.cases import DataError, read_cases
 from sat_tools.classes import read_classes
 from sat_tools.development import development_images
 from sat_tools.inference import Model
+from sat_tools.labelled import by_file, masks, read_image
 from sat_tools.scores import BINS, OUTSIDE_BRAIN, best_threshold, dice_by_threshold, score
 
 KINDS = ("t1", "t2", "flair", "any", "ct")
@@ -39,20 +42,21 @@ TARGETS = [
 ] + ["brainstem", "cerebellum"]
 
 
-def development(args: argparse.Namespace) -> None:
-    model, classes = Model.read(args.model), read_classes()
+def development(folder: Path, labels: Path, quick: bool = False, worst: Path | None = None) -> dict:
+    """Of a model's folder: by class and modality the threshold and Dice by contrast; and the mean of each image."""
+    model, classes = Model.read(folder), read_classes()
     curves: dict[str, dict[str, list[np.ndarray]]] = {c.name: {kind: [] for kind in KINDS} for c in classes}
     images: list[dict] = []
-    for one in development_images(args.labels, args.quick):
+    for one in development_images(labels, quick):
         usable = [c for c in classes if not (one.stripped and c.name in OUTSIDE_BRAIN)]
         found = score(model, one.image, one.modality, one.numbers, usable)
         for name, curve in found.items():
             curves[name][one.kind].append(curve)
         mean = np.mean([curve[BINS // 2] for curve in found.values()])
-        if args.worst and mean < min((other["mean"] for other in images if other["kind"] == one.kind), default=1):
-            args.worst.mkdir(parents=True, exist_ok=True)
-            nib.save(one.image, args.worst / f"{one.kind}.nii.gz")
-            nib.save(nib.Nifti1Image(one.numbers.astype(np.int16), one.image.affine), args.worst / f"{one.kind}-labels.nii.gz")
+        if worst and mean < min((other["mean"] for other in images if other["kind"] == one.kind), default=1):
+            worst.mkdir(parents=True, exist_ok=True)
+            nib.save(one.image, worst / f"{one.kind}.nii.gz")
+            nib.save(nib.Nifti1Image(one.numbers.astype(np.int16), one.image.affine), worst / f"{one.kind}-labels.nii.gz")
         images.append({"kind": one.kind, "stripped": one.stripped, "spacing_mm": one.spacing, "mean": round(mean, 3)})
         print(images[-1], flush=True)
     report = {}
@@ -66,7 +70,13 @@ def development(args: argparse.Namespace) -> None:
                 "threshold": round(at / BINS, 2),
                 "kinds": {kind: round(float(of_kind[kind][at]), 3) for kind in asked},
             }
-    args.out.write_text(json.dumps({"classes": report, "images": images}, indent=1))
+    return {"classes": report, "images": images}
+
+
+def run_development(args: argparse.Namespace) -> None:
+    found = development(args.model, args.labels, args.quick, args.worst)
+    args.out.write_text(json.dumps(found, indent=1))
+    report = found["classes"]
     for name, by_modality in report.items():
         figures = {k: d for entry in by_modality.values() for k, d in entry["kinds"].items()}
         print(f"{name:48s}", *(f"{kind} {dice:.2f}" for kind, dice in figures.items()))
@@ -106,29 +116,54 @@ def head_mr(args: argparse.Namespace) -> None:
     print(f"{'mean':48s} {np.mean(list(report.values())):.3f}")
 
 
+@dataclass
+class Scored:
+    """A class on the images of one modality."""
+
+    present: list[np.ndarray]
+    """Dice by threshold, of each image that has it."""
+    absent: list[float]
+    """Highest probability in each image that has none. Finding none there is no Dice of 1: a mean of such would hide
+    that the few which are there are missed."""
+
+    def threshold(self, chosen: float | None) -> int:
+        """In hundredths."""
+        if chosen is not None or not self.present:
+            return round((0.5 if chosen is None else chosen) * BINS)
+        return best_threshold(np.mean(self.present, axis=0))
+
+    def figures(self, chosen: float | None) -> dict:
+        at = self.threshold(chosen)
+        each = [round(float(curve[at]), 3) for curve in self.present]
+        dice = round(float(np.mean(each)), 3) if each else None
+        wrongly = sum(p * BINS > at for p in self.absent)
+        figures = {"threshold": round(at / BINS, 2), "development": dice, "dice": dice, "images": each}
+        return {**figures, "absent": len(self.absent), "found_though_absent": wrongly}
+
+    def told(self, chosen: float | None) -> str:
+        figures = self.figures(chosen)
+        dice = f"{figures['dice']:.3f} over {len(self.present)} images" if self.present else "in no image"
+        wrongly = f", found in {figures['found_though_absent']} of {len(self.absent)} without it" if self.absent else ""
+        return f"{dice}{wrongly}, threshold {figures['threshold']:.2f}"
+
+
 def images(args: argparse.Namespace) -> None:
     model = Model.read(args.model)
-    curves: dict[str, dict[str, list[np.ndarray]]] = {}
+    scored: dict[tuple[str, str], Scored] = {}
     for case in read_cases(args.data):
-        image, names = nib.load(case.image), list(case.masks)
-        for name, p in zip(names, model.segment(image, names, case.modality)):
-            file, values = case.masks[name]
-            labels = np.asanyarray(nib.load(file).dataobj)
-            truth = np.isin(labels, values) if values else labels > 0
-            curves.setdefault(name, {}).setdefault(case.modality, []).append(dice_by_threshold(p, truth))
+        image, names = read_image(case.image), by_file(case)
+        for name, truth, p in zip(names, masks(case, image), model.segment(image, names, case.modality)):
+            one = scored.setdefault((name, case.modality), Scored([], []))
+            if truth.any():
+                one.present.append(dice_by_threshold(p, truth))
+            else:
+                one.absent.append(float(p.max()))
     offered = {(c["name"], modality): c for c in model.entries["classes"] for modality in c["modalities"]}
     report: dict[str, dict] = {}
-    for name, by_modality in curves.items():
-        for modality, found in by_modality.items():
-            if args.report:
-                at = round(offered.get((name, modality), {}).get("threshold", 0.5) * BINS)
-            else:
-                at = best_threshold(np.mean(found, axis=0))
-            each = [round(float(curve[at]), 3) for curve in found]
-            dice = round(float(np.mean(each)), 3)
-            entry = {"threshold": round(at / BINS, 2), "development": dice, "dice": dice, "images": each}
-            report.setdefault(name, {})[modality] = entry
-            print(f"{name:48s} {modality} {dice:.3f} over {len(each)} images, threshold {at / BINS:.2f}")
+    for (name, modality), one in scored.items():
+        chosen = offered.get((name, modality), {}).get("threshold", 0.5) if args.report else None
+        report.setdefault(name, {})[modality] = one.figures(chosen)
+        print(f"{name:48s} {modality} {one.told(chosen)}")
     args.out.write_text(json.dumps({"classes": report}, indent=1))
 
 
@@ -155,8 +190,10 @@ def merge(args: argparse.Namespace) -> None:
 def picture(args: argparse.Namespace) -> None:
     """Slices in three planes with outlines, as radiologists look: the patient's right on the picture's left. What a modality has not
     been found good enough for is drawn, too."""
-    import matplotlib
-
+    try:
+        import matplotlib
+    except ImportError:
+        raise DataError("pictures are drawn with matplotlib: pip install './tools[picture]'") from None
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
@@ -164,11 +201,11 @@ def picture(args: argparse.Namespace) -> None:
     if args.image.suffix == ".npz":
         image, _ = head_mr_image(args.image)
     else:
-        image = nib.load(args.image)
+        image = read_image(args.image)
     image = nib.as_closest_canonical(image)
     truth = [None] * len(args.targets)
     if args.reference:
-        numbers = np.asarray(nib.as_closest_canonical(nib.load(args.reference)).dataobj)
+        numbers = np.asarray(nib.as_closest_canonical(read_image(args.reference)).dataobj)
         truth = [named[name].mask(numbers) if name in named else None for name in args.targets]
     begun = time.monotonic()
     classes = [c for c in model.entries["classes"] if args.modality in c["modalities"]]
@@ -209,16 +246,16 @@ def picture(args: argparse.Namespace) -> None:
     print(f"{took:.1f} s, peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
     one = commands.add_parser("development")
     one.add_argument("--model", type=Path, required=True)
     one.add_argument("--labels", type=Path, required=True)
-    one.add_argument("--quick", action="store_true", help="four images of each map, one of a contrast: for choosing a checkpoint")
+    one.add_argument("--quick", action="store_true", help="five images of each map, without thin slices: for choosing a checkpoint")
     one.add_argument("--worst", type=Path, metavar="DIR", help="keep the image of each contrast that goes worst, and its labels")
     one.add_argument("--out", type=Path, required=True)
-    one.set_defaults(run=development)
+    one.set_defaults(run=run_development)
     one = commands.add_parser("head-mr")
     one.add_argument("--model", type=Path, required=True)
     one.add_argument("--scan", type=Path, required=True)
@@ -245,8 +282,18 @@ def main() -> None:
     one.add_argument("--out", type=Path, required=True)
     one.set_defaults(run=picture)
     args = parser.parse_args()
-    args.run(args)
+    try:
+        # Better now than after hours.
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.run(args)
+    except DataError as error:
+        print(f"evaluate.py: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"evaluate.py: {error.filename or args.out}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,8 +3,9 @@
     python tools/export.py --checkpoint RUN/average-012345.pt --tokenizer onnx/sat-mini/tokenizer.json \
         --figures figures.json --out onnx/sat-mini
 
-`--figures` is what evaluate.py wrote: thresholds, Dice, what is experimental. A class without a figure is experimental. A
-README.md already in the output folder is kept. Official networks, fine-tuned or not, go through export_sat.py.
+`--figures` is what `evaluate.py merge` or `images` wrote: thresholds, Dice, what is experimental. A class without a figure is
+experimental, at a threshold of 0.5. A README.md already in the output folder is kept. Official networks, fine-tuned or not, go
+through export_sat.py.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from sat_tools.checkpoint import CheckpointError
 from sat_tools.classes import HeadClass, read_classes
 from sat_tools.export import PUBLISHED_PREPARATION, Description, ExportError, export_model
 from sat_tools.heads import FINAL_SPACING, FINAL_WINDOW
+from sat_tools.network import wrong_size
 from sat_tools.preparation import CT_WINDOW_HU
-from sat_tools.start import load_own, save_half
+from sat_tools.start import load_own, save_half, tokenizer_of
 
 GOOD_ENOUGH = 0.6
 """Dice on development images below which a class is left out, and on real ones below which it is marked experimental."""
@@ -28,6 +30,7 @@ MADE_FROM = {
     "what": "synthetic images rendered from 18 head label maps, github BBillot/SynthSeg 66342c1f",
     "licence": "Apache-2.0",
 }
+NOT_STATED = "not stated"
 
 
 def is_offered(head_class: HeadClass, modality: str, figures: dict | None) -> bool:
@@ -37,8 +40,8 @@ def is_offered(head_class: HeadClass, modality: str, figures: dict | None) -> bo
     name = head_class.name
     swapped = {"left": name.replace("left", "right", 1), "right": name.replace("right", "left", 1)}
     pair = (name, swapped.get(head_class.laterality, name))
-    known = [figures[n][modality]["development"] for n in pair if modality in figures.get(n, {})]
-    return min(known, default=1.0) >= GOOD_ENOUGH
+    known = [figures.get(n, {}).get(modality, {}).get("development") for n in pair]
+    return min((dice for dice in known if dice is not None), default=1.0) >= GOOD_ENOUGH
 
 
 def class_entries(figures: dict | None, learnt: dict[str, list[str]]) -> list[dict]:
@@ -81,23 +84,45 @@ def spoken(head_class: HeadClass) -> list[str]:
     return [f"{side}{synonym}" for synonym in head_class.synonyms]
 
 
-def describe(args: argparse.Namespace, about: dict) -> Description:
-    figures = json.loads(args.figures.read_text())["classes"] if args.figures else None
+def read_figures(path: Path) -> dict:
+    """By class and modality, held against what is needed of it."""
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))["classes"]
+        for by_modality in figures.values():
+            for entry in by_modality.values():
+                float(entry["threshold"]), entry["development"], entry["dice"]
+        return figures
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        fault = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise ExportError(f"{path}: {fault}; give what `evaluate.py merge` or `evaluate.py images` wrote") from None
+
+
+def describe(
+    about: dict,
+    out: Path,
+    name: str = "sat-mini",
+    version: str = "0.2.0",
+    licence: str | None = None,
+    data_licence: str = NOT_STATED,
+    figures: dict | None = None,
+    spacing_mm: tuple[float, ...] | None = None,
+) -> Description:
     learnt, made_from = about.get("learnt", {}), [MADE_FROM]
-    if learnt:
-        what = f"fine-tuned on {about['images']} labelled images for {', '.join(learnt)}"
-        made_from.append({"what": what, "licence": args.data_licence})
-    readme = args.out / "README.md"
+    for data in about.get("data", []):
+        what = f"fine-tuned on {data['images']} labelled images for {', '.join(data['names'])}"
+        made_from.append({"what": what, "licence": data_licence})
+    readme = out / "README.md"
     return Description(
-        name=args.name,
-        version=args.version,
+        name=name,
+        version=version,
         description="Structures of the head on MR and CT by name: SAT's design, small, trained on synthetic images"
         + (f", and {len(learnt)} more by fine-tuning" if learnt else ""),
         architecture="UNET",
-        licence=args.licence,
+        # Whoever brought the data knows what it allows.
+        licence=licence or (NOT_STATED if learnt else MADE_FROM["licence"]),
         made_from=made_from,
         classes=class_entries(figures, learnt),
-        spacing_mm=tuple(args.spacing or about.get("spacing_mm", (FINAL_SPACING,) * 3)),
+        spacing_mm=tuple(spacing_mm or about.get("spacing_mm", (FINAL_SPACING,) * 3)),
         preparation={**PUBLISHED_PREPARATION, "ct_window_hu": list(CT_WINDOW_HU), "anchor": "first_voxel"},
         readme=readme.read_bytes() if readme.exists() else None,
     )
@@ -111,8 +136,8 @@ def main() -> int:
     add("--figures", type=Path)
     add("--name", default="sat-mini")
     add("--version", default="0.2.0")
-    add("--licence", default="Apache-2.0", help="of the weights (default: Apache-2.0)")
-    add("--data-licence", default="not stated", help="of what a network was fine-tuned on, for the manifest")
+    add("--licence", help="of the weights (default: Apache-2.0, or not stated where they were fine-tuned)")
+    add("--data-licence", default=NOT_STATED, help="of what a network was fine-tuned on, for the manifest")
     add("--spacing", type=float, nargs=3, metavar=("X", "Y", "Z"), help="grid in mm (default: that of training's end)")
     add("--crop-size", type=int, nargs=3, metavar=("X", "Y", "Z"), help="window in voxels (default: that of training's end)")
     add("--weights", type=Path, metavar="FILE.pt", help="also write the weights in half precision, for train.py to go on from")
@@ -121,10 +146,16 @@ def main() -> int:
     try:
         model, about = load_own(args.checkpoint)
         window = tuple(args.crop_size or about.get("window", FINAL_WINDOW))
-        tokenizer = args.tokenizer.read_bytes()
+        if fault := wrong_size(window, model.network.sizes.stride):
+            raise ExportError(f"--crop-size {' '.join(map(str, window))}: {fault}")
+        tokenizer_of(args.checkpoint, about["vocabulary"], args.tokenizer)
+        figures = read_figures(args.figures) if args.figures else None
+        description = describe(
+            about, args.out, args.name, args.version, args.licence, args.data_licence, figures, args.spacing
+        )
+        differences = export_model(args.out, model.network, model.text, args.tokenizer.read_bytes(), window, description)
         if args.weights:
             save_half(args.checkpoint, args.weights)
-        differences = export_model(args.out, model.network, model.text, tokenizer, window, describe(args, about))
     except (CheckpointError, ExportError, OSError) as error:
         print(f"export.py: {error}", file=sys.stderr)
         return 1

@@ -21,10 +21,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 
-from sat_tools.checkpoint import CheckpointError, first_line, fit_sat, fit_text, read_checkpoint
+from sat_tools.checkpoint import CheckpointError, fine_tuned, first_line, fit_sat, fit_text, read_checkpoint, unpickle, weights_of
 from sat_tools.export import LOGIT_TOLERANCE, Description, ExportError, export_model, read_manifest, sha256, strangers
 from sat_tools.graphs import Window, same_steps, smallest_alike
-from sat_tools.network import OFFICIAL, SatNetwork
+from sat_tools.network import OFFICIAL, SatNetwork, wrong_size
 from sat_tools.published_dice import MODELS, published
 from sat_tools.sat_classes import SAT_CLASSES, ClassTableError, class_entries
 from sat_tools.text import MAX_LENGTH
@@ -156,17 +156,6 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def wrong_size(size: list[int], stride: int) -> str | None:
-    """Why a network of this stride cannot have this window."""
-    if any(n < stride or n % stride for n in size):
-        return f"each side must be a multiple of {stride}, which the backbone halves down to its deepest map"
-    if set(size) == {stride}:
-        return "the deepest map would be a single voxel, which cannot be normalised; make a side longer"
-    if max(size) > 1024:
-        return "the server takes sides up to 1024"
-    return None
-
-
 def export(args: argparse.Namespace) -> None:
     window, check = tuple(args.crop_size), args.check_size
     classes = class_entries(args.classes)
@@ -176,7 +165,9 @@ def export(args: argparse.Namespace) -> None:
     note = fit_text(text, read_checkpoint(args.text_checkpoint), args.text_checkpoint, args.text_encoder)
     with torch.device("meta"):
         network = SatNetwork(sizes)
-    fit_sat(network, read_checkpoint(args.checkpoint), args.checkpoint, args.backbone)
+    content = unpickle(args.checkpoint)
+    fit_sat(network, weights_of(args.checkpoint, content), args.checkpoint, args.backbone)
+    args.fine_tuned = fine_tuned(content)
     precision = "fp16" if args.fp16 else "fp32"
     measured = "reduced" in read_manifest(args.out)
     differences = export_model(
@@ -208,8 +199,9 @@ def note_on_classes(backbone: str, text_encoder: str) -> None:
 
 
 def describe(args: argparse.Namespace, classes: list[dict]) -> Description:
+    taught = f", fine-tuned on {args.fine_tuned}" if args.fine_tuned else ""
     made_from = [
-        {"what": f"{what} {path.name}", "licence": args.licence, "sha256": sha256(path)}
+        {"what": f"{what} {path.name}{taught}", "licence": args.licence, "sha256": sha256(path)}
         for what, path in (
             (f"SAT checkpoint ({args.backbone})", args.checkpoint),
             (f"text encoder ({args.text_encoder})", args.text_checkpoint),
@@ -219,7 +211,8 @@ def describe(args: argparse.Namespace, classes: list[dict]) -> Description:
     return Description(
         name=args.name,
         version=args.version,
-        description=f"SAT, backbone {args.backbone}, text encoder {args.text_encoder}, from its published weights",
+        description=f"SAT, backbone {args.backbone}, text encoder {args.text_encoder}, "
+        + (f"fine-tuned on {args.fine_tuned}" if args.fine_tuned else "from its published weights"),
         architecture=args.backbone,
         licence=args.licence,
         made_from=made_from,
@@ -234,7 +227,8 @@ def training_data(args: argparse.Namespace) -> str | None:
     """The collection whose counts of scans hold for these weights."""
     own_classes = args.classes.resolve() == SAT_CLASSES.resolve()
     of_all = (args.backbone, args.text_encoder) in OF_ALL_DATA_SETS
-    chosen = args.training_data or ("SAT-DS" if of_all and own_classes else "other")
+    as_published = of_all and own_classes and not args.fine_tuned
+    chosen = args.training_data or ("SAT-DS" if as_published else "other")
     return None if chosen == "other" else chosen
 
 

@@ -1,6 +1,6 @@
 """Fetch the 20 label maps that sat-mini is trained on, from where SynthSeg publishes them, and hold them against their checksums.
 
-    python tools/fetch_heads.py --out target/head-labels
+    python tools/fetch_heads.py --out runs/head-labels
 
 What is there already and whole is left alone. Apache-2.0; LICENSE.txt comes along.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import http.client
 import os
 import sys
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 COMMIT = "66342c1f05e520f3729a6d7ca1042eb7f01b6266"
 REPOSITORY = f"https://raw.githubusercontent.com/BBillot/SynthSeg/{COMMIT}"
 SUMS = Path(__file__).resolve().parent / "head_labels.sha256"
+LICENCE = "LICENSE.txt"
 TRIES = 4
 
 
@@ -40,8 +42,10 @@ def fetch(url: str) -> bytes:
         try:
             with urllib.request.urlopen(url, timeout=60) as answer:
                 return answer.read()
-        except (urllib.error.URLError, OSError) as error:
-            if wait is None:
+        except (http.client.HTTPException, OSError) as error:
+            # What isn't there now won't be in a second.
+            refused = isinstance(error, urllib.error.HTTPError) and 400 <= error.code < 500
+            if wait is None or refused:
                 raise FetchError(
                     f"{url}: {error}; where there is no network, bring the files from a machine that has one"
                 ) from None
@@ -61,17 +65,13 @@ def fetch_all(out: Path, base: str) -> int:
     for name, digest in wanted().items():
         if is_whole(out / name, digest):
             continue
-        content = fetch(f"{base}/data/training_label_maps/{name}")
+        url = f"{base}/{name}" if name == LICENCE else f"{base}/data/training_label_maps/{name}"
+        content = fetch(url)
         found = hashlib.sha256(content).hexdigest()
         if found != digest:
-            raise FetchError(
-                f"{base}/data/training_label_maps/{name}: has sha256 {found}, not {digest}; it is not the file that sat-mini "
-                "was trained on"
-            )
+            raise FetchError(f"{url}: has sha256 {found}, not {digest}; it is not the file that sat-mini was trained on")
         write(out / name, content)
         fetched += 1
-    if not (out / "LICENSE.txt").exists():
-        write(out / "LICENSE.txt", fetch(f"{base}/LICENSE.txt"))
     return fetched
 
 
@@ -85,7 +85,10 @@ def main() -> int:
     except FetchError as error:
         print(f"fetch_heads.py: {error}", file=sys.stderr)
         return 1
-    print(f"{args.out}: {len(wanted())} label maps, {fetched} fetched now")
+    except OSError as error:
+        print(f"fetch_heads.py: {error.filename or args.out}: {error.strerror or error}; give a folder to write to", file=sys.stderr)
+        return 1
+    print(f"{args.out}: {len(wanted()) - 1} label maps and their licence, {fetched} files fetched now")
     return 0
 
 

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from .text import MODALITIES
-
+MODALITIES = ("ct", "mri", "pet")
+"""That a model can be offered for."""
 CHANNELS = {"ct": "ct", "mri": "mri", "mr": "mri", "t1": "mri", "t2": "mri", "flair": "mri", "pet": "pet"}
 """Modality by the names that nnU-Net data sets give their one channel."""
 
@@ -23,9 +23,6 @@ class Case:
     masks: dict[str, tuple[Path, tuple[int, ...]]]
     """By name: a file and its values that mean it; no values for all above 0. A name that is not here is not known to be in the
     image or not: it is never asked for."""
-
-    def name(self) -> str:
-        return self.image.name
 
 
 def read_cases(path: Path) -> list[Case]:
@@ -68,9 +65,22 @@ def one_of_list(line: dict, folder: Path) -> Case:
         masks = {name: (folder / labels, values(value)) for name, value in line["names"].items()}
     else:
         masks = {name: (folder / file, ()) for name, file in labels.items()}
+    return Case(folder / line["image"], modality, by_name(masks))
+
+
+def by_name(masks: dict[str, tuple[Path, tuple[int, ...]]]) -> dict[str, tuple[Path, tuple[int, ...]]]:
+    """Names as prompts are: in small letters, each once."""
     if not masks:
         raise ValueError("labels name nothing")
-    return Case(folder / line["image"], modality, {name.strip().lower(): mask for name, mask in masks.items()})
+    found: dict[str, tuple[Path, tuple[int, ...]]] = {}
+    for name, mask in masks.items():
+        plain = " ".join(name.lower().split())
+        if not plain:
+            raise ValueError("an empty name")
+        if plain in found:
+            raise ValueError(f"{plain!r} is named twice, in other letters or spaces")
+        found[plain] = mask
+    return found
 
 
 def values(value: int | list[int]) -> tuple[int, ...]:
@@ -85,22 +95,26 @@ def from_folder(folder: Path) -> list[Case]:
     about = folder / "dataset.json"
     try:
         entries = json.loads(about.read_text(encoding="utf-8"))
-        channels = entries.get("channel_names") or entries["modality"]
-        names = {name.strip().lower(): value for name, value in entries["labels"].items() if name != "background"}
+        if "channel_names" not in entries and "modality" in entries:
+            raise ValueError("version 1 of nnU-Net's format; convert it with nnUNetv2_convert_old_nnUNet_dataset")
+        channels = entries["channel_names"]
+        names = {name: value for name, value in entries["labels"].items() if name != "background"}
+        if "ignore" in names:
+            raise ValueError("a label `ignore`, voxels that nobody labelled: this program would teach that nothing is there")
         if len(channels) != 1:
             raise ValueError(f"{len(channels)} channels, where SAT sees one image at a time; make a list of them")
         modality = CHANNELS.get(str(next(iter(channels.values()))).lower())
         if modality is None:
             raise ValueError(f"channel {next(iter(channels.values()))!r} is none of {', '.join(sorted(CHANNELS))}")
-        means = {name: values(value) for name, value in names.items()}
+        by_name({name: (folder, values(value)) for name, value in names.items()})
     except OSError as error:
         raise DataError(f"{about}: {error.strerror}; give a folder that has one, or a .jsonl file") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         fault = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise DataError(f"{about}: {fault}; nnU-Net's format is expected") from None
+        raise DataError(f"{about}: {fault}; version 2 of nnU-Net's format is expected, all voxels labelled") from None
     ending = entries.get("file_ending", ".nii.gz")
     cases = []
     for labels in sorted((folder / "labelsTr").glob(f"*{ending}")):
         image = folder / "imagesTr" / f"{labels.name.removesuffix(ending)}_0000{ending}"
-        cases.append(Case(image, modality, {name: (labels, value) for name, value in means.items()}))
+        cases.append(Case(image, modality, by_name({name: (labels, values(value)) for name, value in names.items()})))
     return cases

@@ -50,7 +50,22 @@ class CheckpointError(Exception):
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The tensors of `model_state_dict`, without the prefix `module.`; memory-mapped where the file's format allows."""
-    content = unpickle(path)
+    return weights_of(path, unpickle(path))
+
+
+def fine_tuned(content: object) -> str | None:
+    """What a file of `train.py images` says of what its weights were fine-tuned on."""
+    mark = content.get("fine_tuned") if isinstance(content, dict) else None
+    if mark is None:
+        return None
+    try:
+        parts = [f"{int(d['images'])} labelled images for {named(map(str, d['names']), 8)}" for d in mark["data"]]
+    except (TypeError, KeyError, ValueError):
+        return "data that the file names in another form than train.py's"
+    return ", then on ".join(parts)
+
+
+def weights_of(path: Path, content: object) -> dict[str, Tensor]:
     if not isinstance(content, dict) or "model_state_dict" not in content:
         found = f"a dictionary with {named(map(str, content))}" if isinstance(content, dict) else type(content).__name__
         raise CheckpointError(f"{path}: no `model_state_dict` in it, but {found}; give the file as published")

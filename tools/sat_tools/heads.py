@@ -14,7 +14,7 @@ from .classes import NUMBERS, HeadClass, membership
 from .generator import Rendered, render
 from .labels import LabelMap
 from .preparation import pad_to, window_starts
-from .sample import Sample, Samples, choose_voxels
+from .sample import Sample, Samples, chances, choose_voxels
 
 Window = tuple[int, int, int]
 
@@ -76,7 +76,7 @@ class RandomHeads(Samples):
         rendered, window = self.rendered(chooser, phase_at(progress), mix_at(progress), progress)
         image, labels = (torch.from_numpy(a) for a in place(rendered, window, chooser))
         generator = torch.Generator().manual_seed(chooser.getrandbits(60))
-        chosen, stand_for = choose_voxels(labels > 0, self.voxels, generator)
+        chosen, stand_for = choose_voxels(chances(labels > 0, self.voxels), generator)
         labels = labels.flatten()[chosen]
         texts, masks = self.prompts.draw(labels, rendered.stripped, self.queries, chooser)
         return Sample(image, chosen, stand_for, texts, masks, rendered.modality, labels)

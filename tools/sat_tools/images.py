@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from .preparation import pad_to
 from .prepared import Prepared, read_prepared
-from .sample import Sample, Samples, choose_voxels
+from .sample import Sample, Samples, chances, choose_voxels
 
 AIMED = 0.7
 """Share of windows that are laid over a voxel of some structure; others lie anywhere."""
@@ -20,32 +20,44 @@ TURNED = 0.3
 """Share of windows that are turned and stretched a little. Never mirrored: sides would be the wrong ones."""
 
 
+LEAST = 500
+"""Voxels of each structure that the losses look at, where it has so many: a share of all would miss small ones."""
+
+
 class LabelledImages(Samples):
-    """Samples, each a function of the seed and its number."""
+    """Samples, each a function of the seed and its number. Images are mapped anew for each: thousands would be more files than a
+    process may hold open."""
 
     def __init__(
-        self, folders: list[Path], window: tuple[int, int, int], seed: int, queries: int, voxels: int
+        self,
+        folders: list[Path],
+        spacing_mm: tuple[float, float, float],
+        window: tuple[int, int, int],
+        seed: int,
+        queries: int,
+        voxels: int,
     ) -> None:
-        self.images = [read_prepared(folder) for folder in folders]
-        self.window, self.seed, self.queries, self.voxels = window, seed, queries, voxels
+        self.folders, self.spacing_mm, self.window = folders, spacing_mm, window
+        self.seed, self.queries, self.voxels = seed, queries, voxels
 
     def sample(self, number: int) -> Sample:
         chooser = random.Random(f"{self.seed}/{number}")
         chance = np.random.default_rng(chooser.getrandbits(60))
-        of = chooser.choice(self.images)
+        of = read_prepared(chooser.choice(self.folders))
         start = self.start(of, chooser)
         part = tuple(slice(s, s + p) for s, p in zip(start, self.window))
         # What is added where a window is larger than the image is 0 at inference, whatever the image is like.
         image = pad_to(brightened(np.array(of.image[part], dtype=np.float32), chance), self.window)
         numbers = pad_to(np.array(of.numbers[part]), self.window)
         if chooser.random() < TURNED:
-            image, numbers = turned(image, numbers, chance)
-        table = torch.from_numpy(of.table)
+            image, numbers = turned(image, numbers, self.spacing_mm, chance)
         asked = self.names(of, np.unique(numbers), chooser)
+        table = torch.from_numpy(of.table)[:, asked]
         generator = torch.Generator().manual_seed(chooser.getrandbits(60))
-        flat = torch.from_numpy(numbers.astype(np.int64))
-        chosen, stand_for = choose_voxels(table[:, asked].any(1)[flat], self.voxels, generator)
-        masks = table[:, asked][flat.flatten()[chosen]].T
+        flat = torch.from_numpy(numbers.astype(np.int64)).flatten()
+        chance_of = torch.maximum(chances(table.any(1)[flat], self.voxels), enough_of_each(table, flat)[flat])
+        chosen, stand_for = choose_voxels(chance_of, generator)
+        masks = table[flat[chosen]].T
         texts = [of.names[k] for k in asked]
         return Sample(torch.from_numpy(image), chosen, stand_for, texts, masks.contiguous(), of.modality)
 
@@ -72,10 +84,19 @@ class LabelledImages(Samples):
         picked = chooser.sample(present, min(len(present), n - few))
         return picked + chooser.sample(absent, few)
 
-def turned(image: np.ndarray, numbers: np.ndarray, chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """By at most ten degrees about each axis, stretched by at most a tenth."""
-    linear = Rotation.from_euler("xyz", chance.uniform(-10, 10, 3), degrees=True).as_matrix()
-    linear = linear @ np.diag(chance.uniform(0.9, 1.1, 3))
+
+def enough_of_each(table: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """By number, how likely its voxels must be for `LEAST` of each structure [numbers, structures] to be chosen."""
+    sizes = torch.bincount(numbers, minlength=len(table)).to(torch.float32) @ table.to(torch.float32)
+    return (table * (LEAST / sizes.clamp(min=1)).clamp(max=1)).amax(1)
+
+
+def turned(
+    image: np.ndarray, numbers: np.ndarray, spacing_mm: tuple[float, float, float], chance: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """By at most ten degrees about each axis, in millimetres, and stretched by at most a tenth."""
+    turn = Rotation.from_euler("xyz", chance.uniform(-10, 10, 3), degrees=True).as_matrix()
+    linear = np.diag(1 / np.array(spacing_mm)) @ turn @ np.diag(chance.uniform(0.9, 1.1, 3) * spacing_mm)
     middle = (np.array(image.shape) - 1) / 2
     offset = middle - linear @ middle
     image = affine_transform(image, linear, offset, order=1, mode="nearest")

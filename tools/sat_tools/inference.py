@@ -13,7 +13,7 @@ import onnxruntime
 from scipy.ndimage import affine_transform, gaussian_filter
 from tokenizers import Tokenizer
 
-from .preparation import foreground, normalise, pad_to, to_grid, window_starts
+from .preparation import foreground, normalise, pad_to, to_grid, translation, window_starts
 from .text import MODALITIES, encode_texts
 
 if sys.version_info >= (3, 11):
@@ -116,9 +116,3 @@ def sampled(field: np.ndarray, there: np.ndarray, shape: tuple[int, ...]) -> np.
             field = near + weight * (field.take(np.minimum(first + 1, field.shape[axis] - 1), axis) - near)
         return np.ascontiguousarray(field.transpose(np.argsort(along)))
     return affine_transform(field, linear, offset, shape, np.float32, order=1, mode="nearest")
-
-
-def translation(offset: list[int]) -> np.ndarray:
-    matrix = np.eye(4)
-    matrix[:3, 3] = offset
-    return matrix

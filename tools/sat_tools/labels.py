@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .cases import DataError
 from .classes import BRAIN, INDEX, NUMBERS
 from .preparation import foreground
 
@@ -29,7 +30,7 @@ class LabelMap:
         image = nib.as_closest_canonical(nib.load(path))
         spacing = np.linalg.norm(image.affine[:3, :3], axis=0)
         if not np.allclose(spacing, 1.0, atol=1e-3):
-            raise ValueError(f"{path}: label maps are read at 1 mm, this one has {spacing}")
+            raise DataError(f"{path}: label maps are read at 1 mm, this one has {spacing}; give those of fetch_heads.py")
         numbers = np.asarray(image.dataobj).astype(np.int64)
         labels = INDEX[numbers.clip(0, len(INDEX) - 1)]
         return cls.of(np.ascontiguousarray(labels[foreground(labels)]))

@@ -39,8 +39,8 @@ def auxiliary_loss(scores: Tensor, labels: Tensor, stand_for: Tensor, weights: T
     logs = scores.log_softmax(0)
     entropy = -(logs.gather(0, labels[None])[0] * weight).sum() / weight.sum()
     p = logs.exp()
-    size = torch.zeros(len(scores)).index_add(0, labels, stand_for)
-    hit = torch.zeros(len(scores)).index_add(0, labels, p.gather(0, labels[None])[0] * stand_for)
+    size = scores.new_zeros(len(scores)).index_add(0, labels, stand_for)
+    hit = scores.new_zeros(len(scores)).index_add(0, labels, p.gather(0, labels[None])[0] * stand_for)
     dice = (2 * hit + 1) / (p @ stand_for + size + 1)
     present = size > 20
     present[0] = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -266,3 +267,14 @@ def position_code(shape: list[int] | tuple[int, ...], width: int) -> Tensor:
     grid = (*shape, per_axis)
     code = torch.cat([x[:, None, None].expand(grid), y[None, :, None].expand(grid), z[None, None].expand(grid)], dim=-1)
     return code[..., :width].reshape(-1, 1, width)
+
+
+def wrong_size(size: Sequence[int], stride: int) -> str | None:
+    """Why a network of this stride cannot have this window."""
+    if any(n < stride or n % stride for n in size):
+        return f"each side must be a multiple of {stride}, which the backbone halves down to its deepest map"
+    if set(size) == {stride}:
+        return "the deepest map would be a single voxel, which cannot be normalised; make a side longer"
+    if max(size) > 1024:
+        return "the server takes sides up to 1024"
+    return None

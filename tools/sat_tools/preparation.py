@@ -5,6 +5,7 @@ The server's own code is the product; this is what training and evaluation need 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import nibabel as nib
@@ -28,6 +29,7 @@ def to_grid(image: nib.Nifti1Image, spacing_mm: tuple[float, ...]) -> tuple[np.n
     data = np.asarray(image.dataobj, dtype=np.float32)
     linear = image.affine[:3, :3]
     spacing, target = np.linalg.norm(linear, axis=0), np.array(spacing_mm)
+    check_square(linear)
     shape = resampled_shape(data.shape, spacing, target)
     affine = image.affine.copy()
     affine[:3, :3] = linear @ np.linalg.inv(np.linalg.cholesky(linear.T @ linear).T) @ np.diag(target)
@@ -40,6 +42,21 @@ def to_grid(image: nib.Nifti1Image, spacing_mm: tuple[float, ...]) -> tuple[np.n
     source = torch.from_numpy(data.astype(np.float64))[None, None]
     found = grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return found[0, 0].numpy().astype(np.float32), affine
+
+
+def check_square(linear: np.ndarray) -> None:
+    """A gantry's tilt shears a grid, which the server follows and this code does not."""
+    if not np.isfinite(linear).all() or abs(np.linalg.det(linear)) < 1e-9:
+        raise ValueError("its affine has no inverse; give it one that places it")
+    axes = linear / np.linalg.norm(linear, axis=0)
+    if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3:
+        raise ValueError("its axes are not at right angles (a tilted gantry?); resample it so that they are")
+
+
+def translation(offset: Sequence[float]) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, 3] = offset
+    return matrix
 
 
 def unit(shape: tuple[int, ...]) -> np.ndarray:
@@ -64,7 +81,12 @@ PERCENTILES = (0.5, 99.5)
 CT_WINDOW_HU = (-150.0, 200.0)
 
 
-def normalise(data, modality="mri", percentiles=PERCENTILES, ct_window=CT_WINDOW_HU):
+def normalise(
+    data: np.ndarray,
+    modality: str = "mri",
+    percentiles: tuple[float, float] = PERCENTILES,
+    ct_window: tuple[float, float] = CT_WINDOW_HU,
+) -> np.ndarray:
     """Clip (CT to its window, others to percentiles), subtract the mean, divide by the population standard deviation."""
     low, high = ct_window if modality == "ct" else np.percentile(data, percentiles)
     data = np.clip(data, low, high)

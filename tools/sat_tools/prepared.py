@@ -13,10 +13,10 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 
 from .cases import Case, DataError
-from .preparation import CT_WINDOW_HU, PERCENTILES, foreground, normalise, to_grid
+from .labelled import by_file, masks, read_image
+from .preparation import CT_WINDOW_HU, PERCENTILES, foreground, normalise, to_grid, translation
 
 POINTS = 500
 """Voxels of each combination of structures that are remembered, to place windows at."""
@@ -43,6 +43,10 @@ class Prepared:
     names: list[str]
     modality: str
 
+    def present(self) -> set[str]:
+        """Names that some voxel belongs to."""
+        return {self.names[k] for k in np.flatnonzero(self.table.any(0))}
+
 
 def prepare(case: Case, how: Preparation, kept: Path) -> Path:
     """Where a case lies prepared; makes it where it does not."""
@@ -57,92 +61,89 @@ def prepare(case: Case, how: Preparation, kept: Path) -> Path:
     work = Path(tempfile.mkdtemp(prefix=".", dir=kept))
     try:
         write(case, how, work)
-        os.replace(work, folder)
+        try:
+            os.replace(work, folder)
+        except OSError:
+            # Another run that keeps its images here was quicker.
+            if not folder.is_dir():
+                raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder
 
 
-def load(path: Path) -> nib.Nifti1Image:
-    try:
-        image = nib.load(path)
-        shape = image.shape
-    except (ImageFileError, OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); give a NIfTI file") from None
-    if len(shape) != 3:
-        raise DataError(f"{path}: has {len(shape)} axes, {shape}; give a file with one volume of three")
-    return image
-
-
 def write(case: Case, how: Preparation, folder: Path) -> None:
-    image = load(case.image)
+    image = read_image(case.image)
     data, affine = to_grid(image, how.spacing_mm)
-    if not np.isfinite(data).all():
-        raise DataError(f"{case.image}: holds values that are no numbers; replace them")
     box = foreground(data)
     ours = affine @ translation([s.start for s in box])
     shape = tuple(s.stop - s.start for s in box)
     there = np.linalg.inv(nib.as_closest_canonical(image).affine) @ ours
-    members = np.zeros((len(case.masks), *shape), dtype=bool)
-    read: dict[Path, np.ndarray] = {}
-    for k, (file, values) in enumerate(case.masks.values()):
-        if file not in read:
-            labels = load(file)
-            if labels.shape != image.shape or not np.allclose(labels.affine, image.affine, atol=1e-2):
-                raise DataError(
-                    f"{file}: does not lie on the grid of {case.image} (shapes {labels.shape} and {image.shape}, or other "
-                    "affines); resample it onto that"
-                )
-            read[file] = nearest(np.asanyarray(nib.as_closest_canonical(labels).dataobj), there, shape)
-        members[k] = np.isin(read[file], values) if values else read[file] > 0
-    numbers, table = combinations(members)
+    overlaps, names = Overlaps(shape), by_file(case)
+    for k, mask in enumerate(masks(case, image)):
+        straight = nib.as_closest_canonical(nib.Nifti1Image(mask.view(np.uint8), image.affine))
+        overlaps.add(k, nearest(np.asanyarray(straight.dataobj), there, shape) > 0)
+    try:
+        numbers, table = overlaps.numbered(len(names))
+    except ValueError as error:
+        raise DataError(f"{case.image}: {error}; give fewer masks for it") from None
     np.save(folder / "image.npy", normalise(data[box], case.modality, how.percentiles, how.ct_window_hu))
     np.save(folder / "numbers.npy", numbers)
-    np.save(folder / "points.npy", some_points(numbers, len(table)))
+    np.save(folder / "points.npy", some_points(numbers))
     np.save(folder / "table.npy", table)
-    about = {"names": list(case.masks), "modality": case.modality, "image": case.image.name}
+    about = {"names": names, "modality": case.modality, "image": case.image.name}
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
 
-def translation(offset: list[int]) -> np.ndarray:
-    matrix = np.eye(4)
-    matrix[:3, 3] = offset
-    return matrix
-
-
-def nearest(labels: np.ndarray, there: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Labels at the centres of another grid's voxels, that are a box of the same axes; the last ones beyond the end."""
+def nearest(mask: np.ndarray, there: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A mask at the centres of another grid's voxels, that are a box of the same axes; the last ones beyond the end."""
     for axis in range(3):
         place = there[axis, axis] * np.arange(shape[axis]) + there[axis, 3]
-        labels = labels.take(np.rint(place).astype(int).clip(0, labels.shape[axis] - 1), axis)
-    return labels
+        mask = mask.take(np.rint(place).astype(int).clip(0, mask.shape[axis] - 1), axis)
+    return mask
 
 
-def combinations(members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Masks [names, x, y, z], which may overlap, as one number a voxel and a table [numbers, names]; number 0 is in none."""
-    packed = np.packbits(members.reshape(len(members), -1), axis=0).T
-    rows = np.ascontiguousarray(packed).view([("", packed.dtype)] * packed.shape[1])[:, 0]
-    nothing = np.zeros(1, rows.dtype)
-    found, numbers = np.unique(np.concatenate([nothing, rows]), return_inverse=True)
-    if len(found) > MOST_COMBINATIONS:
-        raise DataError(f"{len(found)} different overlaps of masks, more than {MOST_COMBINATIONS}; give fewer masks")
-    bits = found.view(packed.dtype).reshape(len(found), -1).T
-    table = np.unpackbits(bits, axis=0, count=len(members)).T.astype(bool)
-    kind = np.uint8 if len(found) <= 256 else np.uint16
-    return numbers[1:].reshape(members.shape[1:]).astype(kind), table
+class Overlaps:
+    """Masks, which may overlap, as one number a voxel."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.numbers = np.zeros(shape, np.int32)
+        self.members: list[tuple[int, ...]] = [()]
+        """By number: the masks that such a voxel is in."""
+
+    def add(self, mask: int, where: np.ndarray) -> None:
+        """What was in others and now is in this one, too, gets a number of its own."""
+        found, inverse = np.unique(self.numbers[where], return_inverse=True)
+        self.numbers[where] = len(self.members) + inverse
+        self.members += [(*self.members[number], mask) for number in found]
+
+    def numbered(self, masks: int) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers without gaps, and a table [numbers, masks] of what they mean; number 0 is in none."""
+        used = np.bincount(self.numbers.ravel(), minlength=len(self.members)) > 0
+        used[0] = True
+        kept = np.flatnonzero(used)
+        if len(kept) > MOST_COMBINATIONS:
+            raise ValueError(f"{len(kept)} different overlaps of masks, more than {MOST_COMBINATIONS}")
+        table = np.zeros((len(kept), masks), dtype=bool)
+        for row, number in enumerate(kept):
+            table[row, list(self.members[number])] = True
+        anew = np.zeros(len(used), np.uint8 if len(kept) <= 256 else np.uint16)
+        anew[kept] = np.arange(len(kept))
+        return anew[self.numbers], table
 
 
-def some_points(numbers: np.ndarray, n: int) -> np.ndarray:
+def some_points(numbers: np.ndarray) -> np.ndarray:
+    """[n, 4]: number and place of at most `POINTS` voxels of each number but 0."""
     chance = np.random.default_rng(0)
-    flat = numbers.ravel()
-    order = np.argsort(flat, kind="stable")
-    ends = np.searchsorted(flat[order], np.arange(n + 1))
-    picked = []
-    for number in range(1, n):
-        places = order[ends[number] : ends[number + 1]]
-        places = chance.choice(places, min(POINTS, len(places)), replace=False)
-        picked.append(np.column_stack([np.full(len(places), number), *np.unravel_index(places, numbers.shape)]))
-    return np.concatenate(picked).astype(np.int32) if picked else np.zeros((0, 4), np.int32)
+    places = np.flatnonzero(numbers)
+    of = numbers.ravel()[places]
+    places = places[np.argsort(of, kind="stable")]
+    picked = [np.zeros((0, 4), np.int32)]
+    for number, some in zip(*np.unique(of, return_counts=True)):
+        here, places = places[:some], places[some:]
+        here = chance.choice(here, min(POINTS, some), replace=False)
+        picked.append(np.column_stack([np.full(len(here), number), *np.unravel_index(here, numbers.shape)]).astype(np.int32))
+    return np.concatenate(picked)
 
 
 def read_prepared(folder: Path) -> Prepared:

@@ -42,14 +42,15 @@ class Samples(IterableDataset):
             yield self.sample(number)
 
 
-def choose_voxels(inside: Tensor, most: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Indices of voxels to compute the losses on, and how many voxels each stands for. Voxels `inside` are six times as
-    likely as others."""
+def chances(inside: Tensor, most: int) -> Tensor:
+    """How likely each voxel is to be looked at, so that some `most` are: those `inside` six times as likely as others."""
     inside = inside.flatten()
     tissue = int(inside.sum())
     share = min(1.0, most / max(tissue + (inside.numel() - tissue) / 6, 1))
-    chance = torch.where(inside, share, share / 6)
-    if share == 1.0:
-        chance = torch.ones_like(chance)
-    chosen = torch.nonzero(torch.rand(inside.numel(), generator=generator) < chance)[:, 0]
+    return torch.where(inside, share, share / 6 if share < 1 else 1.0)
+
+
+def choose_voxels(chance: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Indices of voxels to compute the losses on, and how many voxels each stands for."""
+    chosen = torch.nonzero(torch.rand(chance.numel(), generator=generator) < chance)[:, 0]
     return chosen, 1 / chance[chosen]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
-from .checkpoint import CheckpointError, fit_sat, fit_text, first_line, read_checkpoint, unpickle
+from .checkpoint import CheckpointError, fit_sat, fit_text, first_line, read_checkpoint, unpickle, weights_of
 from .export import PUBLISHED_PREPARATION
 from .heads import FINAL_SPACING, FINAL_WINDOW
 from .network import OFFICIAL, SatNetwork, Sizes
 from .preparation import CT_WINDOW_HU
 from .text import TextEncoder, mini_config
 from .text_base import read_base
-from .trainer import Asked
+from .trainer import AVERAGES, Asked, Kept, save
 
 
 @dataclass(frozen=True)
@@ -29,8 +27,8 @@ class Start:
     ct_window_hu: tuple[float, float]
     about: dict
     """What a checkpoint says beside the weights."""
-    also_write: Callable[[Asked, Path], None] = lambda average, out: None
-    """What else is written with each checkpoint."""
+    kept: Kept = AVERAGES
+    """What of it is kept for export."""
 
 
 def load_own(checkpoint: Path) -> tuple[Asked, dict]:
@@ -54,21 +52,33 @@ def load_own(checkpoint: Path) -> tuple[Asked, dict]:
 def save_half(checkpoint: Path, out: Path) -> None:
     """What `load_own` reads of a checkpoint, in half precision, which is enough to go on from."""
     model, about = load_own(checkpoint)
-    part = out.with_name(f".{out.name}.part")
     # In place: the two names that a convolution's weights have shall go on sharing them in the file.
-    torch.save({**about, "average": model.half().state_dict()}, part)
-    os.replace(part, out)
+    save(out, {**about, "average": model.half().state_dict()})
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library has no type of its own
+        raise CheckpointError(f"{path}: no tokenizer ({first_line(error)}); give a model folder's tokenizer.json") from None
+
+
+def tokenizer_of(checkpoint: Path, vocabulary: int, path: Path) -> Tokenizer:
+    """The words that a checkpoint of train.py was made with."""
+    words = read_tokenizer(path)
+    if words.get_vocab_size() != vocabulary:
+        raise CheckpointError(
+            f"{path}: has {words.get_vocab_size()} pieces, but {checkpoint} was made with {vocabulary}; "
+            "give the tokenizer.json of its model folder"
+        )
+    return words
 
 
 def own(checkpoint: Path, tokenizer: Path) -> Start:
     model, about = load_own(checkpoint)
-    words = Tokenizer.from_file(str(tokenizer))
-    if words.get_vocab_size() != about["vocabulary"]:
-        raise CheckpointError(
-            f"{tokenizer}: has {words.get_vocab_size()} pieces, but {checkpoint} was made with {about['vocabulary']}; "
-            "give the tokenizer.json of its model folder"
-        )
-    return Start(model, words, (FINAL_SPACING,) * 3, FINAL_WINDOW, CT_WINDOW_HU, about)
+    words = tokenizer_of(checkpoint, about["vocabulary"], tokenizer)
+    spacing, window = about.get("spacing_mm", (FINAL_SPACING,) * 3), about.get("window", FINAL_WINDOW)
+    return Start(model, words, tuple(spacing), tuple(window), CT_WINDOW_HU, about)
 
 
 def official(
@@ -78,18 +88,25 @@ def official(
     text, tokenizer = read_base(base, kind, names, sizes.query_width)
     fit_text(text, read_checkpoint(text_checkpoint), text_checkpoint, kind)
     network = SatNetwork(sizes)
-    fit_sat(network, read_checkpoint(checkpoint), checkpoint, backbone)
+    content = unpickle(checkpoint)
+    fit_sat(network, weights_of(checkpoint, content), checkpoint, backbone)
     # Weights that lie in a file's mapping cannot be trained.
     for weight in (*network.parameters(), *text.parameters()):
         weight.data = weight.data.clone()
     hu = tuple(PUBLISHED_PREPARATION["ct_window_hu"])
-    about = {"backbone": backbone, "text_encoder": kind}
-    return Start(Asked(network, text), tokenizer, (1.0, 1.0, 3.0), (288, 288, 96), hu, about, write_official)
+    about = {"backbone": backbone, "text_encoder": kind, "data": content.get("fine_tuned", {}).get("data", [])}
+    return Start(Asked(network, text), tokenizer, (1.0, 1.0, 3.0), (288, 288, 96), hu, about, OFFICIAL_AVERAGES)
 
 
-def write_official(average: Asked, out: Path) -> None:
-    """RUN/SAT.pth and RUN/TEXT.pth, as export_sat.py takes them."""
-    for name, module in (("SAT.pth", average.network), ("TEXT.pth", average.text)):
-        part = out / f"{name}.part"
-        torch.save({"model_state_dict": {f"module.{key}": w.cpu() for key, w in module.state_dict().items()}}, part)
-        os.replace(part, out / name)
+def write_official(out: Path, average: Asked, about: dict) -> list[Path]:
+    """SAT's weights and its text encoder's, as export_sat.py takes them, with a word on what they were fine-tuned on."""
+    written = []
+    for name, module in (("SAT", average.network), ("TEXT", average.text)):
+        path = out / f"{name}-{about['step']:06d}.pth"
+        weights = {f"module.{key}": w.cpu() for key, w in module.state_dict().items()}
+        save(path, {"model_state_dict": weights, "fine_tuned": {"step": about["step"], "data": about["data"]}})
+        written.append(path)
+    return written
+
+
+OFFICIAL_AVERAGES = Kept(write_official, ("SAT-*.pth", "TEXT-*.pth"))

@@ -13,8 +13,8 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -101,9 +101,15 @@ def keep_memory() -> None:
 
 
 def save(path: Path, state: dict) -> None:
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    os.replace(part, path)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        torch.save(state, part)
+        os.replace(part, path)
+    except (OSError, RuntimeError) as error:  # PyTorch's own word for a full disk
+        part.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path}: could not be written ({first_line(error)}); make room, and the same command goes on from the last checkpoint"
+        ) from None
 
 
 class World:
@@ -120,24 +126,49 @@ class World:
             torch.set_num_threads(threads)
             keep_memory()
         if self.size > 1:
-            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+            # The first waits for all to have prepared their images, which may take hours.
+            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo", timeout=timedelta(days=1))
 
     @property
     def leads(self) -> bool:
         return self.rank == 0
 
-    def leader_first(self, work: Callable[[], Any]) -> Any:
-        """What all processes do, the others once the leader has done it."""
-        if self.leads:
-            done = work()
+    def wait_for_all(self) -> None:
         if self.size > 1:
             dist.barrier()
-        return done if self.leads else work()
+
+    @property
+    def precision(self) -> torch.dtype:
+        """What products are computed in: half as many bits where the hardware has it, never where it would be slower."""
+        if self.device.type == "cuda":
+            return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        return torch.bfloat16 if torch.backends.cpu.get_cpu_capability().startswith("AVX512") else torch.float32
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How averaged weights are kept, of every checkpoint or of the last ones."""
+
+    write: Callable[[Path, Asked, dict], list[Path]]
+    """Into a folder: the averaged model and what is known of it. The files."""
+    names: tuple[str, ...]
+    """What the files are called, as globs."""
+    last: int | None = None
+
+
+def write_average(out: Path, average: Asked, about: dict) -> list[Path]:
+    """One file, as `start.load_own` reads it."""
+    path = out / f"average-{about['step']:06d}.pt"
+    save(path, {**about, "average": average.state_dict()})
+    return [path]
+
+
+AVERAGES = Kept(write_average, ("average-*.pt",))
 
 
 class Trainer:
-    """A model on its way, with all that a checkpoint needs. `RUN/checkpoint.pt` is gone on from; `RUN/average-N.pt` are averaged
-    weights to choose among, with `about` beside them."""
+    """A model on its way, with all that a checkpoint needs. `RUN/checkpoint.pt` is gone on from; `kept` are averaged weights to
+    choose among, with `about` beside them. `settled` is what may not change between the sittings of one run."""
 
     def __init__(
         self,
@@ -149,28 +180,30 @@ class Trainer:
         out: Path,
         about: dict,
         *,
+        settled: dict | None = None,
+        kept: Kept = AVERAGES,
         shares: Callable[[str], float] = lambda name: 1.0,
         label_weights: Tensor | None = None,
         decay: float = 0.998,
         workers: int = 1,
         save_minutes: float = 5,
-        on_save: Callable[[Asked], None] = lambda average: None,
     ) -> None:
-        self.model, self.tokenizer, self.samples = model.to(world.device), tokenizer, samples
+        # Without dropout, so that a step is a function of its sample.
+        self.model, self.tokenizer, self.samples = model.to(world.device).eval(), tokenizer, samples
         self.schedule, self.world, self.out, self.about = schedule, world, out, about
-        self.label_weights, self.save_minutes, self.on_save, self.workers = label_weights, save_minutes, on_save, workers
+        self.settled, self.kept = settled or {}, kept
+        self.label_weights, self.save_minutes, self.workers = label_weights, save_minutes, workers
         self.step, self.seconds = 0, 0.0
         self.average = Average(model, decay)
-        # Weights that nothing uses (`norm1`) have no gradient; several processes would wait for it.
         for name, weight in model.named_parameters():
-            if ".norm1." in name and "transformer_decoder" in name:
-                weight.requires_grad_(False)
+            # Weights that nothing uses (`norm1`) have no gradient; several processes would wait for it.
+            unused = ".norm1." in name and "transformer_decoder" in name
+            weight.requires_grad_(not unused and shares(name) > 0)
         self.optimiser = self.make_optimiser(shares)
-        kind = "float16" if world.device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bfloat16"
-        self.precision = getattr(torch, kind)
-        self.scaler = torch.amp.GradScaler(world.device.type, enabled=kind == "float16")
+        self.scaler = torch.amp.GradScaler(world.device.type, enabled=world.precision == torch.float16)
         if (out / "checkpoint.pt").exists():
             self.load()
+        # What each process computes with: gradients are their mean.
         self.module = DistributedDataParallel(model) if world.size > 1 else model
 
     def make_optimiser(self, shares: Callable[[str], float]) -> torch.optim.Optimizer:
@@ -194,6 +227,9 @@ class Trainer:
         path = self.out / "checkpoint.pt"
         try:
             state = torch.load(path, weights_only=True, map_location=self.world.device)
+            changed = [what for what, value in self.settled.items() if state.get("settled", {}).get(what) != value]
+            if changed:
+                raise ValueError(f"it was begun with another {', '.join(changed)}")
             self.model.load_state_dict(state["model"])
             self.average.model.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
@@ -204,32 +240,38 @@ class Trainer:
                 f"{path}: cannot be gone on from ({first_line(error)}); give another --out, or remove it to begin anew"
             ) from None
         self.average.steps = self.step
-        print(f"going on from step {self.step}, {self.seconds / 60:.1f} min", flush=True)
+        if self.world.leads:
+            print(f"going on from step {self.step}, {self.seconds / 60:.1f} min", flush=True)
 
     def save(self) -> None:
         if not self.world.leads:
             return
-        small = {**self.about, "average": self.average.model.state_dict(), "step": self.step, "seconds": self.seconds}
+        about = {**self.about, "step": self.step, "seconds": self.seconds}
         whole = {
-            **small,
+            **about,
+            "settled": self.settled,
+            "average": self.average.model.state_dict(),
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
         }
         save(self.out / "checkpoint.pt", whole)
-        save(self.out / f"average-{self.step:06d}.pt", small)
-        self.on_save(self.average.model)
+        written = self.kept.write(self.out, self.average.model, about)
+        if self.step == self.schedule.steps:
+            print(f"done: {', '.join(map(str, written))}", flush=True)
+        if self.kept.last is not None:
+            for names in self.kept.names:
+                for old in sorted(self.out.glob(names))[: -self.kept.last]:
+                    old.unlink()
 
-    def one_step(self, sample: Sample) -> dict[str, float]:
+    def loss(self, sample: Sample) -> tuple[Tensor, dict[str, float]]:
+        """And its parts."""
         progress, schedule, device = self.progress, self.schedule, self.world.device
-        rate = schedule.rate_at(self.step)
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["share"] * rate
         ids, mask = encode_texts(self.tokenizer, sample.texts, self.model.text.kind)
         code = torch.full((len(ids),), MODALITIES[sample.modality])
         chosen, stand_for, masks = (t.to(device) for t in (sample.chosen, sample.stand_for, sample.masks))
         image = sample.image.to(device)[None, None].expand(-1, self.model.network.sizes.in_channels, -1, -1, -1)
-        with torch.autocast(device.type, dtype=self.precision):
+        with torch.autocast(device.type, dtype=self.world.precision, enabled=self.world.precision != torch.float32):
             logits, scores = self.module(image.contiguous(), ids.to(device), mask.to(device), code.to(device), chosen)
         loss, dice = query_loss(logits, masks, stand_for, schedule.balance(progress))
         figures = {"query": float(loss.detach()), "soft Dice": float(dice.nanmean())}
@@ -239,6 +281,13 @@ class Trainer:
             seen = auxiliary_loss(scores, sample.labels.to(device), stand_for, weights)
             figures["auxiliary"] = float(seen.detach())
             loss = loss + seen * schedule.auxiliary(progress)
+        return loss, figures
+
+    def one_step(self, sample: Sample) -> dict[str, float]:
+        rate = self.schedule.rate_at(self.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["share"] * rate
+        loss, figures = self.loss(sample)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimiser)
@@ -252,6 +301,9 @@ class Trainer:
         return {**figures, "norm": float(norm)}
 
     def run(self) -> None:
+        if self.step >= self.schedule.steps:
+            print(f"nothing left to do: {self.out} has its {self.step} steps; for more give more --steps", flush=True)
+            return
         # Each process takes its own of the samples, each of which is a function of its number.
         self.samples.numbers = range(
             self.step * self.world.size + self.world.rank, self.schedule.steps * self.world.size, self.world.size
@@ -272,8 +324,6 @@ class Trainer:
             if now - last_save > self.save_minutes * 60 or self.step == self.schedule.steps:
                 self.save()
                 last_save = now
-        if self.world.leads:
-            print(f"done: {self.out / f'average-{self.step:06d}.pt'}", flush=True)
 
     def log(self, history: list[dict[str, float]], pace: float) -> None:
         if not self.world.leads:

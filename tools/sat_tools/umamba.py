@@ -153,6 +153,12 @@ class MambaLayer(nn.Module):
         self.mamba = Mamba(width)
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.is_autocast_enabled(x.device.type):
+            with torch.autocast(x.device.type, enabled=False):
+                return self.whole(x)
+        return self.whole(x)
+
+    def whole(self, x: Tensor) -> Tensor:
         sequence = x.flatten(2).transpose(1, 2).float()
         return self.mamba(self.norm(sequence)).transpose(1, 2).reshape(x.shape).to(x.dtype)
 

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from evaluate import head_mr_image, merge
-from export import class_entries, class_entry, is_offered
+from evaluate import Scored, head_mr_image, merge
+from export import class_entries, class_entry, is_offered, read_figures
 from sat_tools.classes import read_classes
+from sat_tools.graphs import ExportError
 from sat_tools.scores import best_threshold, dice_by_threshold
 
 
@@ -66,6 +67,31 @@ def test_manifest_marks_what_is_under_sixty_percent():
     assert "experimental" in class_entry(classes["skull"], "mri", figures)
     left = class_entry(classes["left lateral ventricle"], "ct", None)
     assert left["laterality"] == "left" and "left ventriculus lateralis" in left["synonyms"]
+
+
+def test_finding_none_where_none_is_hides_no_miss():
+    """Nine images without a tumour, one with a tumour that is missed."""
+    missed = dice_by_threshold(np.zeros(1000, np.float32), np.arange(1000) < 50)
+    figures = Scored([missed], [0.1] * 8 + [0.9]).figures(None)
+    assert figures["dice"] == 0 and figures["absent"] == 9 and figures["found_though_absent"] == 1
+    assert "experimental" in class_entry(read_classes()[0], "ct", {read_classes()[0].name: {"ct": figures}})
+    nowhere = Scored([], [0.1]).figures(None)
+    assert nowhere["dice"] is None and is_offered(read_classes()[0], "ct", {read_classes()[0].name: {"ct": nowhere}})
+
+
+def test_a_report_chooses_no_threshold():
+    curve = dice_by_threshold(np.full(10, 0.4, np.float32), np.ones(10, bool))
+    assert Scored([curve], []).figures(None)["threshold"] < 0.4
+    reported = Scored([curve], []).figures(0.5)
+    assert reported["threshold"] == 0.5 and reported["dice"] == 0
+
+
+def test_figures_that_are_not_merged_are_refused(tmp_path):
+    (tmp_path / "a.json").write_text('{"classes": {"brain": {"mri": {"threshold": 0.5, "kinds": {"t1": 0.9}}}}}')
+    (tmp_path / "b.json").write_text("{")
+    for name, fault in (("a.json", "no 'development'"), ("b.json", "b.json: ")):
+        with pytest.raises(ExportError, match=fault):
+            read_figures(tmp_path / name)
 
 
 def test_a_side_is_offered_only_with_the_other():

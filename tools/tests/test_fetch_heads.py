@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import http.client
 import http.server
 import threading
 
@@ -18,11 +19,11 @@ def place(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     (tmp_path / "published" / "LICENSE.txt").write_text("a licence")
     sums = tmp_path / "sums"
+    contents = {"one": "one", "two": "two", "LICENSE.txt": "a licence"}
     for name in ("one", "two"):
         (folder / name).write_text(name)
-    sums.write_text("".join(f"{hashlib.sha256(n.encode()).hexdigest()}  {n}\n" for n in ("one", "two")))
+    sums.write_text("".join(f"{hashlib.sha256(c.encode()).hexdigest()}  {n}\n" for n, c in contents.items()))
     monkeypatch.setattr(fetch_heads, "SUMS", sums)
-    monkeypatch.setattr(fetch_heads, "TRIES", 1)
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
@@ -38,7 +39,7 @@ def place(tmp_path, monkeypatch):
 def test_files_are_fetched_once(place, tmp_path):
     base, folder = place
     out = tmp_path / "out"
-    assert fetch_all(out, base) == 2 and (out / "two").read_text() == "two" and (out / "LICENSE.txt").exists()
+    assert fetch_all(out, base) == 3 and (out / "two").read_text() == "two" and (out / "LICENSE.txt").exists()
     assert fetch_all(out, base) == 0
     (out / "one").write_text("damaged")
     assert fetch_all(out, base) == 1 and (out / "one").read_text() == "one"
@@ -59,6 +60,21 @@ def test_what_cannot_be_reached_is_named(place, tmp_path):
         fetch_all(tmp_path / "out", base)
 
 
+def test_a_connection_that_breaks_is_tried_again(place, tmp_path, monkeypatch):
+    base, folder = place
+    answers = [http.client.IncompleteRead(b"on"), ConnectionResetError("reset")]
+    opened = fetch_heads.urllib.request.urlopen
+
+    def breaking(url, timeout):
+        if answers:
+            raise answers.pop()
+        return opened(url, timeout=timeout)
+
+    monkeypatch.setattr(fetch_heads.urllib.request, "urlopen", breaking)
+    monkeypatch.setattr(fetch_heads.time, "sleep", lambda seconds: None)
+    assert fetch_all(tmp_path / "out", base) == 3 and not answers
+
+
 def test_the_shipped_sums_are_of_twenty_maps():
     names = list(fetch_heads.wanted())
-    assert names == [f"training_seg_{n:02d}.nii.gz" for n in range(1, 21)]
+    assert names == [*(f"training_seg_{n:02d}.nii.gz" for n in range(1, 21)), "LICENSE.txt"]

@@ -2,22 +2,23 @@
 
 import random
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 from conftest import ABSENT
 
+from sat_tools.checkpoint import CheckpointError
 from sat_tools.classes import NUMBERS, read_classes
 from sat_tools.heads import FINAL_SPACING, FINAL_WINDOW, MIX, PHASES, Prompts, RandomHeads, mix_at, phase_at
 from sat_tools.labels import label_weights
 from sat_tools.losses import auxiliary_loss, query_loss
 from sat_tools.meanings import teach_meanings
 from sat_tools.network import SAT_MINI, SatNetwork
-from sat_tools.sample import choose_voxels
+from sat_tools.sample import chances, choose_voxels
 from sat_tools.start import load_own, save_half
 from sat_tools.text import TextEncoder, mini_config
-from sat_tools.trainer import Asked, Schedule, Trainer, World
+from sat_tools.trainer import AVERAGES, Asked, Schedule, Trainer, World
 
 
 @pytest.fixture()
@@ -25,7 +26,7 @@ def prompts():
     return Prompts(read_classes(), ABSENT)
 
 
-def trainer(tiny, tokenizer, prompts, ball, out, steps, seed=0):
+def trainer(tiny, tokenizer, prompts, ball, out, steps, seed=0, **options):
     torch.manual_seed(seed)
     text = TextEncoder(mini_config(tokenizer.get_vocab_size()), tiny.query_width)
     return Trainer(
@@ -38,6 +39,7 @@ def trainer(tiny, tokenizer, prompts, ball, out, steps, seed=0):
         {"sizes": asdict(tiny), "vocabulary": tokenizer.get_vocab_size()},
         label_weights=label_weights([ball]),
         decay=0.9,
+        **options,
     )
 
 
@@ -66,6 +68,38 @@ def test_a_run_is_gone_on_with_as_if_it_had_not_ended(ball, tiny, prompts, token
     assert not [*tmp_path.glob("*/*.part")]
 
 
+def test_a_run_is_not_gone_on_with_by_other_settings(ball, tiny, prompts, tokenizer, tmp_path):
+    trainer(tiny, tokenizer, prompts, ball, tmp_path, 1, settled={"--seed": 1, "--data": ["a"]}).run()
+    trainer(tiny, tokenizer, prompts, ball, tmp_path, 1, settled={"--seed": 1, "--data": ["a"]})
+    with pytest.raises(CheckpointError, match="begun with another --data"):
+        trainer(tiny, tokenizer, prompts, ball, tmp_path, 1, settled={"--seed": 1, "--data": ["b"]})
+
+
+def test_a_run_that_is_over_says_so(ball, tiny, prompts, tokenizer, tmp_path, capsys):
+    trainer(tiny, tokenizer, prompts, ball, tmp_path, 1).run()
+    assert "done: " in capsys.readouterr().out
+    trainer(tiny, tokenizer, prompts, ball, tmp_path, 1).run()
+    assert "nothing left to do" in capsys.readouterr().out
+
+
+def test_only_the_last_averages_are_kept_where_that_is_asked(ball, tiny, prompts, tokenizer, tmp_path):
+    training = trainer(tiny, tokenizer, prompts, ball, tmp_path, 3, kept=replace(AVERAGES, last=2))
+    for number in range(3):
+        training.one_step(training.samples.sample(number))
+        training.save()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["average-000002.pt", "average-000003.pt", "checkpoint.pt"]
+
+
+def test_what_has_no_share_of_the_rate_stays_as_it_is(ball, tiny, prompts, tokenizer, tmp_path):
+    training = trainer(
+        tiny, tokenizer, prompts, ball, tmp_path, 5, shares=lambda name: 0.0 if name.startswith("text.") else 1.0
+    )
+    before = {name: weight.clone() for name, weight in training.model.named_parameters()}
+    training.one_step(training.samples.sample(0))
+    moved = {name.split(".")[0] for name, weight in training.model.named_parameters() if not torch.equal(weight, before[name])}
+    assert moved == {"network", "auxiliary"}
+
+
 def test_what_was_trained_is_what_is_exported(ball, tiny, prompts, tokenizer, tmp_path):
     training = trainer(tiny, tokenizer, prompts, ball, tmp_path, 2)
     training.run()
@@ -85,10 +119,10 @@ def test_text_encoder_learns_its_words(prompts, tiny, tokenizer):
 
 def test_chosen_voxels_stand_for_all(ball):
     labels = torch.from_numpy(ball.labels)
-    chosen, stand_for = choose_voxels(labels > 0, 20_000, torch.Generator().manual_seed(0))
+    chosen, stand_for = choose_voxels(chances(labels > 0, 20_000), torch.Generator().manual_seed(0))
     assert len(chosen) == pytest.approx(20_000, rel=0.05)
     assert float(stand_for.sum()) == pytest.approx(labels.numel(), rel=0.05)
-    chosen, stand_for = choose_voxels(labels > 0, 2_000_000, torch.Generator())
+    chosen, stand_for = choose_voxels(chances(labels > 0, 2_000_000), torch.Generator())
     assert len(chosen) == labels.numel() and (stand_for == 1).all()
 
 

@@ -216,15 +216,16 @@ def picture(args: argparse.Namespace) -> None:
     data = np.asarray(image.dataobj, dtype=np.float32)
     found = np.argwhere(np.any(masks, axis=0))
     middle = np.median(found, axis=0).astype(int) if len(found) else np.array(data.shape) // 2
+    sides = image.header.get_zooms()[:3]
     figure, axes = plt.subplots(3, 4, figsize=(20, 17))
     low, top = (-20, 90) if args.modality == "ct" else (0, np.percentile(data[data > 0], 99.5))
     colours = plt.get_cmap("tab20").colors
     for row, axis in enumerate((2, 1, 0)):
-        for column, offset in enumerate((-14, -5, 5, 14)):
+        for column, mm in enumerate((-14, -5, 5, 14)):
             cut = [slice(None)] * 3
-            cut[axis] = int(np.clip(middle[axis] + offset, 0, data.shape[axis] - 1))
+            cut[axis] = int(np.clip(round(middle[axis] + mm / sides[axis]), 0, data.shape[axis] - 1))
             view = axes[row, column]
-            across, up = [mm for a, mm in enumerate(image.header.get_zooms()[:3]) if a != axis]
+            across, up = [mm for a, mm in enumerate(sides) if a != axis]
             aspect = up / across
             view.imshow(data[tuple(cut)].T, origin="lower", cmap="gray", aspect=aspect, vmin=low, vmax=top)
             for k, outlined in enumerate(zip(masks, truth)):

@@ -52,7 +52,7 @@ def development(folder: Path, labels: Path, quick: bool = False, worst: Path | N
         found = score(model, one.image, one.modality, one.numbers, usable)
         for name, curve in found.items():
             curves[name][one.kind].append(curve)
-        mean = np.mean([curve[BINS // 2] for curve in found.values()])
+        mean = float(np.mean([curve[BINS // 2] for curve in found.values()]))
         if worst and mean < min((other["mean"] for other in images if other["kind"] == one.kind), default=1):
             worst.mkdir(parents=True, exist_ok=True)
             nib.save(one.image, worst / f"{one.kind}.nii.gz")

@@ -60,4 +60,4 @@ def development_images(folder: Path, quick: bool = False) -> Iterator[Developmen
             scan = scanned(head, Drawn(1000 * number + k), spacing, spacing, kind, STRENGTH, stripped, whole=True)
             image = nib.Nifti1Image(scan.image, np.diag([*spacing, 1.0]))
             numbers = NUMBERS[scan.labels(head, scan.image.shape, spacing)]
-            yield Development(kind, stripped, tuple(spacing), image, numbers)
+            yield Development(kind, stripped, tuple(map(float, spacing)), image, numbers)

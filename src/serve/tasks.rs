@@ -101,11 +101,10 @@ impl Tasks {
         call: Value,
         work: impl FnOnce(Voice) -> F,
     ) -> Result<TaskRecord, Fault> {
+        // Counted and entered in one go, or two who come at once would both get the last place.
+        let mut live = self.live();
         // As many as could stand in the queue, and the one at work.
-        let (all, own) = {
-            let live = self.live();
-            (live.len(), live.values().filter(|task| task.turn == who.turn).count())
-        };
+        let (all, own) = (live.len(), live.values().filter(|task| task.turn == who.turn).count());
         if all > self.depth.all || own > self.depth.each {
             let whose = match all > self.depth.all {
                 true => format!("{all} tasks"),
@@ -115,6 +114,9 @@ impl Tasks {
             return Err(busy.hint("Try again when one has ended: tasks/get says so."));
         }
         let record = self.store.begin(who.caller.owner(), call, "accepted")?;
+        let turn = who.turn.clone();
+        live.insert(record.id.clone(), Live { turn, ..Live::default() });
+        drop(live);
         self.drive(&record, &who.turn, work);
         Ok(record)
     }

@@ -30,7 +30,7 @@ from sat_tools.classes import read_classes
 from sat_tools.development import development_images
 from sat_tools.inference import Model
 from sat_tools.labelled import by_file, masks, read_image
-from sat_tools.scores import BINS, OUTSIDE_BRAIN, best_threshold, dice_by_threshold, score
+from sat_tools.scores import BINS, OUTSIDE_BRAIN, Curve, best_threshold, by_threshold, mean_of, score
 
 KINDS = ("t1", "t2", "flair", "any", "ct")
 CHOOSING = {"mri": ("t1", "t2", "flair"), "ct": ("ct",)}
@@ -45,14 +45,14 @@ TARGETS = [
 def development(folder: Path, labels: Path, quick: bool = False, worst: Path | None = None) -> dict:
     """Of a model's folder: by class and modality the threshold and Dice by contrast; and the mean of each image."""
     model, classes = Model.read(folder), read_classes()
-    curves: dict[str, dict[str, list[np.ndarray]]] = {c.name: {kind: [] for kind in KINDS} for c in classes}
+    curves: dict[str, dict[str, list[Curve]]] = {c.name: {kind: [] for kind in KINDS} for c in classes}
     images: list[dict] = []
     for one in development_images(labels, quick):
         usable = [c for c in classes if not (one.stripped and c.name in OUTSIDE_BRAIN)]
         found = score(model, one.image, one.modality, one.numbers, usable)
         for name, curve in found.items():
             curves[name][one.kind].append(curve)
-        mean = float(np.mean([curve[BINS // 2] for curve in found.values()]))
+        mean = float(np.mean([curve.dice[BINS // 2] for curve in found.values()]))
         if worst and mean < min((other["mean"] for other in images if other["kind"] == one.kind), default=1):
             worst.mkdir(parents=True, exist_ok=True)
             nib.save(one.image, worst / f"{one.kind}.nii.gz")
@@ -61,14 +61,16 @@ def development(folder: Path, labels: Path, quick: bool = False, worst: Path | N
         print(images[-1], flush=True)
     report = {}
     for c in classes:
-        of_kind = {kind: np.mean(found, axis=0) for kind, found in curves[c.name].items() if found}
+        of_kind = {kind: mean_of(found) for kind, found in curves[c.name].items() if found}
         report[c.name] = {}
         for modality, kinds in CHOOSING.items():
-            at = best_threshold(np.mean([of_kind[kind] for kind in kinds], axis=0))
+            chosen_on = mean_of([of_kind[kind] for kind in kinds])
+            at = best_threshold(chosen_on)
             asked = [k for k in of_kind if (k == "ct") == (modality == "ct")]
             report[c.name][modality] = {
                 "threshold": round(at / BINS, 2),
-                "kinds": {kind: round(float(of_kind[kind][at]), 3) for kind in asked},
+                "kinds": {kind: round(float(of_kind[kind].dice[at]), 3) for kind in asked},
+                "volume": round(float(chosen_on.volume[at]), 2),
             }
     return {"classes": report, "images": images}
 
@@ -106,13 +108,12 @@ def head_mr(args: argparse.Namespace) -> None:
     image, numbers = head_mr_image(args.scan)
     # Its labels have no tissue outside the brain; their 24 is only a little of the external fluid.
     classes = [c for c in read_classes() if c.name not in OUTSIDE_BRAIN]
-    report = {
-        name: round(float(curve[round(chosen[name]["mri"]["threshold"] * BINS)]), 3)
-        for name, curve in score(model, image, "mri", numbers, classes).items()
-    }
-    args.out.write_text(json.dumps({"classes": report}, indent=1))
-    for name, dice in report.items():
-        print(f"{name:48s} {dice}")
+    report, volumes = {}, {}
+    for name, curve in score(model, image, "mri", numbers, classes).items():
+        at = round(chosen[name]["mri"]["threshold"] * BINS)
+        report[name], volumes[name] = round(float(curve.dice[at]), 3), round(float(curve.volume[at]), 2)
+        print(f"{name:48s} {report[name]}, volume {volumes[name]} of the true one")
+    args.out.write_text(json.dumps({"classes": report, "volumes": volumes}, indent=1))
     print(f"{'mean':48s} {np.mean(list(report.values())):.3f}")
 
 
@@ -120,8 +121,8 @@ def head_mr(args: argparse.Namespace) -> None:
 class Scored:
     """A class on the images of one modality."""
 
-    present: list[np.ndarray]
-    """Dice by threshold, of each image that has it."""
+    present: list[Curve]
+    """Of each image that has it."""
     absent: list[float]
     """Highest probability in each image that has none. Finding none there is no Dice of 1: a mean of such would hide
     that the few which are there are missed."""
@@ -130,19 +131,22 @@ class Scored:
         """In hundredths."""
         if chosen is not None or not self.present:
             return round((0.5 if chosen is None else chosen) * BINS)
-        return best_threshold(np.mean(self.present, axis=0))
+        return best_threshold(mean_of(self.present))
 
     def figures(self, chosen: float | None) -> dict:
         at = self.threshold(chosen)
-        each = [round(float(curve[at]), 3) for curve in self.present]
+        each = [round(float(curve.dice[at]), 3) for curve in self.present]
         dice = round(float(np.mean(each)), 3) if each else None
         wrongly = sum(p * BINS > at for p in self.absent)
-        figures = {"threshold": round(at / BINS, 2), "development": dice, "dice": dice, "images": each}
+        volume = round(float(mean_of(self.present).volume[at]), 2) if each else None
+        figures = {"threshold": round(at / BINS, 2), "development": dice, "dice": dice, "images": each, "volume": volume}
         return {**figures, "absent": len(self.absent), "found_though_absent": wrongly}
 
     def told(self, chosen: float | None) -> str:
         figures = self.figures(chosen)
-        dice = f"{figures['dice']:.3f} over {len(self.present)} images" if self.present else "in no image"
+        dice = "in no image"
+        if self.present:
+            dice = f"{figures['dice']:.3f}, volume {figures['volume']:.2f} of the true one, over {len(self.present)} images"
         wrongly = f", found in {figures['found_though_absent']} of {len(self.absent)} without it" if self.absent else ""
         return f"{dice}{wrongly}, threshold {figures['threshold']:.2f}"
 
@@ -155,7 +159,7 @@ def images(args: argparse.Namespace) -> None:
         for name, truth, p in zip(names, masks(case, image), model.segment(image, names, case.modality)):
             one = scored.setdefault((name, case.modality), Scored([], []))
             if truth.any():
-                one.present.append(dice_by_threshold(p, truth))
+                one.present.append(by_threshold(p, truth))
             else:
                 one.absent.append(float(p.max()))
     offered = {(c["name"], modality): c for c in model.entries["classes"] for modality in c["modalities"]}
@@ -173,7 +177,7 @@ def merge(args: argparse.Namespace) -> None:
     figures = json.loads(args.development.read_text())["classes"]
     real = json.loads(args.head_mr.read_text())["classes"] if args.head_mr else {}
     columns = ("t1", "t2", "flair", "any", "real T1", "ct")
-    print("| structure |", " | ".join(columns), "| threshold MR, CT |\n|", "---|" * (len(columns) + 2))
+    print("| structure |", " | ".join(columns), "| volume MR, CT | threshold MR, CT |\n|", "---|" * (len(columns) + 3))
     for name, by_modality in figures.items():
         for modality, entry in by_modality.items():
             entry["development"] = round(float(np.mean([entry["kinds"][kind] for kind in CHOOSING[modality]])), 3)
@@ -183,7 +187,8 @@ def merge(args: argparse.Namespace) -> None:
         row = {k: f"{d:.2f}" for entry in by_modality.values() for k, d in entry["kinds"].items()}
         row["real T1"] = f"{real[name]:.2f}" if name in real else "–"
         thresholds = ", ".join(f"{entry['threshold']:.2f}" for entry in by_modality.values())
-        print("|", name, "|", " | ".join(row[c] for c in columns), "|", thresholds, "|")
+        volumes = ", ".join(f"{entry['volume']:.2f}" for entry in by_modality.values())
+        print("|", name, "|", " | ".join(row[c] for c in columns), "|", volumes, "|", thresholds, "|")
     args.out.write_text(json.dumps({"classes": figures}, indent=1))
 
 

@@ -21,10 +21,9 @@ from sat_tools.export import PUBLISHED_PREPARATION, Description, ExportError, ex
 from sat_tools.heads import FINAL_SPACING, FINAL_WINDOW
 from sat_tools.network import wrong_size
 from sat_tools.preparation import CT_WINDOW_HU
+from sat_tools.scores import GOOD_ENOUGH
 from sat_tools.start import load_own, save_half, tokenizer_of
 
-GOOD_ENOUGH = 0.6
-"""Dice on development images below which a class is left out, and on real ones below which it is marked experimental."""
 MODALITIES = ("mri", "ct")
 MADE_FROM = {
     "what": "synthetic images rendered from 18 head label maps, github BBillot/SynthSeg 66342c1f",

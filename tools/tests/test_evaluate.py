@@ -9,20 +9,21 @@ from evaluate import Scored, head_mr_image, merge
 from export import class_entries, class_entry, is_offered, read_figures
 from sat_tools.classes import read_classes
 from sat_tools.graphs import ExportError
-from sat_tools.scores import best_threshold, dice_by_threshold
+from sat_tools.scores import Curve, best_threshold, by_threshold, mean_of
 
 
-def test_dice_by_threshold_is_dice_at_each_threshold():
+def test_by_threshold_is_dice_at_each_threshold():
     chance = np.random.default_rng(0)
     p, truth = chance.random((20, 20)).astype(np.float32), chance.random((20, 20)) > 0.7
-    curve = dice_by_threshold(p, truth)
+    curve = by_threshold(p, truth)
     for t in (0, 30, 50, 70):
         found = p >= t / 100
-        assert curve[t] == pytest.approx(2 * (found & truth).sum() / (found.sum() + truth.sum()), abs=1e-6)
+        assert curve.volume[t] == pytest.approx(found.sum() / truth.sum())
+        assert curve.dice[t] == pytest.approx(2 * (found & truth).sum() / (found.sum() + truth.sum()), abs=1e-6)
 
 
 def test_finding_nothing_where_nothing_is_counts_as_right():
-    assert dice_by_threshold(np.zeros(10, np.float32), np.zeros(10, bool))[50] == 1
+    assert by_threshold(np.zeros(10, np.float32), np.zeros(10, bool)).dice[50] == 1
 
 
 def write_scan(path, left, right):
@@ -45,15 +46,15 @@ def test_the_real_head_decides_the_figure_where_it_has_the_label(tmp_path, capsy
     class Arguments:
         development, head_mr, out = tmp_path / "a.json", tmp_path / "b.json", tmp_path / "c.json"
 
-    mri = {"threshold": 0.5, "kinds": {"t1": 0.9, "t2": 0.8, "flair": 0.7, "any": 0.2}}
-    a = {n: {"mri": mri, "ct": {"threshold": 0.4, "kinds": {"ct": 0.6}}} for n in ("brain", "skull")}
+    mri = {"threshold": 0.5, "volume": 1.1, "kinds": {"t1": 0.9, "t2": 0.8, "flair": 0.7, "any": 0.2}}
+    a = {n: {"mri": mri, "ct": {"threshold": 0.4, "volume": 0.9, "kinds": {"ct": 0.6}}} for n in ("brain", "skull")}
     Arguments.development.write_text(json.dumps({"classes": a}))
     Arguments.head_mr.write_text(json.dumps({"classes": {"brain": 0.5}}))
     merge(Arguments)
     merged = json.loads(Arguments.out.read_text())["classes"]
     assert merged["brain"]["mri"]["dice"] == 0.5 and merged["brain"]["mri"]["development"] == 0.8
     assert merged["skull"]["mri"]["dice"] == 0.8 and merged["brain"]["ct"]["dice"] == 0.6
-    assert "| brain | 0.90 | 0.80 | 0.70 | 0.20 | 0.50 | 0.60 | 0.50, 0.40 |" in capsys.readouterr().out
+    assert "| brain | 0.90 | 0.80 | 0.70 | 0.20 | 0.50 | 0.60 | 1.10, 0.90 | 0.50, 0.40 |" in capsys.readouterr().out
 
 
 def test_manifest_marks_what_is_under_sixty_percent():
@@ -71,7 +72,7 @@ def test_manifest_marks_what_is_under_sixty_percent():
 
 def test_finding_none_where_none_is_hides_no_miss():
     """Nine images without a tumour, one with a tumour that is missed."""
-    missed = dice_by_threshold(np.zeros(1000, np.float32), np.arange(1000) < 50)
+    missed = by_threshold(np.zeros(1000, np.float32), np.arange(1000) < 50)
     figures = Scored([missed], [0.1] * 8 + [0.9]).figures(None)
     assert figures["dice"] == 0 and figures["absent"] == 9 and figures["found_though_absent"] == 1
     assert "experimental" in class_entry(read_classes()[0], "ct", {read_classes()[0].name: {"ct": figures}})
@@ -80,7 +81,7 @@ def test_finding_none_where_none_is_hides_no_miss():
 
 
 def test_a_report_chooses_no_threshold():
-    curve = dice_by_threshold(np.full(10, 0.4, np.float32), np.ones(10, bool))
+    curve = by_threshold(np.full(10, 0.4, np.float32), np.ones(10, bool))
     assert Scored([curve], []).figures(None)["threshold"] < 0.4
     reported = Scored([curve], []).figures(0.5)
     assert reported["threshold"] == 0.5 and reported["dice"] == 0
@@ -113,10 +114,22 @@ def test_what_was_learnt_beside_is_offered_where_it_was_learnt():
     assert sum(entry["name"] == "brain" and entry["modalities"] == ["mri"] for entry in entries) == 1
 
 
-def test_a_threshold_is_chosen_where_it_gains():
-    level = np.full(100, 0.7)
-    assert best_threshold(level) == 50
-    level[35] = 0.705
-    assert best_threshold(level) == 50
-    level[35] = 0.75
-    assert best_threshold(level) == 35
+def test_a_threshold_is_chosen_for_its_volume_among_those_of_nearly_the_highest_dice():
+    dice, volume = np.full(100, 0.7), np.linspace(2.0, 0.4, 100)
+    dice[40] = 0.75
+    assert best_threshold(Curve(dice, volume)) == 40
+    dice[40] = 0.72
+    true = int(np.abs(np.log(volume)).argmin())
+    assert abs(best_threshold(Curve(dice, volume)) - true) <= 2
+    assert best_threshold(Curve(dice, np.linspace(1.2, 0.8, 100))) == 50
+    assert best_threshold(Curve(dice, np.full(100, np.nan))) == 50
+    dice, volume = np.full(100, 0.59), np.linspace(2.0, 0.4, 100)
+    dice[35] = 0.61
+    assert best_threshold(Curve(dice, volume)) == 35
+
+
+def test_twice_and_half_as_much_are_as_wrong():
+    nowhere = Curve(np.ones(100), np.full(100, np.nan))
+    mean = mean_of([Curve(np.zeros(100), np.full(100, 2.0)), Curve(np.ones(100), np.full(100, 0.5)), nowhere])
+    assert mean.volume == pytest.approx(1) and mean.dice == pytest.approx(2 / 3)
+    assert np.isnan(mean_of([nowhere]).volume).all()

@@ -130,12 +130,12 @@ async def test_every_bad_target_is_named_and_the_error_ends_with_a_call_that_wor
 
 async def test_meaning_is_offered_behind_words_and_never_on_another_side(connect, scans):
     async with connect() as client:
-        fault = error(await segment(client, scans, ["stem", "grey substance", "right thalamic lesion"]))
+        fault = error(await segment(client, scans, ["stem", "grey nuclei", "right thalamic lesion"]))
         names = {}
         for candidate in fault["candidates"]:
             names.setdefault(candidate["target"], []).append(candidate)
         assert any(one["name"] == "brainstem" and one.get("by_meaning") for one in names["stem"])
-        near = names["grey substance"]
+        near = names["grey nuclei"]
         assert any(candidate.get("by_meaning") for candidate in near)
         assert all(candidate["score"] < 0.8 for candidate in near)
         flags = [candidate.get("by_meaning", False) for candidate in near if candidate["available"]]

@@ -88,7 +88,7 @@ HEADS ?= runs/head-labels
 STEPS ?= 26000
 SAT_MINI := onnx/sat-mini
 TOOLS := $(VENV)/tools-venv/bin/python tools
-model: $(VENV)/tools ## sat-mini from nothing: fetches label maps, trains for about ten hours on 2 cores, writes onnx/sat-mini
+model: $(VENV)/tools ## sat-mini from nothing: fetches label maps, trains for about six hours on 2 cores, writes onnx/sat-mini
 	$(TOOLS)/fetch_heads.py --out $(HEADS)
 	$(TOOLS)/train.py heads --labels $(HEADS) --tokenizer $(SAT_MINI)/tokenizer.json --steps $(STEPS) --out $(RUN)
 	$(TOOLS)/curve.py --run $(RUN) --steps $(STEPS) --labels $(HEADS) --tokenizer $(SAT_MINI)/tokenizer.json --last 4 --out $(RUN)/curve.json

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -169,6 +170,8 @@ def images(args: argparse.Namespace) -> None:
         settled={
             "--data": [folder.name for folder in folders],
             "--checkpoint": sha256(args.checkpoint),
+            "--text-checkpoint": sha256(args.text_checkpoint) if args.text_checkpoint else None,
+            "--spacing": list(how.spacing_mm),
             "--seed": args.seed,
             "--crop-size": list(window),
             "--text-share": args.text_share,
@@ -195,10 +198,13 @@ def all_prepared(cases: list[Case], how: Preparation, kept: Path, world: World) 
 
 def check_names(names: list[str], folders: list[Path], world: World) -> None:
     """Tells where each name is found. One that is found nowhere would be taught to be nowhere."""
-    images = [read_prepared(folder) for folder in folders]
-    present = {name: sum(name in image.present() for image in images) for name in names}
-    asked = {name: sum(name in image.names for image in images) for name in names}
-    if nowhere := [name for name, found in present.items() if not found]:
+    present, asked = Counter(), Counter()
+    for folder in folders:
+        # One at a time: thousands would be more files than a process may hold open.
+        image = read_prepared(folder)
+        present.update(image.present())
+        asked.update(image.names)
+    if nowhere := [name for name in names if not present[name]]:
         raise DataError(
             f"{', '.join(map(repr, nowhere))}: in none of the {len(folders)} images, so that nothing could be learnt but that there is "
             "none; check the values of `names`, or leave it out"

@@ -10,6 +10,7 @@ use crate::model::{
 use crate::service::{Fault, Settings, find_models};
 use crate::store::Store;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -311,7 +312,14 @@ fn models(settings: &Settings, folder: Option<&Path>) -> (Vec<ModelReport>, Opti
             Ok(folder) => {
                 report.name.clone_from(&folder.manifest().name);
                 report.version = Some(folder.manifest().version.clone());
-                report.classes = Some(folder.manifest().classes.len());
+                // One that is known by CT and by MR may stand there once for each.
+                let names: BTreeSet<&str> = folder
+                    .manifest()
+                    .classes
+                    .iter()
+                    .map(|class| class.name.as_str())
+                    .collect();
+                report.classes = Some(names.len());
                 report.sha256 = Some(folder.sha256().to_owned());
                 if in_use {
                     opened = Some(folder);

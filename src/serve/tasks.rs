@@ -115,7 +115,13 @@ impl Tasks {
         }
         let record = self.store.begin(who.caller.owner(), call, "accepted")?;
         let turn = who.turn.clone();
-        live.insert(record.id.clone(), Live { turn, ..Live::default() });
+        live.insert(
+            record.id.clone(),
+            Live {
+                turn,
+                ..Live::default()
+            },
+        );
         drop(live);
         self.drive(&record, &who.turn, work);
         Ok(record)

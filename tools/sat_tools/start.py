@@ -94,7 +94,9 @@ def official(
     for weight in (*network.parameters(), *text.parameters()):
         weight.data = weight.data.clone()
     hu = tuple(PUBLISHED_PREPARATION["ct_window_hu"])
-    about = {"backbone": backbone, "text_encoder": kind, "data": content.get("fine_tuned", {}).get("data", [])}
+    mark = content.get("fine_tuned")
+    data = mark.get("data", []) if isinstance(mark, dict) else []
+    about = {"backbone": backbone, "text_encoder": kind, "data": data}
     return Start(Asked(network, text), tokenizer, (1.0, 1.0, 3.0), (288, 288, 96), hu, about, OFFICIAL_AVERAGES)
 
 

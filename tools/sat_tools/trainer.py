@@ -126,7 +126,7 @@ class World:
             torch.set_num_threads(threads)
             keep_memory()
         if self.size > 1:
-            # The first waits for all to have prepared their images, which may take hours.
+            # All wait until each has prepared its share of the images, which may take hours.
             dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo", timeout=timedelta(days=1))
 
     @property
@@ -302,7 +302,8 @@ class Trainer:
 
     def run(self) -> None:
         if self.step >= self.schedule.steps:
-            print(f"nothing left to do: {self.out} has its {self.step} steps; for more give more --steps", flush=True)
+            if self.world.leads:
+                print(f"nothing left to do: {self.out} has its {self.step} steps; for more give more --steps", flush=True)
             return
         # Each process takes its own of the samples, each of which is a function of its number.
         self.samples.numbers = range(

@@ -189,7 +189,7 @@ fn an_image_that_is_mostly_padding_to_the_network_is_told() {
         .find(|warning| warning["code"] == "small_image");
     let text = found.unwrap()["message"].as_str().unwrap().to_owned();
     assert!(
-        text.contains("12 x 10 x 8 mm") && text.contains("200 x 240 x 200 mm"),
+        text.contains("12 x 10 x 8 mm") && text.contains("224 x 256 x 224 mm"),
         "{text}"
     );
 }
@@ -226,7 +226,7 @@ fn targets_that_cannot_be_had_are_answered_with_names_that_can() {
 
     let (code, text) = of(&["left kidney"], "mri").error();
     assert_eq!(code, "not_in_model", "{text}");
-    let (code, text) = of(&["left caudate nucleus"], "ct").error();
+    let (code, text) = of(&["left caudate nucleus"], "pet").error();
     assert!(code == "not_in_modality" || code == "not_in_model", "{code} {text}");
     let (code, text) = of(&["left"], "mri").error();
     assert!(

@@ -50,10 +50,12 @@ fn ten_windows_take_no_more_memory_than_two() {
         for seed in 0..10 {
             let output = network.window(&window(voxels, seed)).unwrap();
             network.mask_embeddings(&output.memory, &queries).unwrap();
-            drop(output);
+            // While a window's output is held: when what is freed goes back to the system is the allocator's affair.
             after.push(anonymous_mb());
+            drop(output);
         }
-        let (early, late) = (after[1], after[9]);
+        let most = |windows: &[f64]| windows.iter().copied().fold(0.0, f64::max);
+        let (early, late) = (most(&after[..2]), most(&after[2..]));
         assert!(
             late - early < 0.1 * (early - before).max(100.0),
             "{provider}: {before:.0} MB before the first window, then {after:.0?}"

@@ -13,7 +13,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def threshold_mask():
-    subprocess.run(["cargo", "test", "--quiet", "--no-run", "--locked"], cwd=ROOT, check=True)
+    # With the features of `make test`, whose build this is then: with others everything would be built a second time.
+    command = ["cargo", "build", "--quiet", "--locked", "--features", "fixtures", "--example", "threshold_mask"]
+    subprocess.run(command, cwd=ROOT, check=True)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     program = target / "debug" / "examples" / "threshold_mask"
 

@@ -107,6 +107,12 @@ def describe(
     spacing_mm: tuple[float, ...] | None = None,
 ) -> Description:
     learnt, made_from = about.get("learnt", {}), [MADE_FROM]
+    classes = class_entries(figures, learnt)
+    if not classes:
+        raise ExportError(
+            f"by these figures no structure reaches a Dice of {GOOD_ENOUGH} in any modality, so there is nothing to offer: train "
+            "for longer, or export without --figures, when all are experimental"
+        )
     for data in about.get("data", []):
         what = f"fine-tuned on {data['images']} labelled images for {', '.join(data['names'])}"
         made_from.append({"what": what, "licence": data_licence})
@@ -120,7 +126,7 @@ def describe(
         # Whoever brought the data knows what it allows.
         licence=licence or (NOT_STATED if learnt else MADE_FROM["licence"]),
         made_from=made_from,
-        classes=class_entries(figures, learnt),
+        classes=classes,
         spacing_mm=tuple(spacing_mm or about.get("spacing_mm", (FINAL_SPACING,) * 3)),
         preparation={**PUBLISHED_PREPARATION, "ct_window_hu": list(CT_WINDOW_HU), "anchor": "first_voxel"},
         readme=readme.read_bytes() if readme.exists() else None,

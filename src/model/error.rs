@@ -27,7 +27,7 @@ pub enum ModelError {
         fault: String,
     },
     /// A file that the manifest names is missing.
-    #[error("{path}: the manifest names this file, but it is not there; copy the whole model folder again", path = .path.display())]
+    #[error("{path}: the manifest names this file, but it is not there", path = .path.display())]
     MissingFile {
         /// The file.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum ModelError {
         source: std::io::Error,
     },
     /// A file is not the one that the manifest promises.
-    #[error("{path}: its sha256 is {found}, the manifest promises {promised}: the file is damaged or from another version; copy the whole model folder again", path = .path.display())]
+    #[error("{path}: its sha256 is {found}, the manifest promises {promised}: the file is damaged or from another version", path = .path.display())]
     WrongHash {
         /// The file.
         path: PathBuf,
@@ -125,6 +125,13 @@ impl ModelError {
             ModelError::NoFolder { .. } | ModelError::NoManifest { .. } => Some(
                 "Name a model with --model NAME (a folder of --models) or --model DIR; `sat-mcp doctor` lists what is there."
                     .to_owned(),
+            ),
+            ModelError::BadManifest { .. }
+            | ModelError::MissingFile { .. }
+            | ModelError::WrongHash { .. }
+            | ModelError::BadTokenizer { .. }
+            | ModelError::BadGraph { .. } => Some(
+                "Copy the whole model folder again, or export it again, or name another model with --model.".to_owned(),
             ),
             ModelError::NoRuntime { .. } => Some(
                 "Install it with `pip install onnxruntime` (CPU), `pip install onnxruntime-gpu` or `pip install \

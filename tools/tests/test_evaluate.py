@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluate import Scored, head_mr_image, merge
-from export import class_entries, class_entry, is_offered, read_figures
+from export import MODALITIES, class_entries, class_entry, describe, is_offered, read_figures
 from sat_tools.classes import read_classes
 from sat_tools.graphs import ExportError
 from sat_tools.scores import Curve, best_threshold, by_threshold, mean_of
@@ -101,6 +101,16 @@ def test_a_side_is_offered_only_with_the_other():
     assert not is_offered(classes["right pallidum"], "ct", figures)
     assert not is_offered(classes["left pallidum"], "ct", figures)
     assert is_offered(classes["right pallidum"], "ct", None)
+
+
+def test_a_model_that_would_offer_nothing_is_not_exported(tmp_path):
+    """It could not be opened, and would stand in the place of one that can."""
+    bad = {c.name: {m: {"threshold": 0.5, "development": 0.1, "dice": 0.1} for m in MODALITIES} for c in read_classes()}
+    with pytest.raises(ExportError, match="nothing to offer"):
+        describe({}, tmp_path, figures=bad)
+    assert len(describe({}, tmp_path).classes) == 2 * len(read_classes())
+    good = bad | {"brain": {"ct": {"threshold": 0.5, "development": 0.7, "dice": 0.7}}}
+    assert ("brain", ["ct"]) in [(c["name"], c["modalities"]) for c in describe({}, tmp_path, figures=good).classes]
 
 
 def test_what_was_learnt_beside_is_offered_where_it_was_learnt():

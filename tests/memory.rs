@@ -27,7 +27,7 @@ fn window(voxels: usize, seed: u32) -> Vec<f32> {
 }
 
 #[test]
-fn ten_windows_take_no_more_memory_than_two() {
+fn memory_does_not_grow_from_window_to_window() {
     let runtime = library::runtime();
     let folder = ModelFolder::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/sat-mini")).unwrap();
     let voxels = folder.manifest().window.size.iter().product();
@@ -54,11 +54,11 @@ fn ten_windows_take_no_more_memory_than_two() {
             after.push(anonymous_mb());
             drop(output);
         }
-        let most = |windows: &[f64]| windows.iter().copied().fold(0.0, f64::max);
-        let (early, late) = (most(&after[..2]), most(&after[2..]));
-        assert!(
-            late - early < 0.1 * (early - before).max(100.0),
-            "{provider}: {before:.0} MB before the first window, then {after:.0?}"
-        );
+        let told = format!("{provider}: {before:.0} MB before the first window, then {after:.1?}");
+        // What is kept of each window adds to every one. The allocator may take a block more at one of them.
+        let mut growth: Vec<f64> = after[1..].windows(2).map(|pair| pair[1] - pair[0]).collect();
+        growth.sort_by(f64::total_cmp);
+        assert!(growth[growth.len() / 2] < 1.0, "{told}");
+        assert!(after[9] - before < 2.0 * (after[1] - before), "{told}");
     }
 }

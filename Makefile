@@ -91,7 +91,8 @@ TOOLS := $(VENV)/tools-venv/bin/python tools
 model: $(VENV)/tools ## sat-mini from nothing: fetches label maps, trains for about six hours on 2 cores, writes onnx/sat-mini
 	$(TOOLS)/fetch_heads.py --out $(HEADS)
 	$(TOOLS)/train.py heads --labels $(HEADS) --tokenizer $(SAT_MINI)/tokenizer.json --steps $(STEPS) --out $(RUN)
-	$(TOOLS)/curve.py --run $(RUN) --steps $(STEPS) --labels $(HEADS) --tokenizer $(SAT_MINI)/tokenizer.json --last 4 --out $(RUN)/curve.json
+	$(TOOLS)/curve.py --run $(RUN) --steps $(STEPS) --labels $(HEADS) --tokenizer $(SAT_MINI)/tokenizer.json --last 4 --best $(RUN)/best.pt \
+		--out $(RUN)/curve.json
 	$(TOOLS)/export.py --checkpoint $(RUN)/best.pt --tokenizer $(SAT_MINI)/tokenizer.json --out $(RUN)/model
 	$(TOOLS)/evaluate.py development --model $(RUN)/model --labels $(HEADS) --out $(RUN)/development.json
 	$(TOOLS)/evaluate.py merge --development $(RUN)/development.json --out $(RUN)/figures.json

@@ -181,11 +181,15 @@ def main() -> None:
         return one_line([engine, "--model", model, "--provider", provider, *rest], library)
 
     if "demo" in wanted:
+        from sat_tools.inference import tomllib
+
         model = CHECKOUT / "onnx" / "sat-mini"
-        table = Table("The shipped model on its demo image, all 47 targets", ["", "", "sat-mcp, cpu", "PyTorch fp32", "ratio"])
-        ours = run(model, "--image", DEMO, "--modality", "mri", "--targets", 47, "--cache", 10**10)
-        theirs = one_line([*reference, "search", "--model", model, "--image", DEMO, "--modality", "mri", "--targets", 47])
-        whole(ours, theirs, table, "first question")
+        manifest = tomllib.loads((model / "model.toml").read_text(encoding="utf-8"))
+        names = len({entry["name"] for entry in manifest["classes"]})
+        table = Table("The shipped model on its demo image, all its names", ["", "", "sat-mcp, cpu", "PyTorch fp32", "ratio"])
+        ours = run(model, "--image", DEMO, "--modality", "mri", "--targets", names, "--cache", 10**10)
+        theirs = one_line([*reference, "search", "--model", model, "--image", DEMO, "--modality", "mri", "--targets", names])
+        whole(ours, theirs, table, f"sat-mini {manifest['version']}: {names} names")
         first, second = ours["figures"]["first"], ours["figures"]["second"]
         table.row("second question, other prompt", "wall s", f"{second['wall_s']:.3f}", "", f"{second['wall_s'] / first['wall_s']:.3f} of the first")
         table.note(shares(first) + ".")

@@ -1,7 +1,7 @@
 //! One run of the engine in numbers, for `make bench` (benches/compare.py) and for curious people:
 //!
 //! ```text
-//! cargo bench --bench engine -- --model onnx/sat-mini --image share/demo/colin27-t1.nii.gz --modality mri --targets 47
+//! cargo bench --bench engine -- --model onnx/sat-mini --image share/demo/colin27-t1.nii.gz --modality mri --targets 46
 //! cargo bench --bench engine -- --model onnx/sat-mini --windows 10
 //! ```
 //! `--provider openvino --openvino-precision bf16` runs it elsewhere. With `--cache BYTES` features are kept, and a second
@@ -13,7 +13,7 @@ use sat_mcp::model::{Backend, ModelFolder, Network, NumericClass, ProviderOption
 use sat_mcp::segment::{Ahead, Cancel, FeatureCache, Preparation, Prompt, Search, Silent, segment};
 use sat_mcp::volume::{Modality, Volume, read};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -111,9 +111,12 @@ fn search(
         text: text.to_owned(),
         threshold: 0.5,
     };
+    // A model may have an entry for each modality of a name.
+    let mut named = HashSet::new();
     let first: Vec<Prompt> = manifest
         .classes
         .iter()
+        .filter(|class| named.insert(class.prompt()))
         .take(targets)
         .map(|class| prompt(class.prompt()))
         .collect();

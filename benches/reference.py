@@ -87,7 +87,8 @@ def search(args: argparse.Namespace) -> dict:
     window = tuple(entries["window"]["size"])
     encoder = onnxruntime.InferenceSession(args.model / entries["text"]["graph"], providers=["CPUExecutionProvider"])
     tokenizer = Tokenizer.from_file(str(args.model / entries["text"]["tokenizer"]))
-    texts = [c.get("prompt", c["name"]).lower() for c in entries["classes"][: args.targets]]
+    names = dict.fromkeys(c.get("prompt", c["name"]) for c in entries["classes"])
+    texts = [name.lower() for name in list(names)[: args.targets]]
     clock = Clock()
     ids, mask = encode_texts(tokenizer, texts)
     codes = np.full(len(texts), MODALITIES[args.modality], dtype=np.int64)

@@ -1,6 +1,6 @@
 """How good a run of `train.py heads` was at its checkpoints, on images of the maps it does not train on; and which is the best.
 
-    python tools/curve.py --run RUN --labels DIR --tokenizer onnx/sat-mini/tokenizer.json --last 4 --out curve.json
+    python tools/curve.py --run RUN --labels DIR --tokenizer onnx/sat-mini/tokenizer.json --last 4 --best RUN/best.pt --out curve.json
 
 Each checkpoint is exported and scored as `evaluate.py development --quick` does, on the grid that training had come to.
 """
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=26_000, help="of the whole run (default: 26000)")
     parser.add_argument("--last", type=int, help="only so many of the last checkpoints")
     parser.add_argument("--every", type=int, default=1, help="only every so manieth of them")
+    parser.add_argument("--best", type=Path, metavar="FILE.pt", help="write the best of them there, of those on the last grid")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -57,10 +58,12 @@ def main() -> None:
         print(found[-1], flush=True)
     args.out.write_text(json.dumps(found, indent=1))
     fine = [f for f in found if f["spacing_mm"] == FINAL_SPACING]
-    if fine:
+    if args.best and not fine:
+        parser.error(f"--best: no checkpoint among these is of the last grid, {FINAL_SPACING} mm; let training go on")
+    if args.best:
         best = max(fine, key=lambda f: sum(f[kind] for kind in ("t1", "t2", "flair", "ct")))
-        shutil.copyfile(args.run / best["checkpoint"], args.run / "best.pt")
-        print(f"best: {best['checkpoint']}, now also {args.run / 'best.pt'}")
+        shutil.copyfile(args.run / best["checkpoint"], args.best)
+        print(f"best: {best['checkpoint']}, now also {args.best}")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class Phase:
     """How often which."""
 
 
-# A step at 5 mm costs a tenth of one at 2 mm, and finds out where things are just as well. The last window is the one that the
+# A step at 5 mm costs a quarter of one at 2 mm, and finds out where things are just as well. The last window is the one that the
 # model is exported with; smaller ones cost less and show parts of heads.
 PHASES = (
     Phase(0.10, 5.0, ((1.0, (48, 48, 48)),)),

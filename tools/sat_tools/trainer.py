@@ -139,7 +139,7 @@ class World:
 
     @property
     def precision(self) -> torch.dtype:
-        """What products are computed in: half as many bits where the hardware has it, never where it would be slower."""
+        """What products are computed in: half as many bits where the hardware computes with them or, on processors, has AVX-512."""
         if self.device.type == "cuda":
             return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
         return torch.bfloat16 if torch.backends.cpu.get_cpu_capability().startswith("AVX512") else torch.float32

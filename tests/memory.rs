@@ -1,5 +1,5 @@
 //! Memory of the network does not grow from window to window. Alone in its file, since it looks at its whole process.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "common/library.rs"]
@@ -8,8 +8,11 @@ mod library;
 use sat_mcp::model::{Backend, ModelFolder, Network, NumericClass, Provider, ProviderChoice, ProviderOptions, Setup};
 use std::path::Path;
 
-/// Resident memory that no file backs, in MB.
+/// Resident memory that no file backs, in MB, without what is free and only kept by the allocator.
+#[allow(unsafe_code)]
 fn anonymous_mb() -> f64 {
+    // SAFETY: gives free pages back to the system and touches nothing that is in use.
+    unsafe { libc::malloc_trim(0) };
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
     let kilobytes: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
@@ -27,7 +30,7 @@ fn window(voxels: usize, seed: u32) -> Vec<f32> {
 }
 
 #[test]
-fn memory_does_not_grow_from_window_to_window() {
+fn ten_windows_take_no_more_memory_than_two() {
     let runtime = library::runtime();
     let folder = ModelFolder::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/sat-mini")).unwrap();
     let voxels = folder.manifest().window.size.iter().product();
@@ -50,15 +53,14 @@ fn memory_does_not_grow_from_window_to_window() {
         for seed in 0..10 {
             let output = network.window(&window(voxels, seed)).unwrap();
             network.mask_embeddings(&output.memory, &queries).unwrap();
-            // While a window's output is held: when what is freed goes back to the system is the allocator's affair.
-            after.push(anonymous_mb());
             drop(output);
+            after.push(anonymous_mb());
         }
-        let told = format!("{provider}: {before:.0} MB before the first window, then {after:.1?}");
-        // What is kept of each window adds to every one. The allocator may take a block more at one of them.
-        let mut growth: Vec<f64> = after[1..].windows(2).map(|pair| pair[1] - pair[0]).collect();
-        growth.sort_by(f64::total_cmp);
-        assert!(growth[growth.len() / 2] < 1.0, "{told}");
-        assert!(after[9] - before < 2.0 * (after[1] - before), "{told}");
+        // The least of several: a block may come back a window later, but what is kept stays.
+        let least = |windows: &[f64]| windows.iter().copied().fold(f64::INFINITY, f64::min);
+        assert!(
+            least(&after[7..]) - least(&after[..2]) < 2.0, // a window's own numbers are 6 MB
+            "{provider}: {before:.1} MB before the first window, then {after:.1?}"
+        );
     }
 }
